@@ -1,0 +1,112 @@
+//! Bytes by key: the one trait every place to keep a repository implements.
+//!
+//! A key is a path of `/`-separated names. What is put is never changed, only renamed or deleted.
+//! `put` is atomic (a reader sees all of it or nothing) and, where the backend is durable, on disk
+//! when it returns. Nothing here knows what the bytes mean.
+
+pub mod faulty;
+pub mod local;
+pub mod memory;
+
+use bytes::Bytes;
+use std::fmt;
+
+/// A place to keep bytes by key.
+pub trait Backend: Send + Sync + fmt::Debug {
+    /// Reads all of `key`.
+    fn get(&self, key: &str) -> Result<Bytes, BackendError>;
+
+    /// Reads `len` bytes of `key` from `offset`; fewer bytes there are an error of kind `Other`.
+    fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError>;
+
+    /// Writes every item, each atomically, in no order; on return all are durable. An existing key is
+    /// replaced by its like: callers only ever put the same bytes under the same key.
+    fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError>;
+
+    /// Writes `bytes` under `key`: atomic, durable on return.
+    fn put(&self, key: &str, bytes: Bytes) -> Result<(), BackendError> {
+        self.put_many(&[(key.to_owned(), bytes)])
+    }
+
+    /// The length of `key` in bytes, or `None` where it does not exist.
+    fn len(&self, key: &str) -> Result<Option<u64>, BackendError>;
+
+    /// What lies directly in `folder` (no trailing slash; empty is the root), in no order. A folder that
+    /// does not exist is empty. Files still being put are not listed.
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, BackendError>;
+
+    /// Renames a file; durable on return. Kind `NotFound` where `from` does not exist; `to` is replaced.
+    fn rename(&self, from: &str, to: &str) -> Result<(), BackendError>;
+
+    /// Deletes files; durable on return. Files that do not exist are skipped.
+    fn delete_many(&self, keys: &[String]) -> Result<(), BackendError>;
+
+    /// Deletes what puts that never ended left behind, older than `age_ms`; gives how many.
+    fn clean(&self, age_ms: u64) -> Result<usize, BackendError>;
+}
+
+/// One line of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// The name in its folder.
+    pub name: String,
+    /// Whether it is a folder.
+    pub folder: bool,
+    /// Length in bytes; 0 for a folder.
+    pub len: u64,
+}
+
+/// What callers branch on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackendErrorKind {
+    /// The key does not exist.
+    NotFound,
+    /// The place cannot be written: permission, or a read-only file system.
+    NotWritable,
+    /// The place is full, or a quota is.
+    Full,
+    /// Anything else.
+    Other,
+}
+
+/// A failed call of a backend.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {verb} {key}")]
+pub struct BackendError {
+    /// What kind of failure.
+    pub kind: BackendErrorKind,
+    /// What was tried: `read`, `write`, `list`, `rename`, `delete`.
+    pub verb: &'static str,
+    /// Of which key, as a user could find it (a path, for a local folder).
+    pub key: String,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+impl BackendError {
+    /// Wraps an I/O error, its kind told from the error's.
+    #[must_use]
+    pub fn new(verb: &'static str, key: impl Into<String>, source: std::io::Error) -> BackendError {
+        use std::io::ErrorKind as K;
+        let kind = match source.kind() {
+            K::NotFound => BackendErrorKind::NotFound,
+            K::PermissionDenied | K::ReadOnlyFilesystem => BackendErrorKind::NotWritable,
+            K::StorageFull | K::QuotaExceeded | K::FileTooLarge => BackendErrorKind::Full,
+            _ => BackendErrorKind::Other,
+        };
+        BackendError { kind, verb, key: key.into(), source }
+    }
+
+    /// A key that does not exist.
+    #[must_use]
+    pub fn not_found(verb: &'static str, key: impl Into<String>) -> BackendError {
+        BackendError::new(verb, key, std::io::ErrorKind::NotFound.into())
+    }
+
+    /// Whether the key does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind == BackendErrorKind::NotFound
+    }
+}

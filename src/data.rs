@@ -1,0 +1,13 @@
+//! The data model, pure: schemas, typed columns, frames, and their text and Parquet forms.
+//!
+//! Nothing here touches a backend or knows of revisions: bytes and values in, values and bytes out.
+
+pub mod csv;
+pub mod diff;
+pub mod frame;
+pub mod input;
+pub mod key;
+pub mod schema;
+pub mod sort;
+pub mod tabular;
+pub mod value;

@@ -1,0 +1,126 @@
+//! Errors of input: what is wrong, in which file, line and column, and what was expected.
+
+use std::fmt;
+
+/// Input that cannot become rows. Nothing of it is kept.
+#[derive(Debug)]
+pub struct InputError {
+    /// The file as the user named it, or `stdin`; empty where there is none.
+    pub file: String,
+    /// Line (CSV) or row (other formats), from 1; 0 where there is none.
+    pub line: u64,
+    /// The column's name.
+    pub column: Option<String>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with an input.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// A field that is not a value of its column's type.
+    #[error("{found:?} is not {expected}")]
+    Value {
+        /// The field, shortened.
+        found: String,
+        /// What the type takes, with an example.
+        expected: &'static str,
+    },
+    /// A line with too few or too many fields.
+    #[error("{found} fields, expected {expected} ({names})")]
+    Fields {
+        /// Fields of the line.
+        found: usize,
+        /// Fields of the header or the schema.
+        expected: usize,
+        /// The columns' names, separated by commas.
+        names: String,
+    },
+    /// A column that the schema has and the input lacks.
+    #[error("column missing; the schema has {names}")]
+    MissingColumn {
+        /// The columns' names, separated by commas.
+        names: String,
+    },
+    /// A column that the schema does not have.
+    #[error("unknown column; the schema has {names}")]
+    UnknownColumn {
+        /// The columns' names, separated by commas.
+        names: String,
+    },
+    /// A column of another type.
+    #[error("the input has {found}, the schema {expected}")]
+    ColumnType {
+        /// Type found.
+        found: String,
+        /// Type expected.
+        expected: String,
+    },
+    /// Anything else, as a full sentence without a stop.
+    #[error("{0}")]
+    Other(String),
+    /// The input could not be read.
+    #[error("cannot read the input")]
+    Read(#[source] std::io::Error),
+    /// The input is no file of its format.
+    #[error("not a readable {format} file: {message}")]
+    Format {
+        /// Name of the format.
+        format: &'static str,
+        /// What its reader says.
+        message: String,
+    },
+}
+
+impl InputError {
+    /// An error without a place.
+    #[must_use]
+    pub const fn new(problem: Problem) -> InputError {
+        InputError { file: String::new(), line: 0, column: None, problem }
+    }
+
+    /// Adds the line, from 1.
+    #[must_use]
+    pub const fn at_line(mut self, line: u64) -> InputError {
+        self.line = line;
+        self
+    }
+
+    /// Adds the column.
+    #[must_use]
+    pub fn in_column(mut self, name: &str) -> InputError {
+        self.column = Some(name.to_owned());
+        self
+    }
+
+    /// Adds the file, where none is given yet.
+    #[must_use]
+    pub fn in_file(mut self, name: &str) -> InputError {
+        if self.file.is_empty() {
+            name.clone_into(&mut self.file);
+        }
+        self
+    }
+}
+
+/// `input.csv: line 3, column value: "abc" is not a float`.
+impl fmt::Display for InputError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.file.is_empty() {
+            write!(f, "{}: ", self.file)?;
+        }
+        match (self.line, &self.column) {
+            (0, None) => {}
+            (0, Some(column)) => write!(f, "column {column}: ")?,
+            (line, None) => write!(f, "line {line}: ")?,
+            (line, Some(column)) => write!(f, "line {line}, column {column}: ")?,
+        }
+        write!(f, "{}", self.problem)
+    }
+}
+
+impl std::error::Error for InputError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.problem)
+    }
+}

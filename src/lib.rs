@@ -9,3 +9,4 @@ pub mod clock;
 pub mod data;
 pub mod digest;
 pub mod interval;
+pub mod wire;

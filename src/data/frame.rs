@@ -1,1 +1,217 @@
-//! (in work)
+//! Frames: Arrow record batches that conform to a schema, and what is done to them whole.
+//!
+//! Owns the check that foreign record batches pass before they are rows: columns by name, lossless casts
+//! only, no null or NaN in the index. After it, everything above trusts the types.
+
+use super::input::{InputError, Problem};
+use super::key::Keys;
+use super::schema::{Column, Schema, Type};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Float64Type;
+use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt32Array};
+use arrow_cast::CastOptions;
+use arrow_schema::{ArrowError, DataType, Field};
+use std::sync::Arc;
+
+/// Makes a frame of `batch`: columns matched by name in any order, cast where nothing is lost.
+///
+/// Fails on a missing, extra or repeated column, a type that cannot become the schema's, a value that would
+/// change (microseconds in a millisecond column), and a null or NaN in the index.
+pub fn conform(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, InputError> {
+    let frame = conform_partial(schema, batch)?;
+    match schema.columns().iter().find(|c| frame.column_by_name(&c.name).is_none()) {
+        Some(missing) => {
+            Err(InputError::new(Problem::MissingColumn { names: names(schema) }).in_column(&missing.name))
+        }
+        None => Ok(frame),
+    }
+}
+
+/// As [`conform`], but value columns may be missing: for updates of some columns.
+pub fn conform_partial(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, InputError> {
+    for (i, field) in batch.schema().fields().iter().enumerate() {
+        if schema.position(field.name()).is_none() {
+            return Err(
+                InputError::new(Problem::UnknownColumn { names: names(schema) }).in_column(field.name())
+            );
+        }
+        if batch.schema().fields()[..i].iter().any(|f| f.name() == field.name()) {
+            let problem = Problem::Other("the column appears twice".to_owned());
+            return Err(InputError::new(problem).in_column(field.name()));
+        }
+    }
+    let mut fields = Vec::new();
+    let mut arrays = Vec::new();
+    for column in schema.columns() {
+        match batch.column_by_name(&column.name) {
+            Some(array) => {
+                arrays.push(conform_column(column, array)?);
+                fields.push(Field::new(&column.name, column.ty.arrow(), !column.index));
+            }
+            None if column.index => {
+                let problem = Problem::MissingColumn { names: names(schema) };
+                return Err(InputError::new(problem).in_column(&column.name));
+            }
+            None => {}
+        }
+    }
+    let schema = Arc::new(arrow_schema::Schema::new(fields));
+    RecordBatch::try_new(schema, arrays).map_err(|e| InputError::new(Problem::Other(e.to_string())))
+}
+
+/// The columns' names, separated by commas: for messages.
+#[must_use]
+pub fn names(schema: &Schema) -> String {
+    schema.columns().iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+fn conform_column(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputError> {
+    let array = cast(column, array)?;
+    if !column.index {
+        return Ok(array);
+    }
+    let refuse = |row: usize, found: &str| {
+        let expected = "a value: index columns hold neither null nor NaN";
+        let problem = Problem::Value { found: found.to_owned(), expected };
+        Err(InputError::new(problem).at_line(row as u64 + 1).in_column(&column.name))
+    };
+    if let Some(row) =
+        (array.null_count() > 0).then(|| (0..array.len()).find(|&i| array.is_null(i))).flatten()
+    {
+        return refuse(row, "");
+    }
+    if column.ty == Type::Float {
+        let values = array.as_primitive::<Float64Type>();
+        if let Some(row) = values.values().iter().position(|v| v.is_nan()) {
+            return refuse(row, "NaN");
+        }
+        if values.values().iter().any(|v| *v == 0.0 && v.is_sign_negative()) {
+            return Ok(Arc::new(values.unary::<_, Float64Type>(|v| v + 0.0) as Float64Array));
+        }
+    }
+    Ok(array)
+}
+
+fn cast(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputError> {
+    let (from, to) = (array.data_type(), column.ty.arrow());
+    if *from == to {
+        return Ok(Arc::clone(array));
+    }
+    let refuse = || {
+        let (found, expected) = (describe(from), column.ty.to_string());
+        InputError::new(Problem::ColumnType { found, expected }).in_column(&column.name)
+    };
+    let failed = |e: ArrowError| InputError::new(Problem::Other(e.to_string())).in_column(&column.name);
+    if let DataType::Dictionary(_, values) = from {
+        let plain = arrow_cast::cast(array, values).map_err(failed)?;
+        return cast(column, &plain);
+    }
+    if let DataType::Timestamp(unit, Some(_)) = from {
+        // A zoned timestamp counts in UTC already: only the label goes.
+        let plain = DataType::Timestamp(*unit, None);
+        let data = array.to_data().into_builder().data_type(plain).build().map_err(failed)?;
+        return cast(column, &arrow_array::make_array(data));
+    }
+    if !may_cast(from, column.ty) {
+        return Err(refuse());
+    }
+    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let out = arrow_cast::cast_with_options(array, &to, &options).map_err(failed)?;
+    let back = arrow_cast::cast_with_options(&out, from, &options).map_err(failed)?;
+    if back.as_ref() == array.as_ref() {
+        return Ok(out);
+    }
+    let row =
+        (0..array.len()).find(|&i| back.slice(i, 1).as_ref() != array.slice(i, 1).as_ref()).unwrap_or(0);
+    let found = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
+    let expected = "a value that its type holds without rounding";
+    Err(InputError::new(Problem::Value { found, expected }).at_line(row as u64 + 1).in_column(&column.name))
+}
+
+/// Types whose values may all be the same in the column's type; each value is checked after the cast.
+fn may_cast(from: &DataType, to: Type) -> bool {
+    match to {
+        Type::Timestamp(_) => matches!(from, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64),
+        Type::Date => matches!(from, DataType::Date64 | DataType::Timestamp(..)),
+        Type::Int => from.is_integer(),
+        Type::Float => from.is_integer() || from.is_floating(),
+        Type::Str => matches!(from, DataType::LargeUtf8 | DataType::Utf8View | DataType::Null),
+        Type::Bool => matches!(from, DataType::Null),
+    }
+}
+
+fn describe(ty: &DataType) -> String {
+    ty.to_string().to_lowercase()
+}
+
+/// The frame sorted by index; rows of equal index keep their order.
+pub fn sort(schema: &Schema, frame: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let keys = Keys::of(schema, frame);
+    if keys.first_disorder().is_none() {
+        return Ok(frame.clone());
+    }
+    let mut order: Vec<u32> = (0..u32::try_from(frame.num_rows()).unwrap_or(u32::MAX)).collect();
+    order.sort_by(|&a, &b| keys.cmp(a as usize, &keys, b as usize));
+    arrow_select::take::take_record_batch(frame, &UInt32Array::from(order))
+}
+
+/// One frame of several. Of none: a frame of 0 rows.
+pub fn concat(schema: &Schema, frames: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    match frames {
+        [one] => Ok(one.clone()),
+        _ => arrow_select::concat::concat_batches(schema.arrow(), frames),
+    }
+}
+
+/// A frame without rows.
+#[must_use]
+pub fn empty(schema: &Schema) -> RecordBatch {
+    RecordBatch::new_empty(Arc::clone(schema.arrow()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{Int32Array, StringArray, TimestampMicrosecondArray};
+
+    fn schema() -> Schema {
+        Schema::parse(["t timestamp*", "n int"]).unwrap()
+    }
+
+    fn batch(micros: i64) -> RecordBatch {
+        let t: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![micros]).with_timezone("+02:00"));
+        RecordBatch::try_from_iter([("n", Arc::new(Int32Array::from(vec![7])) as ArrayRef), ("t", t)])
+            .unwrap()
+    }
+
+    #[test]
+    fn columns_are_matched_by_name_and_cast() {
+        let frame = conform(&schema(), &batch(5_000)).unwrap();
+        assert_eq!(frame.schema(), *schema().arrow());
+    }
+
+    #[test]
+    fn lossy_cast_is_refused_with_row_and_column() {
+        let message = conform(&schema(), &batch(5_001)).unwrap_err().to_string();
+        assert!(message.starts_with("line 1, column t: "), "{message}");
+    }
+
+    #[test]
+    fn other_types_are_refused() {
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["7"]));
+        let batch = RecordBatch::try_from_iter([("t", batch(0).column(1).clone()), ("n", text)]).unwrap();
+        let message = conform(&schema(), &batch).unwrap_err().to_string();
+        assert_eq!(message, "column n: the input has utf8, the schema int");
+    }
+
+    #[test]
+    fn sort_keeps_order_of_equal_index() {
+        let schema = Schema::parse(["k int*", "v str"]).unwrap();
+        let k: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![2, 1, 2, 1]));
+        let v: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c", "d"]));
+        let frame = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![k, v]).unwrap();
+        let sorted = sort(&schema, &frame).unwrap();
+        let values: Vec<_> = sorted.column(1).as_string::<i32>().iter().flatten().collect();
+        assert_eq!(values, ["b", "d", "a", "c"]);
+    }
+}

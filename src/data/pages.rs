@@ -1,0 +1,445 @@
+//! One column of rows as Parquet pages, and back.
+//!
+//! Owns the choice of encoding and the rule that makes stitching possible: the pages of a chunk read the
+//! same under any footer that names its [`Layout`]. Fixed column name, fixed nullability (index columns
+//! required, others optional), V1 data pages, page boundaries by rows.
+//! Measurements behind the encodings: docs/decisions.md.
+
+use super::schema::{Column, Type};
+use crate::wire::{Damaged, Reader, Writer};
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::arrow_writer::ArrowWriterOptions;
+use parquet::basic::{Compression, CompressionCodec, Encoding as ParquetEncoding, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
+    RowGroupMetaData,
+};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::file::reader::{ChunkReader, Length};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Rows a data page holds.
+const PAGE_ROWS: usize = 16_384;
+
+/// Rows on which the encodings of a column compete.
+const SAMPLE_ROWS: usize = 16_384;
+
+/// Chunks of fewer rows are written plain and uncompressed: a bundle compresses many of them together.
+pub const TINY_ROWS: usize = 256;
+
+/// The name of the column in every object.
+const COLUMN_NAME: &str = "v";
+
+/// How the values of a chunk are encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// PLAIN.
+    Plain,
+    /// A dictionary page, then RLE_DICTIONARY.
+    Dictionary,
+    /// BYTE_STREAM_SPLIT.
+    ByteStreamSplit,
+    /// DELTA_BINARY_PACKED.
+    Delta,
+}
+
+/// What a footer must say about the pages of a chunk; with it they can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Layout {
+    /// Rows, null ones included.
+    pub rows: u64,
+    /// Null rows.
+    pub nulls: u64,
+    /// Bytes of the pages, headers included.
+    pub len: u64,
+    /// Bytes of the pages before compression, headers included.
+    pub raw_len: u64,
+    /// Bytes of the dictionary page in front; 0 if there is none.
+    pub dictionary_len: u64,
+    /// Encoding of the data pages.
+    pub encoding: Encoding,
+    /// Whether pages are compressed (zstd).
+    pub compressed: bool,
+}
+
+impl Layout {
+    /// Appends the layout but `rows`, which all chunks of a segment share.
+    pub fn write(&self, out: &mut Writer) {
+        let encoding = match self.encoding {
+            Encoding::Plain => 0,
+            Encoding::Dictionary => 1,
+            Encoding::ByteStreamSplit => 2,
+            Encoding::Delta => 3,
+        };
+        out.uint(encoding << 1 | u64::from(self.compressed));
+        out.uint(self.nulls);
+        out.uint(self.len);
+        // The two lengths are close, or the ratio is worth the bytes.
+        out.uint(self.raw_len);
+        out.uint(self.dictionary_len);
+    }
+
+    /// Reads what [`Layout::write`] wrote.
+    pub fn read(input: &mut Reader<'_>, rows: u64) -> Result<Layout, Damaged> {
+        let flags = input.uint()?;
+        let encoding = match flags >> 1 {
+            0 => Encoding::Plain,
+            1 => Encoding::Dictionary,
+            2 => Encoding::ByteStreamSplit,
+            3 => Encoding::Delta,
+            _ => return Err(input.damaged()),
+        };
+        Ok(Layout {
+            rows,
+            nulls: input.uint()?,
+            len: input.uint()?,
+            raw_len: input.uint()?,
+            dictionary_len: input.uint()?,
+            encoding,
+            compressed: flags & 1 == 1,
+        })
+    }
+}
+
+/// An encoded chunk: a complete Parquet file of one column, and where its pages lie in it.
+#[derive(Debug, Clone)]
+pub struct Encoded {
+    /// The file.
+    pub file: Bytes,
+    /// What a footer says about its pages.
+    pub layout: Layout,
+}
+
+/// Where pages start in an object: after the magic number.
+pub const PAGES_AT: usize = 4;
+
+impl Encoded {
+    /// The pages by themselves.
+    #[must_use]
+    pub fn pages(&self) -> Bytes {
+        self.file.slice(PAGES_AT..PAGES_AT + self.layout.len as usize)
+    }
+}
+
+/// Encodes a column's rows; `array` has the column's type and, for index columns, no null.
+pub fn encode(column: &Column, array: &ArrayRef) -> Result<Encoded, ParquetError> {
+    let tiny = array.len() < TINY_ROWS;
+    match candidates(column.ty, tiny) {
+        [only] => write(column, array, *only, tiny),
+        several => {
+            let sample = array.slice(0, array.len().min(SAMPLE_ROWS));
+            let mut best: Option<(Encoding, Encoded)> = None;
+            for &encoding in several {
+                let tried = write(column, &sample, encoding, false)?;
+                if best.as_ref().is_none_or(|(_, b)| tried.file.len() < b.file.len()) {
+                    best = Some((encoding, tried));
+                }
+            }
+            match best {
+                Some((_, whole)) if sample.len() == array.len() => Ok(whole),
+                Some((encoding, _)) => write(column, array, encoding, false),
+                None => Err(ParquetError::General("no encoding".to_owned())),
+            }
+        }
+    }
+}
+
+const fn candidates(ty: Type, tiny: bool) -> &'static [Encoding] {
+    match ty {
+        Type::Timestamp(_) | Type::Date | Type::Int => &[Encoding::Delta],
+        Type::Bool => &[Encoding::Plain],
+        Type::Float | Type::Str if tiny => &[Encoding::Plain],
+        Type::Float => &[Encoding::Dictionary, Encoding::ByteStreamSplit, Encoding::Plain],
+        Type::Str => &[Encoding::Dictionary, Encoding::Plain],
+    }
+}
+
+fn write(
+    column: &Column,
+    array: &ArrayRef,
+    encoding: Encoding,
+    plain: bool,
+) -> Result<Encoded, ParquetError> {
+    let schema = arrow_schema_of(column);
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(array)])?;
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(column, encoding, plain)?)
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options)?;
+    writer.write(&batch)?;
+    let file = Bytes::from(writer.into_inner()?);
+    let layout = layout_of(&file, array, encoding, !plain)?;
+    Ok(Encoded { file, layout })
+}
+
+fn properties(column: &Column, encoding: Encoding, plain: bool) -> Result<WriterProperties, ParquetError> {
+    let compression =
+        if plain { Compression::UNCOMPRESSED } else { Compression::ZSTD(ZstdLevel::try_new(1)?) };
+    let builder = WriterProperties::builder()
+        .set_created_by("lakota".to_owned())
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(compression)
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_data_page_size_limit(1 << 30)
+        .set_write_batch_size(PAGE_ROWS)
+        .set_max_row_group_row_count(None)
+        .set_offset_index_disabled(true)
+        .set_statistics_enabled(if column.index {
+            EnabledStatistics::Chunk
+        } else {
+            EnabledStatistics::None
+        });
+    Ok(match encoding {
+        Encoding::Dictionary => {
+            builder.set_dictionary_enabled(true).set_dictionary_page_size_limit(1 << 30).build()
+        }
+        other => builder.set_dictionary_enabled(false).set_encoding(other.parquet()).build(),
+    })
+}
+
+impl Encoding {
+    const fn parquet(self) -> ParquetEncoding {
+        match self {
+            Encoding::Plain => ParquetEncoding::PLAIN,
+            Encoding::Dictionary => ParquetEncoding::RLE_DICTIONARY,
+            Encoding::ByteStreamSplit => ParquetEncoding::BYTE_STREAM_SPLIT,
+            Encoding::Delta => ParquetEncoding::DELTA_BINARY_PACKED,
+        }
+    }
+}
+
+fn layout_of(
+    file: &Bytes,
+    array: &ArrayRef,
+    encoding: Encoding,
+    compressed: bool,
+) -> Result<Layout, ParquetError> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(file)?;
+    let chunk = metadata.row_group(0).column(0);
+    let (start, len) = chunk.byte_range();
+    if start != PAGES_AT as u64 {
+        return Err(ParquetError::General(format!("pages start at {start}")));
+    }
+    let dictionary_len = match chunk.dictionary_page_offset() {
+        Some(at) => (chunk.data_page_offset() - at) as u64,
+        None => 0,
+    };
+    Ok(Layout {
+        rows: array.len() as u64,
+        nulls: array.null_count() as u64,
+        len,
+        raw_len: chunk.uncompressed_size() as u64,
+        dictionary_len,
+        encoding,
+        compressed,
+    })
+}
+
+/// Decodes rows `rows` of a chunk from its pages.
+///
+/// Fails where the pages are not what `layout` says.
+pub fn decode(
+    column: &Column,
+    layout: &Layout,
+    pages: Bytes,
+    rows: Range<usize>,
+) -> Result<ArrayRef, ParquetError> {
+    let metadata = footer(column, layout)?;
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Pages(pages), metadata)
+        .with_batch_size(rows.len().max(1))
+        .with_offset(rows.start)
+        .with_limit(rows.len());
+    let mut parts = Vec::new();
+    for batch in builder.build()? {
+        parts.push(Arc::clone(batch?.column(0)));
+    }
+    let array = match parts.as_slice() {
+        [] => arrow_array::new_empty_array(&stored_type(column.ty)),
+        [one] => Arc::clone(one),
+        several => arrow_select::concat::concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
+    };
+    if array.len() != rows.len() {
+        let message = format!("{} rows where {} should be", array.len(), rows.len());
+        return Err(ParquetError::General(message));
+    }
+    if *array.data_type() == column.ty.arrow() {
+        return Ok(array);
+    }
+    Ok(arrow_array::make_array(array.to_data().into_builder().data_type(column.ty.arrow()).build()?))
+}
+
+/// The Arrow type under which pages are written and read: Parquet has no seconds.
+const fn stored_type(ty: Type) -> DataType {
+    match ty {
+        Type::Timestamp(arrow_schema::TimeUnit::Second) => DataType::Int64,
+        other => other.arrow(),
+    }
+}
+
+fn arrow_schema_of(column: &Column) -> SchemaRef {
+    Arc::new(arrow_schema::Schema::new(vec![Field::new(COLUMN_NAME, column.ty.arrow(), !column.index)]))
+}
+
+/// A footer for the pages of one chunk, as if they lay in an object.
+fn footer(column: &Column, layout: &Layout) -> Result<ArrowReaderMetadata, ParquetError> {
+    let descriptor = Arc::new(ArrowSchemaConverter::new().convert(&arrow_schema_of(column))?);
+    let chunk = column_chunk(layout, descriptor.column(0), PAGES_AT as u64)?;
+    let group = RowGroupMetaData::builder(Arc::clone(&descriptor))
+        .set_num_rows(layout.rows as i64)
+        .set_total_byte_size(layout.raw_len as i64)
+        .set_column_metadata(vec![chunk])
+        .build()?;
+    let file = FileMetaData::new(1, layout.rows as i64, None, None, descriptor, None);
+    let metadata: ParquetMetaData = ParquetMetaDataBuilder::new(file).set_row_groups(vec![group]).build();
+    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new())
+}
+
+/// The footer's entry of a chunk whose pages lie at `offset` of a file.
+pub fn column_chunk(
+    layout: &Layout,
+    descriptor: parquet::schema::types::ColumnDescPtr,
+    offset: u64,
+) -> Result<ColumnChunkMetaData, ParquetError> {
+    let codec = if layout.compressed { CompressionCodec::ZSTD } else { CompressionCodec::UNCOMPRESSED };
+    let encodings = match layout.encoding {
+        Encoding::Dictionary => {
+            vec![ParquetEncoding::PLAIN, ParquetEncoding::RLE, ParquetEncoding::RLE_DICTIONARY]
+        }
+        other => vec![ParquetEncoding::RLE, other.parquet()],
+    };
+    ColumnChunkMetaData::builder(descriptor)
+        .set_encodings(encodings)
+        .set_num_values(layout.rows as i64)
+        .set_compression_codec(codec)
+        .set_total_compressed_size(layout.len as i64)
+        .set_total_uncompressed_size(layout.raw_len as i64)
+        .set_data_page_offset((offset + layout.dictionary_len) as i64)
+        .set_dictionary_page_offset((layout.dictionary_len > 0).then_some(offset as i64))
+        .build()
+}
+
+/// Pages, read as if they lay in an object.
+#[derive(Debug)]
+struct Pages(Bytes);
+
+impl Length for Pages {
+    fn len(&self) -> u64 {
+        (self.0.len() + PAGES_AT) as u64
+    }
+}
+
+impl ChunkReader for Pages {
+    type T = bytes::buf::Reader<Bytes>;
+
+    fn get_read(&self, start: u64) -> Result<Self::T, ParquetError> {
+        let start = self.at(start)?;
+        Ok(bytes::Buf::reader(self.0.slice(start..)))
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> Result<Bytes, ParquetError> {
+        let start = self.at(start)?;
+        let end = start.checked_add(length).filter(|&end| end <= self.0.len());
+        end.map(|end| self.0.slice(start..end)).ok_or_else(|| ParquetError::EOF("pages end early".to_owned()))
+    }
+}
+
+impl Pages {
+    fn at(&self, start: u64) -> Result<usize, ParquetError> {
+        usize::try_from(start)
+            .ok()
+            .and_then(|start| start.checked_sub(PAGES_AT))
+            .filter(|&start| start <= self.0.len())
+            .ok_or_else(|| ParquetError::EOF("pages end early".to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{
+        BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampSecondArray,
+    };
+
+    fn column(ty: &str, index: bool) -> Column {
+        Column { name: "c".to_owned(), ty: Type::parse(ty).unwrap(), index }
+    }
+
+    fn arrays(rows: usize) -> Vec<(Column, ArrayRef)> {
+        let n = rows as i64;
+        let null = |i: i64| (i % 7 != 3).then_some(i);
+        vec![
+            (column("timestamp[s]", true), Arc::new(TimestampSecondArray::from_iter_values(0..n))),
+            (column("int", false), Arc::new((0..n).map(null).collect::<Int64Array>())),
+            (
+                column("float", false),
+                Arc::new((0..n).map(|i| null(i).map(|i| (i as f64).sin())).collect::<Float64Array>()),
+            ),
+            (
+                column("float", false),
+                Arc::new((0..n).map(|i| (i % 50) as f64 / 10.0).map(Some).collect::<Float64Array>()),
+            ),
+            (
+                column("str", false),
+                Arc::new((0..n).map(|i| null(i).map(|i| format!("s{}", i % 11))).collect::<StringArray>()),
+            ),
+            (column("str", true), Arc::new((0..n).map(|i| Some(format!("{i:09}"))).collect::<StringArray>())),
+            (
+                column("bool", false),
+                Arc::new((0..n).map(|i| null(i).map(|i| i % 3 == 0)).collect::<BooleanArray>()),
+            ),
+            (
+                column("date", false),
+                Arc::new((0..n).map(|i| null(i).map(|i| i as i32)).collect::<Date32Array>()),
+            ),
+            (column("int", false), Arc::new((0..n).map(|_| None).collect::<Int64Array>())),
+        ]
+    }
+
+    #[test]
+    fn every_type_and_size_round_trips() {
+        for rows in [1, 5, TINY_ROWS, 40_000] {
+            for (column, array) in arrays(rows) {
+                let encoded = encode(&column, &array).unwrap();
+                let decoded = decode(&column, &encoded.layout, encoded.pages(), 0..rows).unwrap();
+                assert_eq!(&decoded, &array, "{column} {rows}");
+            }
+        }
+    }
+
+    #[test]
+    fn any_range_of_rows_decodes_by_itself() {
+        for (column, array) in arrays(40_000) {
+            let encoded = encode(&column, &array).unwrap();
+            for range in [0..1, 16_383..16_385, 39_999..40_000, 20_000..20_000, 100..39_000] {
+                let decoded = decode(&column, &encoded.layout, encoded.pages(), range.clone()).unwrap();
+                assert_eq!(&decoded, &array.slice(range.start, range.len()), "{column} {range:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn objects_open_as_parquet_files() {
+        for (column, array) in arrays(300) {
+            let encoded = encode(&column, &array).unwrap();
+            let mut reader = ParquetRecordBatchReaderBuilder::try_new(encoded.file).unwrap().build().unwrap();
+            assert_eq!(reader.next().unwrap().unwrap().num_rows(), 300);
+        }
+    }
+
+    #[test]
+    fn cut_pages_are_an_error() {
+        let (column, array) = arrays(300).remove(2);
+        let encoded = encode(&column, &array).unwrap();
+        let cut = encoded.pages().slice(0..encoded.layout.len as usize - 5);
+        assert!(decode(&column, &encoded.layout, cut, 0..300).is_err());
+    }
+}

@@ -1,0 +1,138 @@
+//! Nodes of a tree as bytes.
+//!
+//! A node is a table of bundles, a head and a body, each compressed by itself: listings read heads only.
+
+use super::{Item, Sums};
+use crate::digest::{Check, Digest};
+use crate::interval::Key;
+use crate::store::draft::Laid;
+use crate::store::place::{Bundles, Spot};
+use crate::store::{StoreError, View};
+use crate::wire::{Damaged, Reader, Writer};
+
+const LEAF: u8 = 0;
+const INNER: u8 = 1;
+
+/// Where a node lies and what it must digest to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NodeRef {
+    /// Its bytes.
+    pub spot: Spot,
+    /// Their check.
+    pub check: Check,
+}
+
+impl NodeRef {
+    /// Appends it.
+    pub fn write(&self, bundles: &mut Bundles, out: &mut Writer) {
+        bundles.write_spot(&self.spot, out);
+        out.raw(self.check.as_bytes());
+    }
+
+    /// Reads it.
+    pub fn read(bundles: &Bundles, input: &mut Reader<'_>) -> Result<NodeRef, Damaged> {
+        Ok(NodeRef { spot: bundles.read_spot(input)?, check: Check::from_bytes(input.array()?) })
+    }
+}
+
+/// A subtree, as its parent names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Child {
+    /// Key of its first item.
+    pub key: Key,
+    /// Greatest key it covers.
+    pub last: Key,
+    /// What it adds up to.
+    pub sums: Sums,
+    /// Its top node.
+    pub node: NodeRef,
+}
+
+impl Child {
+    /// Appends a list of subtrees, keys shortened against each other.
+    pub fn write_list(children: &[Child], bundles: &mut Bundles, out: &mut Writer) {
+        out.len(children.len());
+        let mut previous: &[u8] = &[];
+        for child in children {
+            out.after(previous, &child.key);
+            out.after(&child.key, &child.last);
+            previous = &child.last;
+            child.sums.write(out);
+            child.node.write(bundles, out);
+        }
+    }
+
+    /// Reads what [`Child::write_list`] wrote.
+    pub fn read_list(bundles: &Bundles, input: &mut Reader<'_>) -> Result<Vec<Child>, Damaged> {
+        let count = input.count()?;
+        let mut children: Vec<Child> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let key = input.after(children.last().map_or(&[], |c| c.last.as_slice()))?;
+            let last = input.after(&key)?;
+            let sums = Sums::read(input)?;
+            children.push(Child { key, last, sums, node: NodeRef::read(bundles, input)? });
+        }
+        Ok(children)
+    }
+}
+
+/// A decoded node.
+#[derive(Debug)]
+pub enum Node<T> {
+    /// Items.
+    Leaf(Vec<T>),
+    /// Subtrees.
+    Inner(Vec<Child>),
+}
+
+impl<T: Item> Node<T> {
+    /// Reads, checks and decodes a node.
+    pub fn load(view: &View, node: &NodeRef) -> Result<Node<T>, StoreError> {
+        let bytes = view.node(&node.spot, node.check)?;
+        Node::decode(&bytes, node.spot.bundle).map_err(|e| StoreError::damaged(node.spot.bundle, &e))
+    }
+
+    fn decode(bytes: &[u8], here: Digest) -> Result<Node<T>, Damaged> {
+        let mut input = Reader::new(bytes, "a node of its index");
+        let kind = input.byte()?;
+        let bundles = Bundles::read(&mut input, here)?;
+        let (head, body) = (input.block()?, input.block()?);
+        input.end()?;
+        let mut head = Reader::new(&head, "a node of its index");
+        let mut body = Reader::new(&body, "a node of its index");
+        let node = match kind {
+            LEAF => Node::Leaf(T::read_leaf(&bundles, &mut head, &mut body)?),
+            INNER => Node::Inner(Child::read_list(&bundles, &mut head)?),
+            _ => return Err(input.damaged()),
+        };
+        head.end()?;
+        body.end()?;
+        Ok(node)
+    }
+}
+
+/// Adds a leaf to a draft.
+pub(super) fn add_leaf<T: Item>(laid: &mut Laid, items: &[T]) -> NodeRef {
+    let mut bundles = Bundles::default();
+    let (mut head, mut body) = (Writer::default(), Writer::default());
+    T::write_leaf(items, &mut bundles, &mut head, &mut body);
+    add(laid, LEAF, &bundles, &head, &body)
+}
+
+/// Adds an inner node to a draft.
+pub(super) fn add_inner(laid: &mut Laid, children: &[Child]) -> NodeRef {
+    let mut bundles = Bundles::default();
+    let mut head = Writer::default();
+    Child::write_list(children, &mut bundles, &mut head);
+    add(laid, INNER, &bundles, &head, &Writer::default())
+}
+
+fn add(laid: &mut Laid, kind: u8, bundles: &Bundles, head: &Writer, body: &Writer) -> NodeRef {
+    let mut node = Writer::default();
+    node.raw(&[kind]);
+    bundles.write(&mut node);
+    node.block(&head.bytes);
+    node.block(&body.bytes);
+    let (spot, check) = laid.add(&node.bytes);
+    NodeRef { spot, check }
+}

@@ -1,0 +1,255 @@
+//! Verified bytes by place: objects and parts of bundles, read through a cache.
+//!
+//! Nothing leaves here unchecked: an object is checked against its name, a node and a member of a group
+//! against the check its reference carries. Knows nothing of schemas, series or revisions.
+
+pub mod draft;
+pub mod place;
+mod upload;
+
+use crate::backend::{Backend, BackendError, BackendErrorKind};
+use crate::digest::{Check, Digest};
+use crate::wire::{self, Damaged};
+use bytes::Bytes;
+use lru::LruCache;
+use parking_lot::Mutex;
+use place::{Place, Spot};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Bytes of nodes and groups kept in memory.
+const CACHE_BYTES: usize = 64 << 20;
+
+/// A failed read or write of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// An object that a revision names is not there.
+    #[error("object {} is missing", .0.key())]
+    Missing(Digest),
+    /// Bytes that are not what their name or reference says.
+    #[error("object {} is damaged: {what}", .object.key())]
+    Damaged {
+        /// The object, or the bundle the bytes lie in.
+        object: Digest,
+        /// What does not hold.
+        what: &'static str,
+    },
+    /// A chunk could not be encoded.
+    #[error("cannot encode a chunk: {0}")]
+    Encode(String),
+}
+
+impl StoreError {
+    /// Damage found while decoding a part of `object`.
+    #[must_use]
+    pub const fn damaged(object: Digest, damaged: &Damaged) -> StoreError {
+        StoreError::Damaged { object, what: damaged.what }
+    }
+}
+
+/// A backend with a cache: what all states of a repository share.
+#[derive(Debug)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+    cache: Mutex<Cache>,
+}
+
+#[derive(Debug)]
+struct Cache {
+    parts: LruCache<(Digest, u64), Bytes>,
+    bytes: usize,
+}
+
+impl Store {
+    /// Reads and writes through `backend`.
+    #[must_use]
+    pub fn new(backend: Arc<dyn Backend>) -> Store {
+        Store { backend, cache: Mutex::new(Cache { parts: LruCache::unbounded(), bytes: 0 }) }
+    }
+
+    /// The backend below.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+
+    /// All bytes of an object, checked against its name.
+    pub fn object(&self, digest: Digest) -> Result<Bytes, StoreError> {
+        let bytes = self.with_renamed(digest, |key| self.backend.get(key))?;
+        if Digest::of(&bytes) == digest {
+            Ok(bytes)
+        } else {
+            Err(StoreError::Damaged { object: digest, what: "its bytes do not give its digest" })
+        }
+    }
+
+    /// Bytes of a bundle, not checked: the caller has the check of the part.
+    fn range(&self, bundle: Digest, at: u64, len: usize) -> Result<Bytes, StoreError> {
+        self.with_renamed(bundle, |key| self.backend.get_range(key, at, len))
+    }
+
+    /// Reads `digest` under its name or, where gc has set it aside, under the name it has then.
+    fn with_renamed<T>(
+        &self,
+        digest: Digest,
+        read: impl Fn(&str) -> Result<T, BackendError>,
+    ) -> Result<T, StoreError> {
+        let key = digest.key();
+        match read(&key) {
+            Err(e) if e.is_not_found() => {}
+            other => return Ok(other?),
+        }
+        for aside in self.set_aside(digest)? {
+            match read(&aside) {
+                Err(e) if e.is_not_found() => {}
+                other => return Ok(other?),
+            }
+        }
+        match read(&key) {
+            Err(e) if e.is_not_found() => Err(StoreError::Missing(digest)),
+            other => Ok(other?),
+        }
+    }
+
+    /// The keys under which gc has set an object aside: `<name>.<hex time>`.
+    pub fn set_aside(&self, digest: Digest) -> Result<Vec<String>, StoreError> {
+        let key = digest.key();
+        let (folder, name) = key.split_at(2);
+        let prefix = format!("{}.", &name[1..]);
+        let entries = self.backend.list(folder)?;
+        let aside = entries.iter().filter(|e| e.name.starts_with(&prefix));
+        Ok(aside.map(|e| format!("{folder}/{}", e.name)).collect())
+    }
+
+    fn cached(&self, spot: &Spot) -> Option<Bytes> {
+        self.cache.lock().parts.get(&(spot.bundle, spot.at)).cloned()
+    }
+
+    fn keep(&self, spot: &Spot, bytes: &Bytes) {
+        let mut cache = self.cache.lock();
+        cache.bytes += bytes.len();
+        if let Some(old) = cache.parts.put((spot.bundle, spot.at), bytes.clone()) {
+            cache.bytes -= old.len();
+        }
+        while cache.bytes > CACHE_BYTES {
+            match cache.parts.pop_lru() {
+                Some((_, old)) => cache.bytes -= old.len(),
+                None => break,
+            }
+        }
+    }
+}
+
+/// A store as one state sees it: with the bundles that are no objects (yet), because they are embedded
+/// in a revision file or belong to a draft.
+#[derive(Debug, Clone)]
+pub struct View {
+    store: Arc<Store>,
+    held: Arc<HashMap<Digest, Bytes>>,
+}
+
+impl View {
+    /// A view that holds nothing itself.
+    #[must_use]
+    pub fn new(store: Arc<Store>) -> View {
+        View { store, held: Arc::default() }
+    }
+
+    /// A view that holds `bundles` too.
+    #[must_use]
+    pub fn holding(store: Arc<Store>, bundles: HashMap<Digest, Bytes>) -> View {
+        View { store, held: Arc::new(bundles) }
+    }
+
+    /// One view of what several hold.
+    #[must_use]
+    pub fn union<'a>(store: &Arc<Store>, views: impl IntoIterator<Item = &'a View>) -> View {
+        let held = views.into_iter().flat_map(|v| v.held.iter().map(|(k, b)| (*k, b.clone()))).collect();
+        View::holding(Arc::clone(store), held)
+    }
+
+    /// The store below.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.store
+    }
+
+    /// Whether `bundle` is held here and so may be no object.
+    #[must_use]
+    pub fn holds(&self, bundle: Digest) -> bool {
+        self.held.contains_key(&bundle)
+    }
+
+    /// The bytes of an uncompressed part, checked.
+    pub fn node(&self, spot: &Spot, check: Check) -> Result<Bytes, StoreError> {
+        let bytes = self.part(spot)?;
+        verify(&bytes, check, spot.bundle, "a node of its index")?;
+        Ok(bytes)
+    }
+
+    /// The pages of a chunk: `len` bytes at `place`, checked.
+    pub fn pages(&self, place: &Place, len: u64, check: Check) -> Result<Bytes, StoreError> {
+        match *place {
+            Place::Object(digest) => {
+                let object = self.store.object(digest)?;
+                let start = crate::data::pages::PAGES_AT;
+                cut(&object, start as u64, len, digest)
+            }
+            Place::Member(spot, offset) => {
+                let bytes = cut(&self.part(&spot)?, offset, len, spot.bundle)?;
+                verify(&bytes, check, spot.bundle, "a chunk in it")?;
+                Ok(bytes)
+            }
+            Place::Staged(_) => {
+                Err(StoreError::Damaged { object: Digest::ZERO, what: "a chunk that is not laid out yet" })
+            }
+        }
+    }
+
+    /// A part of a bundle, decompressed.
+    pub fn part(&self, spot: &Spot) -> Result<Bytes, StoreError> {
+        if let Some(bytes) = self.store.cached(spot) {
+            return Ok(bytes);
+        }
+        let stored = match self.held.get(&spot.bundle) {
+            Some(bundle) => cut(bundle, spot.at, spot.stored, spot.bundle)?,
+            None => self.store.range(spot.bundle, spot.at, len_of(spot.stored, spot.bundle)?)?,
+        };
+        let bytes = if spot.stored == spot.raw {
+            stored
+        } else {
+            let raw = len_of(spot.raw, spot.bundle)?;
+            let group = wire::decompress(&stored, raw, "a group of chunks");
+            Bytes::from(group.map_err(|e| StoreError::damaged(spot.bundle, &e))?)
+        };
+        self.store.keep(spot, &bytes);
+        Ok(bytes)
+    }
+}
+
+/// Greatest length of a part: what is longer is damage, not data.
+const MAX_PART: u64 = 1 << 32;
+
+fn len_of(len: u64, object: Digest) -> Result<usize, StoreError> {
+    let what = "a part that is too long";
+    usize::try_from(len).ok().filter(|_| len <= MAX_PART).ok_or(StoreError::Damaged { object, what })
+}
+
+fn cut(bytes: &Bytes, at: u64, len: u64, object: Digest) -> Result<Bytes, StoreError> {
+    let end = at.checked_add(len).filter(|&end| end <= bytes.len() as u64);
+    let what = "a part lies outside of it";
+    end.map(|end| bytes.slice(at as usize..end as usize)).ok_or(StoreError::Damaged { object, what })
+}
+
+fn verify(bytes: &[u8], check: Check, object: Digest, what: &'static str) -> Result<(), StoreError> {
+    if Check::of(bytes) == check { Ok(()) } else { Err(StoreError::Damaged { object, what }) }
+}
+
+/// Whether an error says that the place cannot be written to.
+#[must_use]
+pub fn is_full(error: &StoreError) -> bool {
+    matches!(error, StoreError::Backend(e) if e.kind == BackendErrorKind::Full)
+}

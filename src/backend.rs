@@ -1,6 +1,7 @@
 //! Bytes by key: the one trait every place to keep a repository implements.
 //!
-//! A key is a path of `/`-separated names. What is put is never changed, only renamed or deleted.
+//! A key is a path of `/`-separated names, none of them empty, `.`, `..` or starting with `.tmp-` (the
+//! names of files still being put). What is put is never changed, only renamed or deleted.
 //! `put` is atomic (a reader sees all of it or nothing) and, where the backend is durable, on disk
 //! when it returns. Nothing here knows what the bytes mean.
 
@@ -9,7 +10,10 @@ pub mod local;
 pub mod memory;
 
 use bytes::Bytes;
-use std::fmt;
+use std::{fmt, io};
+
+/// How the names of files still being put start.
+const STAGING: &str = ".tmp-";
 
 /// A place to keep bytes by key.
 pub trait Backend: Send + Sync + fmt::Debug {
@@ -81,14 +85,14 @@ pub struct BackendError {
     pub key: String,
     /// Why.
     #[source]
-    pub source: std::io::Error,
+    pub source: io::Error,
 }
 
 impl BackendError {
     /// Wraps an I/O error, its kind told from the error's.
     #[must_use]
-    pub fn new(verb: &'static str, key: impl Into<String>, source: std::io::Error) -> BackendError {
-        use std::io::ErrorKind as K;
+    pub fn new(verb: &'static str, key: impl Into<String>, source: io::Error) -> BackendError {
+        use io::ErrorKind as K;
         let kind = match source.kind() {
             K::NotFound => BackendErrorKind::NotFound,
             K::PermissionDenied | K::ReadOnlyFilesystem => BackendErrorKind::NotWritable,
@@ -101,7 +105,7 @@ impl BackendError {
     /// A key that does not exist.
     #[must_use]
     pub fn not_found(verb: &'static str, key: impl Into<String>) -> BackendError {
-        BackendError::new(verb, key, std::io::ErrorKind::NotFound.into())
+        BackendError::new(verb, key, io::ErrorKind::NotFound.into())
     }
 
     /// Whether the key does not exist.
@@ -109,4 +113,19 @@ impl BackendError {
     pub fn is_not_found(&self) -> bool {
         self.kind == BackendErrorKind::NotFound
     }
+}
+
+/// Refuses what is no key: a staging name, or a path that could lead out of the root.
+fn check_key(verb: &'static str, key: &str) -> Result<(), BackendError> {
+    let valid =
+        |name: &str| !matches!(name, "" | "." | "..") && !name.starts_with(STAGING) && !name.contains('\0');
+    if key.split('/').all(valid) {
+        return Ok(());
+    }
+    Err(BackendError::new(verb, key, io::Error::new(io::ErrorKind::InvalidInput, "not a valid key")))
+}
+
+/// Refuses what is no folder: like [`check_key`], but empty is the root.
+fn check_folder(verb: &'static str, folder: &str) -> Result<(), BackendError> {
+    if folder.is_empty() { Ok(()) } else { check_key(verb, folder) }
 }

@@ -1,1 +1,220 @@
-//! (in work)
+//! A backend in a folder of the local file system.
+//!
+//! Written on `std` rather than on `object_store`: that one needs an async runtime, does not sync after
+//! a delete and syncs more than once per put, and the time of a small put is its syncs.
+//! Safe by this order: staging file, its sync, rename, the folder's sync. A name in the folder is so
+//! always a whole file, and a call that returned is on disk (with `durable`).
+
+mod batch;
+mod folder;
+mod staging;
+
+use super::{Backend, BackendError, Entry, check_folder, check_key};
+use batch::in_parallel;
+use bytes::Bytes;
+use folder::{parent_of, retry};
+use parking_lot::Mutex;
+use staging::Staging;
+use std::collections::{BTreeSet, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A backend in a folder of the local file system.
+#[derive(Debug)]
+pub struct LocalBackend {
+    /// Absolute: a daemon changes its working folder.
+    root: PathBuf,
+    durable: bool,
+    /// Folders below the fan-out known to be on disk themselves.
+    anchored: Mutex<HashSet<String>>,
+}
+
+impl LocalBackend {
+    /// Opens the folder `root`; kind `NotFound` where it does not exist. Without `durable` nothing is
+    /// synced: for tests, and for what can be made again.
+    pub fn open(root: &Path, durable: bool) -> Result<LocalBackend, BackendError> {
+        let failed = |e| BackendError::new("read", root.to_string_lossy(), e);
+        if !fs::metadata(root).map_err(failed)?.is_dir() {
+            return Err(failed(io::ErrorKind::NotADirectory.into()));
+        }
+        let root = std::path::absolute(root).map_err(failed)?;
+        Ok(LocalBackend { root, durable, anchored: Mutex::default() })
+    }
+
+    /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
+    /// disk on return, and opens it as durable.
+    pub fn create(root: &Path) -> Result<LocalBackend, BackendError> {
+        folder::create_root(root)?;
+        LocalBackend::open(root, true)
+    }
+
+    /// The folder the keys lie in.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn path(&self, verb: &'static str, key: &str) -> Result<PathBuf, BackendError> {
+        check_key(verb, key)?;
+        Ok(self.root.join(key))
+    }
+
+    fn error(&self, verb: &'static str, key: &str, source: io::Error) -> BackendError {
+        BackendError::new(verb, self.root.join(key).to_string_lossy(), source)
+    }
+
+    /// Tells a missing file from a missing root: a drive that went away must not read as an empty store.
+    fn check_root(&self, verb: &'static str) -> Result<(), BackendError> {
+        fs::metadata(&self.root).map(|_| ()).map_err(|e| self.error(verb, "", e))
+    }
+
+    fn read(&self, key: &str, range: Option<(u64, usize)>) -> Result<Bytes, BackendError> {
+        let path = self.path("read", key)?;
+        read_file(&path, range).map_err(|e| self.error("read", key, e))
+    }
+
+    /// Puts one item under its name; its folder is not synced yet.
+    fn put_unsynced(&self, key: &str, bytes: &Bytes) -> Result<(), BackendError> {
+        let failed = |e| self.error("write", key, e);
+        let path = self.path("write", key)?;
+        let folder = path.parent().unwrap_or(&self.root);
+        let staging = match Staging::create(folder) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_folder(parent_of(key)).and_then(|()| Staging::create(folder))
+            }
+            made => made,
+        };
+        staging.map_err(failed)?.finish(bytes, self.durable, &path).map_err(failed)
+    }
+
+    /// Makes `folder` and what is missing above it, but never the root.
+    fn make_folder(&self, folder: &str) -> io::Result<()> {
+        let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
+        for part in ends.map(|end| &folder[..end]).filter(|part| !part.is_empty()) {
+            let made = folder::make_if_missing(&self.root.join(part))?;
+            if made && self.durable {
+                folder::sync(&self.root.join(parent_of(part)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Syncs the folders of `keys`, each once. A folder below the fan-out may be another process's,
+    /// made but not synced yet: the first time here, the folders above it are synced too.
+    fn sync_folders<'k>(
+        &self,
+        verb: &'static str,
+        keys: impl Iterator<Item = &'k str>,
+    ) -> Result<(), BackendError> {
+        if !self.durable {
+            return Ok(());
+        }
+        let mut folders: BTreeSet<&str> = keys.map(parent_of).collect();
+        let deep: Vec<&str> = folders.iter().copied().filter(|folder| folder.contains('/')).collect();
+        let mut fresh = Vec::new();
+        for folder in deep {
+            if !self.anchored.lock().contains(folder) {
+                let above = std::iter::successors(Some(parent_of(folder)), |part| Some(parent_of(part)));
+                folders.extend(above.take_while(|part| !part.is_empty()));
+                fresh.push(folder);
+            }
+        }
+        let folders: Vec<&str> = folders.into_iter().collect();
+        in_parallel(folders.len(), |i| {
+            folder::sync(&self.root.join(folders[i])).map_err(|e| self.error(verb, folders[i], e))
+        })?;
+        if !fresh.is_empty() {
+            self.anchored.lock().extend(fresh.into_iter().map(str::to_owned));
+        }
+        Ok(())
+    }
+}
+
+impl Backend for LocalBackend {
+    fn get(&self, key: &str) -> Result<Bytes, BackendError> {
+        self.read(key, None)
+    }
+
+    fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
+        self.read(key, Some((offset, len)))
+    }
+
+    fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
+        in_parallel(items.len(), |i| self.put_unsynced(&items[i].0, &items[i].1))?;
+        self.sync_folders("write", items.iter().map(|(key, _)| key.as_str()))
+    }
+
+    fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
+        match fs::metadata(self.path("read", key)?) {
+            Ok(found) => Ok(found.is_file().then_some(found.len())),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.check_root("read").map(|()| None),
+            Err(e) => Err(self.error("read", key, e)),
+        }
+    }
+
+    /// As the trait says; names that are not UTF-8 cannot be keys and are left out.
+    fn list(&self, folder: &str) -> Result<Vec<Entry>, BackendError> {
+        check_folder("list", folder)?;
+        match folder::entries(&self.root.join(folder)) {
+            Ok(entries) => Ok(entries),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.check_root("list").map(|()| Vec::new()),
+            Err(e) => Err(self.error("list", folder, e)),
+        }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Result<(), BackendError> {
+        let (source, target) = (self.path("rename", from)?, self.path("rename", to)?);
+        let failed = |e| self.error("rename", from, e);
+        fs::symlink_metadata(&source).map_err(failed)?;
+        match retry(|| fs::rename(&source, &target)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                self.make_folder(parent_of(to)).map_err(failed)?;
+                retry(|| fs::rename(&source, &target)).map_err(failed)?;
+            }
+            done => done.map_err(failed)?,
+        }
+        self.sync_folders("rename", [to, from].into_iter())
+    }
+
+    fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
+        let mut deleted = Vec::new();
+        for key in keys {
+            let path = self.path("delete", key)?;
+            match retry(|| fs::remove_file(&path)) {
+                Ok(()) => deleted.push(key.as_str()),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(self.error("delete", key, e)),
+            }
+        }
+        self.sync_folders("delete", deleted.into_iter())
+    }
+
+    fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
+        // Not synced: what a power failure brings back, the next clean deletes.
+        let before = SystemTime::now().checked_sub(Duration::from_millis(age_ms));
+        before.map_or(Ok(0), |before| {
+            staging::clean(&self.root, before)
+                .map_err(|(path, e)| BackendError::new("delete", path.to_string_lossy(), e))
+        })
+    }
+}
+
+/// Reads a whole file, or `len` bytes from an offset.
+fn read_file(path: &Path, range: Option<(u64, usize)>) -> io::Result<Bytes> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let (offset, len) = match range {
+        Some(range) => range,
+        None => (0, usize::try_from(size).map_err(io::Error::other)?),
+    };
+    // Checked before the buffer is made: a damaged length must not ask for all memory.
+    if offset.checked_add(len as u64).is_none_or(|end| end > size) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let mut bytes = vec![0; len];
+    file.read_exact_at(&mut bytes, offset)?;
+    Ok(bytes.into())
+}

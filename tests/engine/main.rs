@@ -1,1 +1,9 @@
+//! Tests of the library, one binary.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what tests share fails by panicking, and tells what is skipped"
+)]
 
+mod backend;

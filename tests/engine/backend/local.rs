@@ -1,0 +1,217 @@
+//! What only a folder of the file system has: staging files, full and read-only disks, a lost root.
+
+use super::{items, names, put};
+use bytes::Bytes;
+use lakota::backend::local::LocalBackend;
+use lakota::backend::{Backend, BackendErrorKind};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+
+fn local() -> (TempDir, LocalBackend) {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::create(folder.path()).unwrap();
+    (folder, backend)
+}
+
+/// Every staging file below a folder.
+pub(super) fn staging_files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(staging_files(&entry.path()));
+        } else if entry.file_name().to_str().unwrap().starts_with(".tmp-") {
+            found.push(entry.path());
+        }
+    }
+    found
+}
+
+/// Makes a file that looks like a put of another process, last written `age` ago.
+fn stale(path: PathBuf, age: Duration) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let file = fs::File::create(path).unwrap();
+    file.set_modified(SystemTime::now() - age).unwrap();
+}
+
+/// A small disk, where this user may mount one.
+struct Disk(TempDir);
+
+impl Disk {
+    fn mount() -> Option<Disk> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(folder.path());
+        if mount.output().is_ok_and(|done| done.status.success()) {
+            return Some(Disk(folder));
+        }
+        eprintln!("skipped: this user cannot mount a tmpfs");
+        None
+    }
+
+    fn remount_read_only(&self) {
+        let done = Command::new("mount").args(["-o", "remount,ro"]).arg(self.0.path()).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg(self.0.path()).status();
+        assert!(thread::panicking() || done.unwrap().success());
+    }
+}
+
+#[test]
+fn open_of_a_missing_root_is_not_found() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(LocalBackend::open(&folder.path().join("no"), true).unwrap_err().is_not_found());
+}
+
+#[test]
+fn open_of_a_file_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(LocalBackend::open(file.path(), true).unwrap_err().kind, BackendErrorKind::Other);
+}
+
+#[test]
+fn create_makes_parents_and_the_fan_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let backend = LocalBackend::create(&folder.path().join("a/b/c")).unwrap();
+    let expected: Vec<String> = (0..256).map(|i| format!("{i:02x}/")).collect();
+    assert_eq!(names(&backend, ""), expected);
+}
+
+#[test]
+fn create_over_a_store_keeps_it() {
+    let (folder, backend) = local();
+    put(&backend, "aa/bb", "hello");
+    LocalBackend::create(folder.path()).unwrap();
+    assert_eq!(backend.get("aa/bb").unwrap(), "hello");
+}
+
+#[test]
+fn lost_root_is_not_an_empty_store() {
+    let (folder, backend) = local();
+    folder.close().unwrap();
+    let reads = [backend.len("aa/bb").map(|_| ()), backend.list("aa").map(|_| ())];
+    assert!(reads.into_iter().all(|read| read.unwrap_err().is_not_found()));
+}
+
+#[test]
+fn put_does_not_bring_back_a_lost_root() {
+    let (folder, backend) = local();
+    let root = folder.path().to_owned();
+    folder.close().unwrap();
+    let error = backend.put("aa/bb", "hello".into()).unwrap_err();
+    assert_eq!((error.is_not_found(), root.exists()), (true, false));
+}
+
+#[test]
+fn list_hides_staging_files() {
+    let (folder, backend) = local();
+    stale(folder.path().join("aa/.tmp-1-2-3"), Duration::ZERO);
+    assert_eq!(names(&backend, "aa"), [""; 0]);
+}
+
+#[test]
+fn put_leaves_no_staging_file() {
+    let (folder, backend) = local();
+    backend.put_many(&items(&[("aa/bb", "1"), ("aa/cc/dd", "2"), ("format", "3")])).unwrap();
+    assert_eq!(staging_files(folder.path()), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn clean_deletes_old_staging_files_on_every_level() {
+    let (folder, backend) = local();
+    for name in [".tmp-1-2-3a", "aa/.tmp-1-3-3a", "aa/bb/.tmp-1-4-3a"] {
+        stale(folder.path().join(name), Duration::from_secs(60));
+    }
+    let cleaned = backend.clean(30_000).unwrap();
+    assert_eq!((cleaned, staging_files(folder.path())), (3, vec![]));
+}
+
+#[test]
+fn clean_keeps_young_staging_files() {
+    let (folder, backend) = local();
+    stale(folder.path().join("aa/.tmp-1-2-3a"), Duration::from_secs(10));
+    assert_eq!(backend.clean(30_000).unwrap(), 0);
+}
+
+#[test]
+fn clean_keeps_files_of_others() {
+    let (folder, backend) = local();
+    for name in [".tmp-notes", "aa/.tmp-1-2", "aa/.tmp-1-2-z", "aa/x.tmp-1-2-3"] {
+        stale(folder.path().join(name), Duration::from_secs(60));
+    }
+    assert_eq!(backend.clean(0).unwrap(), 0);
+}
+
+#[test]
+fn put_into_a_folder_that_is_a_file_names_the_path() {
+    let (folder, backend) = local();
+    put(&backend, "aa/bb", "hello");
+    let error = backend.put("aa/bb/cc", "hello".into()).unwrap_err();
+    let path = folder.path().join("aa/bb/cc").to_string_lossy().into_owned();
+    assert_eq!((error.kind, error.key), (BackendErrorKind::Other, path));
+}
+
+#[test]
+fn failed_put_leaves_no_staging_file() {
+    let (folder, backend) = local();
+    fs::create_dir(folder.path().join("aa/bb")).unwrap();
+    backend.put_many(&items(&[("aa/bb", "in the place of a folder")])).unwrap_err();
+    assert_eq!(staging_files(folder.path()), [""; 0].map(PathBuf::from));
+}
+
+#[test]
+fn full_disk_is_told_by_kind() {
+    let Some(disk) = Disk::mount() else { return };
+    let backend = LocalBackend::create(disk.0.path()).unwrap();
+    let error = backend.put("aa/bb", Bytes::from(vec![1; 2 << 20])).unwrap_err();
+    assert_eq!(error.kind, BackendErrorKind::Full);
+}
+
+#[test]
+fn full_disk_leaves_whole_files_only() {
+    let Some(disk) = Disk::mount() else { return };
+    let backend = LocalBackend::create(disk.0.path()).unwrap();
+    let items: Vec<_> = (0..8).map(|i| (format!("aa/{i}"), Bytes::from(vec![i; 300_000]))).collect();
+    backend.put_many(&items).unwrap_err();
+    let whole = backend.list("aa").unwrap().iter().all(|entry| entry.len == 300_000);
+    assert_eq!((whole, staging_files(disk.0.path())), (true, vec![]));
+}
+
+#[test]
+fn full_disk_with_room_again_takes_puts() {
+    let Some(disk) = Disk::mount() else { return };
+    let backend = LocalBackend::create(disk.0.path()).unwrap();
+    backend.put("aa/bb", Bytes::from(vec![1; 2 << 20])).unwrap_err();
+    assert!(backend.put("aa/bb", Bytes::from(vec![1; 500_000])).is_ok());
+}
+
+#[test]
+fn read_only_disk_is_told_by_kind() {
+    let Some(disk) = Disk::mount() else { return };
+    let backend = LocalBackend::create(disk.0.path()).unwrap();
+    put(&backend, "aa/bb", "hello");
+    disk.remount_read_only();
+    let kinds = [
+        backend.put("aa/cc", "hello".into()).unwrap_err().kind,
+        backend.rename("aa/bb", "aa/cc").unwrap_err().kind,
+        backend.delete_many(&["aa/bb".to_owned()]).unwrap_err().kind,
+    ];
+    assert_eq!(kinds, [BackendErrorKind::NotWritable; 3]);
+}
+
+#[test]
+fn read_only_disk_is_read() {
+    let Some(disk) = Disk::mount() else { return };
+    put(&LocalBackend::create(disk.0.path()).unwrap(), "aa/bb", "hello");
+    disk.remount_read_only();
+    let backend = LocalBackend::open(disk.0.path(), true).unwrap();
+    assert_eq!(backend.get("aa/bb").unwrap(), "hello");
+}

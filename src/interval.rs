@@ -104,17 +104,23 @@ impl fmt::Debug for Interval {
 }
 
 /// A map from all keys to values, constant on intervals: later assignments win.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct IntervalMap<V> {
     /// Start of a piece -> its value; a piece ends where the next one starts. `None`: unassigned.
     starts: BTreeMap<Key, Option<V>>,
+}
+
+impl<V> Default for IntervalMap<V> {
+    fn default() -> Self {
+        IntervalMap { starts: BTreeMap::new() }
+    }
 }
 
 impl<V: Clone + PartialEq> IntervalMap<V> {
     /// A map with nothing assigned.
     #[must_use]
     pub fn new() -> Self {
-        IntervalMap { starts: BTreeMap::new() }
+        IntervalMap::default()
     }
 
     fn at(&self, key: &[u8]) -> Option<V> {

@@ -3,7 +3,7 @@
 //! Everything `stat`, `len`, a footer or a range needs stands here, so that no chunk is read for it.
 //! docs/format.md describes the bytes.
 
-use super::tree::{Item, Sums};
+use super::tree::{Item, Leaf, Sums};
 use crate::data::key;
 use crate::data::pages::Layout;
 use crate::data::schema::Schema;
@@ -72,6 +72,31 @@ impl Segment {
     }
 }
 
+impl Leaf for Segment {
+    const HEAD_ONLY: bool = false;
+
+    fn sums(&self) -> Sums {
+        let ranges = self.chunks.iter().filter_map(|c| c.range.as_ref());
+        let keys = self.first.len() + self.last.len() + ranges.map(|(a, b)| a.len() + b.len()).sum::<usize>();
+        Sums {
+            segments: 1,
+            rows: self.rows,
+            pages: self.chunks.iter().map(|c| c.layout.len).sum(),
+            csv: self.chunks.iter().map(|c| c.csv_len).sum(),
+            keys: keys as u64,
+            ..Sums::default()
+        }
+    }
+
+    fn read_leaf(
+        bundles: &Bundles,
+        head: &mut Reader<'_>,
+        _body: &mut Reader<'_>,
+    ) -> Result<Vec<Segment>, Damaged> {
+        read_list(bundles, head)
+    }
+}
+
 impl Item for Segment {
     fn key(&self) -> &[u8] {
         &self.first
@@ -81,28 +106,12 @@ impl Item for Segment {
         &self.last
     }
 
-    fn sums(&self) -> Sums {
-        Sums {
-            series: 0,
-            segments: 1,
-            rows: self.rows,
-            pages: self.chunks.iter().map(|c| c.layout.len).sum(),
-            csv: self.chunks.iter().map(|c| c.csv_len).sum(),
-            keys: (self.first.len() + self.last.len()) as u64
-                + self.chunks.iter().filter_map(|c| c.range.as_ref()).map(|(a, b)| (a.len() + b.len()) as u64).sum::<u64>(),
-        }
-    }
-
     fn weight(&self) -> usize {
         16 + self.first.len() + self.chunks.len() * 40
     }
 
     fn write_leaf(items: &[Segment], bundles: &mut Bundles, head: &mut Writer, _body: &mut Writer) {
         write_list(items, bundles, head);
-    }
-
-    fn read_leaf(bundles: &Bundles, head: &mut Reader<'_>, _body: &mut Reader<'_>) -> Result<Vec<Segment>, Damaged> {
-        read_list(bundles, head)
     }
 }
 

@@ -30,6 +30,8 @@ pub struct Sums {
     pub csv: u64,
     /// Bytes of the keys that a Parquet footer turns into statistics: an upper bound of their length.
     pub keys: u64,
+    /// Series whose id is not the first their label gives: they were renamed, or created beside one that was.
+    pub renamed: u64,
 }
 
 impl AddAssign for Sums {
@@ -40,6 +42,7 @@ impl AddAssign for Sums {
         self.pages += other.pages;
         self.csv += other.csv;
         self.keys += other.keys;
+        self.renamed += other.renamed;
     }
 }
 
@@ -54,7 +57,7 @@ impl std::iter::Sum for Sums {
 impl Sums {
     /// Appends them.
     pub fn write(&self, out: &mut Writer) {
-        for value in [self.series, self.segments, self.rows, self.pages, self.csv, self.keys] {
+        for value in [self.series, self.segments, self.rows, self.pages, self.csv, self.keys, self.renamed] {
             out.uint(value);
         }
     }
@@ -68,24 +71,35 @@ impl Sums {
             pages: input.uint()?,
             csv: input.uint()?,
             keys: input.uint()?,
+            renamed: input.uint()?,
         })
     }
 }
 
+/// What can be read from the leaves of a tree.
+pub trait Leaf: Sized {
+    /// Whether the heads of leaves are enough, so that bodies need not be decompressed.
+    const HEAD_ONLY: bool;
+    /// What it adds to the sums.
+    fn sums(&self) -> Sums;
+    /// Reads a leaf.
+    fn read_leaf(
+        bundles: &Bundles,
+        head: &mut Reader<'_>,
+        body: &mut Reader<'_>,
+    ) -> Result<Vec<Self>, Damaged>;
+}
+
 /// What a tree holds.
-pub trait Item: Clone {
+pub trait Item: Leaf + Clone {
     /// What it is sorted by.
     fn key(&self) -> &[u8];
     /// The greatest key it covers.
     fn last(&self) -> &[u8];
-    /// What it adds to the sums.
-    fn sums(&self) -> Sums;
     /// About how many bytes it takes in a node before compression.
     fn weight(&self) -> usize;
     /// Appends a leaf's items: what listings need to `head`, the rest to `body`.
     fn write_leaf(items: &[Self], bundles: &mut Bundles, head: &mut Writer, body: &mut Writer);
-    /// Reads them back.
-    fn read_leaf(bundles: &Bundles, head: &mut Reader<'_>, body: &mut Reader<'_>) -> Result<Vec<Self>, Damaged>;
 }
 
 /// A tree that is not empty.
@@ -100,7 +114,7 @@ pub struct Tree {
 impl Tree {
     /// Calls `visit` for the items of the leaves that `wanted` chooses, in order. `wanted` is asked for every
     /// subtree, with what lies before it in the tree.
-    pub fn scan<T: Item>(
+    pub fn scan<T: Leaf>(
         &self,
         view: &View,
         wanted: &mut dyn FnMut(&Child, &Sums) -> bool,
@@ -109,19 +123,9 @@ impl Tree {
         let mut before = Sums::default();
         scan(&self.root, view, wanted, visit, &mut before)
     }
-
-    /// Calls `visit` for every node of the tree; it says whether to look below.
-    pub fn nodes<T: Item>(
-        &self,
-        view: &View,
-        visit: &mut dyn FnMut(&NodeRef, &Node<T>) -> Result<bool, StoreError>,
-        enter: &mut dyn FnMut(&NodeRef) -> bool,
-    ) -> Result<(), StoreError> {
-        nodes(&self.root, view, visit, enter)
-    }
 }
 
-fn scan<T: Item>(
+fn scan<T: Leaf>(
     child: &Child,
     view: &View,
     wanted: &mut dyn FnMut(&Child, &Sums) -> bool,
@@ -141,22 +145,4 @@ fn scan<T: Item>(
             Ok(())
         }),
     }
-}
-
-fn nodes<T: Item>(
-    child: &Child,
-    view: &View,
-    visit: &mut dyn FnMut(&NodeRef, &Node<T>) -> Result<bool, StoreError>,
-    enter: &mut dyn FnMut(&NodeRef) -> bool,
-) -> Result<(), StoreError> {
-    if !enter(&child.node) {
-        return Ok(());
-    }
-    let node = Node::<T>::load(view, &child.node)?;
-    if visit(&child.node, &node)?
-        && let Node::Inner(children) = &node
-    {
-        children.iter().try_for_each(|c| nodes(c, view, visit, enter))?;
-    }
-    Ok(())
 }

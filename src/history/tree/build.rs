@@ -1,7 +1,7 @@
 //! Building trees: from items, or from a tree and edits, sharing the nodes that do not change.
 
 use super::node::{add_inner, add_leaf};
-use super::{Child, Item, Node, Sums, Tree};
+use super::{Child, Item, Leaf, Node, Sums, Tree};
 use crate::store::draft::Laid;
 use crate::store::{StoreError, View};
 use std::ops::Range;
@@ -51,7 +51,7 @@ impl<'a, T: Item> Builder<'a, T> {
         self.weight = 0;
         let (Some(first), Some(last)) = (items.first(), items.last()) else { return };
         let node = add_leaf(self.laid, &items);
-        let sums = items.iter().map(Item::sums).sum();
+        let sums = items.iter().map(Leaf::sums).sum();
         self.push_child(0, Child { key: first.key().to_vec(), last: last.last().to_vec(), sums, node });
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A node is a table of bundles, a head and a body, each compressed by itself: listings read heads only.
 
-use super::{Item, Sums};
+use super::{Item, Leaf, Sums};
 use crate::digest::{Check, Digest};
 use crate::interval::Key;
 use crate::store::draft::Laid;
@@ -85,7 +85,7 @@ pub enum Node<T> {
     Inner(Vec<Child>),
 }
 
-impl<T: Item> Node<T> {
+impl<T: Leaf> Node<T> {
     /// Reads, checks and decodes a node.
     pub fn load(view: &View, node: &NodeRef) -> Result<Node<T>, StoreError> {
         let bytes = view.node(&node.spot, node.check)?;
@@ -96,7 +96,9 @@ impl<T: Item> Node<T> {
         let mut input = Reader::new(bytes, "a node of its index");
         let kind = input.byte()?;
         let bundles = Bundles::read(&mut input, here)?;
-        let (head, body) = (input.block()?, input.block()?);
+        let head = input.block()?;
+        let skip = T::HEAD_ONLY && kind == LEAF;
+        let body = if skip { input.skip_block().map(|()| Vec::new())? } else { input.block()? };
         input.end()?;
         let mut head = Reader::new(&head, "a node of its index");
         let mut body = Reader::new(&body, "a node of its index");

@@ -1,0 +1,268 @@
+//! Packs: many revision files in one, under their names.
+//!
+//! A pack's name is the digest of its index, the index holds a check for every group of revisions. It is
+//! durable before a file it holds is deleted; a pack goes only when another holds all of it.
+
+use super::log::Source;
+use super::{Changelog, HistoryError, file_key};
+use crate::clock::Stamp;
+use crate::digest::{Check, Digest};
+use crate::store::Store;
+use crate::wire::{Damaged, Reader, Writer, compress, decompress};
+use bytes::Bytes;
+
+const MAGIC: &[u8; 4] = b"lkp\x01";
+
+/// Raw bytes of revisions compressed together.
+const GROUP_BYTES: usize = 64 << 10;
+
+/// Bytes before the index: the magic number and the index's length.
+const HEADER: usize = 12;
+
+#[derive(Debug)]
+struct Packed {
+    stamp: Stamp,
+    parents: Vec<Stamp>,
+    group: usize,
+    offset: usize,
+    len: usize,
+}
+
+#[derive(Debug)]
+struct Group {
+    at: u64,
+    stored: usize,
+    raw: usize,
+    check: Check,
+}
+
+/// An opened pack: its index.
+#[derive(Debug)]
+pub(super) struct Pack {
+    key: String,
+    revisions: Vec<Packed>,
+    groups: Vec<Group>,
+}
+
+/// The name itself, where it names a pack: `pack-<digest>`.
+pub(super) fn is_pack(name: &str) -> Option<&str> {
+    name.strip_prefix("pack-").and_then(Digest::from_hex).map(|_| name)
+}
+
+impl Pack {
+    pub(super) fn open(store: &Store, key: String) -> Result<Pack, HistoryError> {
+        let damaged = || HistoryError::DamagedFile { file: key.clone() };
+        let header = store.backend().get_range(&key, 0, HEADER)?;
+        let (magic, len) = header.split_at(4);
+        let len = <[u8; 8]>::try_from(len).map(u64::from_le_bytes).map_err(|_short| damaged())?;
+        if magic != MAGIC || len > 1 << 32 {
+            return Err(damaged());
+        }
+        let index = store.backend().get_range(&key, HEADER as u64, len as usize)?;
+        if !key.ends_with(&Digest::of(&index).to_string()) {
+            return Err(damaged());
+        }
+        let (revisions, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
+        Ok(Pack { key, revisions, groups })
+    }
+
+    pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, &[Stamp])> {
+        self.revisions.iter().map(|r| (r.stamp, r.parents.as_slice()))
+    }
+
+    pub(super) fn read(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
+        let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
+        let revision = self.revisions.get(i).ok_or_else(damaged)?;
+        let group = self.groups.get(revision.group).ok_or_else(damaged)?;
+        let stored = store.backend().get_range(&self.key, group.at, group.stored)?;
+        if Check::of(&stored) != group.check {
+            return Err(damaged());
+        }
+        let raw = if group.stored == group.raw {
+            stored
+        } else {
+            Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?)
+        };
+        let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
+        end.map(|end| raw.slice(revision.offset..end)).ok_or_else(damaged)
+    }
+}
+
+type Index = (Vec<Packed>, Vec<Group>);
+
+fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
+    let mut input = Reader::new(bytes, "a pack");
+    let block = input.block()?;
+    input.end()?;
+    let mut input = Reader::new(&block, "a pack");
+    let mut groups = Vec::new();
+    for _ in 0..input.count()? {
+        let (stored, raw) = (input.len()?, input.len()?);
+        groups.push(Group { at, stored, raw, check: Check::from_bytes(input.array()?) });
+        at += stored as u64;
+    }
+    let count = input.count()?;
+    let mut revisions: Vec<Packed> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
+        let mut parents = Vec::new();
+        for _ in 0..input.count()? {
+            parents.push(match input.len()? {
+                0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
+                back => {
+                    let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;
+                    revisions[at].stamp
+                }
+            });
+        }
+        let (group, offset, len) = (input.len()?, input.len()?, input.len()?);
+        revisions.push(Packed { stamp, parents, group, offset, len });
+    }
+    input.end()?;
+    Ok((revisions, groups))
+}
+
+fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> (Digest, Bytes) {
+    let mut list = Writer::default();
+    let mut groups: Vec<Vec<u8>> = Vec::new();
+    list.len(revisions.len());
+    for (i, (stamp, parents, bytes)) in revisions.iter().enumerate() {
+        if groups.last().is_none_or(|group| group.len() + bytes.len() > GROUP_BYTES) {
+            groups.push(Vec::new());
+        }
+        list.uint(stamp.time);
+        list.raw(stamp.digest.as_bytes());
+        list.len(parents.len());
+        for parent in parents {
+            match revisions[..i].iter().rposition(|(s, _, _)| s == parent) {
+                Some(at) => list.len(i - at),
+                None => {
+                    list.uint(0);
+                    list.uint(parent.time);
+                    list.raw(parent.digest.as_bytes());
+                }
+            }
+        }
+        let number = groups.len() - 1;
+        list.len(number);
+        list.len(groups[number].len());
+        list.len(bytes.len());
+        groups[number].extend_from_slice(bytes);
+    }
+    let mut head = Writer::default();
+    let mut body = Vec::new();
+    head.len(groups.len());
+    for raw in &groups {
+        let packed = compress(raw);
+        let stored = packed.as_ref().unwrap_or(raw);
+        head.len(stored.len());
+        head.len(raw.len());
+        head.raw(Check::of(stored).as_bytes());
+        body.extend_from_slice(stored);
+    }
+    head.raw(&list.bytes);
+    let mut index = Writer::default();
+    index.block(&head.bytes);
+    let len = (index.bytes.len() as u64).to_le_bytes();
+    (Digest::of(&index.bytes), Bytes::from([MAGIC, &len[..], &index.bytes, &body].concat()))
+}
+
+impl Changelog {
+    /// Makes one file of the loose revision files, and of the packs too where `all`; gives how many
+    /// revisions it holds. Nothing is done where one file would become one file.
+    pub fn pack_files(&self, all: bool) -> Result<usize, HistoryError> {
+        let log = self.log()?;
+        let mut revisions = Vec::new();
+        let mut old: Vec<String> = Vec::new();
+        for stamp in log.stamps() {
+            let Some(entry) = log.entry(stamp) else { continue };
+            match &entry.source {
+                Source::Packed(..) if !all => continue,
+                Source::Packed(pack, _) => {
+                    if !old.contains(&pack.key) {
+                        old.push(pack.key.clone());
+                    }
+                }
+                Source::Loose(_) => {}
+            }
+            let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
+            revisions.push((stamp, entry.parents.clone(), bytes));
+        }
+        let loose = self.loose_files(&revisions)?;
+        if loose.is_empty() && old.len() < 2 || revisions.is_empty() {
+            return Ok(0);
+        }
+        let (digest, bytes) = encode(&revisions);
+        let key = format!("{}/pack-{digest}", self.folders.first().copied().unwrap_or(Digest::ZERO).key());
+        self.store.backend().put(&key, bytes)?;
+        old.retain(|k| *k != key);
+        old.extend(loose);
+        self.store.backend().delete_many(&old)?;
+        Ok(revisions.len())
+    }
+
+    /// The loose files of revisions, in all folders.
+    fn loose_files(&self, revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<Vec<String>, HistoryError> {
+        let packed: std::collections::HashSet<Stamp> = revisions.iter().map(|(stamp, _, _)| *stamp).collect();
+        let mut files = Vec::new();
+        for folder in &self.folders {
+            for file in self.store.backend().list(&folder.key())? {
+                if let Some((parent, child)) = super::parse_name(&file.name)
+                    && packed.contains(&child)
+                {
+                    files.push(file_key(*folder, parent, child));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Removes the revisions that the horizon hides, and older horizons. The horizon is durable already.
+    pub fn trim(&self) -> Result<(), HistoryError> {
+        let horizon = self.log()?.horizon;
+        let mut old = Vec::new();
+        for folder in &self.folders {
+            let key = folder.key();
+            for file in self.store.backend().list(&key)? {
+                let hidden = super::parse_name(&file.name).is_some_and(|(_, child)| horizon.hides(child));
+                let older = super::Horizon::of_name(&file.name).is_some_and(|stamp| stamp.time < horizon.time);
+                if hidden || older {
+                    old.push(format!("{key}/{}", file.name));
+                }
+            }
+        }
+        self.trim_packs(&horizon)?;
+        self.store.backend().delete_many(&old)?;
+        Ok(())
+    }
+
+    /// Writes packs that hold hidden revisions again without them.
+    fn trim_packs(&self, horizon: &super::Horizon) -> Result<(), HistoryError> {
+        for folder in &self.folders {
+            let key = folder.key();
+            for file in self.store.backend().list(&key)? {
+                let Some(name) = is_pack(&file.name) else { continue };
+                let Some(pack) = self.pack(&key, name)? else { continue };
+                if pack.revisions.iter().any(|r| horizon.hides(r.stamp)) {
+                    self.rewrite(&pack, horizon, &key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, pack: &Pack, horizon: &super::Horizon, folder: &str) -> Result<(), HistoryError> {
+        let mut revisions = Vec::new();
+        for (i, revision) in pack.revisions.iter().enumerate() {
+            if !horizon.hides(revision.stamp) {
+                revisions.push((revision.stamp, revision.parents.clone(), pack.read(&self.store, i)?));
+            }
+        }
+        if !revisions.is_empty() {
+            let (digest, bytes) = encode(&revisions);
+            self.store.backend().put(&format!("{folder}/pack-{digest}"), bytes)?;
+        }
+        self.store.backend().delete_many(std::slice::from_ref(&pack.key))?;
+        Ok(())
+    }
+}

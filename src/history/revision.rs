@@ -1,0 +1,332 @@
+//! A revision: a commit placed in the changelog, as the bytes of its file.
+//!
+//! Holds the parents, who and when and why, the root of the state, and what changed. The file's name
+//! holds the digest of all that. Immutable; docs/format.md describes the bytes.
+
+use super::entry::SeriesId;
+use super::state::State;
+use super::tree::{Child, Tree};
+use crate::clock::Stamp;
+use crate::data::schema::Schema;
+use crate::digest::{Check, Digest};
+use crate::interval::{Interval, next_prefix};
+use crate::store::place::{Bundles, Spot};
+use crate::store::{Store, StoreError, View};
+use crate::wire::{Damaged, Reader, Writer};
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// First bytes of a revision: a name and the version of its layout.
+const MAGIC: &[u8; 4] = b"lkr\x01";
+
+/// Change lists of more bytes are kept in the bundle, not in the revision file.
+pub const LIST_BYTES: usize = 4 << 10;
+
+/// What a revision did to one series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesChange {
+    /// The series.
+    pub id: SeriesId,
+    /// Its label afterwards; of a dropped series: before.
+    pub label: String,
+    /// The label it had, where it was renamed.
+    pub renamed_from: Option<String>,
+    /// Whether it was created.
+    pub created: bool,
+    /// Whether it was dropped: every index value is covered then.
+    pub dropped: bool,
+    /// The index values whose rows differ from the parent, ascending, disjoint.
+    pub intervals: Vec<Interval>,
+    /// Index values that changed.
+    pub keys: u64,
+    /// Rows of the series before.
+    pub rows_before: u64,
+    /// Rows of the series afterwards.
+    pub rows_after: u64,
+}
+
+impl SeriesChange {
+    /// A change of nothing yet.
+    #[must_use]
+    pub fn none(id: SeriesId, label: &str) -> SeriesChange {
+        SeriesChange {
+            id,
+            label: label.to_owned(),
+            renamed_from: None,
+            created: false,
+            dropped: false,
+            intervals: Vec::new(),
+            keys: 0,
+            rows_before: 0,
+            rows_after: 0,
+        }
+    }
+}
+
+/// What a revision did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ChangeList {
+    /// Whether it set the schema.
+    pub schema: bool,
+    /// The series it changed, by label.
+    pub series: Vec<SeriesChange>,
+}
+
+impl ChangeList {
+    /// Whether nothing changed.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        !self.schema && self.series.is_empty()
+    }
+
+    /// The bytes of the list.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Writer::default();
+        out.uint(u64::from(self.schema));
+        out.len(self.series.len());
+        let mut previous: &[u8] = &[];
+        for change in &self.series {
+            out.after(previous, change.label.as_bytes());
+            previous = change.label.as_bytes();
+            change.write(&mut out);
+        }
+        let mut packed = Writer::default();
+        packed.block(&out.bytes);
+        packed.bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
+        let mut input = Reader::new(bytes, "a change list");
+        let block = input.block()?;
+        input.end()?;
+        let mut input = Reader::new(&block, "a change list");
+        let schema = input.uint()? != 0;
+        let count = input.count()?;
+        let mut series: Vec<SeriesChange> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let label = input.after(series.last().map_or(&[], |c| c.label.as_bytes()))?;
+            let label = String::from_utf8(label).map_err(|_not_text| input.damaged())?;
+            series.push(SeriesChange::read(label, &mut input)?);
+        }
+        input.end()?;
+        Ok(ChangeList { schema, series })
+    }
+}
+
+const CREATED: u64 = 1;
+const DROPPED: u64 = 2;
+const RENAMED: u64 = 4;
+const DERIVED_ID: u64 = 8;
+
+impl SeriesChange {
+    fn write(&self, out: &mut Writer) {
+        let derived = self.id == SeriesId::new(&self.label, 0);
+        let flag = |set: bool, bit: u64| if set { bit } else { 0 };
+        out.uint(
+            flag(self.created, CREATED)
+                | flag(self.dropped, DROPPED)
+                | flag(self.renamed_from.is_some(), RENAMED)
+                | flag(derived, DERIVED_ID),
+        );
+        if !derived {
+            self.id.write(out);
+        }
+        if let Some(from) = &self.renamed_from {
+            out.string(from.as_bytes());
+        }
+        out.uint(self.rows_before);
+        out.uint(self.rows_after);
+        out.uint(self.keys);
+        out.len(self.intervals.len());
+        let mut previous: &[u8] = &[];
+        for interval in &self.intervals {
+            out.after(previous, &interval.lo);
+            previous = &interval.lo;
+            match &interval.hi {
+                hi if *hi == next_prefix(&interval.lo) => out.uint(0),
+                Some(hi) => {
+                    out.uint(1);
+                    out.after(&interval.lo, hi);
+                }
+                None => out.uint(2),
+            }
+        }
+    }
+
+    fn read(label: String, input: &mut Reader<'_>) -> Result<SeriesChange, Damaged> {
+        let flags = input.uint()?;
+        let id = if flags & DERIVED_ID != 0 { SeriesId::new(&label, 0) } else { SeriesId::read(input)? };
+        let renamed_from = if flags & RENAMED != 0 { Some(input.text()?) } else { None };
+        let (rows_before, rows_after, keys) = (input.uint()?, input.uint()?, input.uint()?);
+        let count = input.count()?;
+        let mut intervals: Vec<Interval> = Vec::with_capacity(count);
+        for _ in 0..count {
+            let lo = input.after(intervals.last().map_or(&[], |i| i.lo.as_slice()))?;
+            let hi = match input.uint()? {
+                0 => next_prefix(&lo),
+                1 => Some(input.after(&lo)?),
+                2 => None,
+                _ => return Err(input.damaged()),
+            };
+            intervals.push(Interval { lo, hi });
+        }
+        Ok(SeriesChange {
+            id,
+            label,
+            renamed_from,
+            created: flags & CREATED != 0,
+            dropped: flags & DROPPED != 0,
+            intervals,
+            keys,
+            rows_before,
+            rows_after,
+        })
+    }
+}
+
+/// Where a change list stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ListPlace {
+    /// In the revision file.
+    Here(Vec<u8>),
+    /// In a bundle.
+    There(Spot, Check),
+}
+
+/// Who made a revision, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Note {
+    /// `user@host`; empty for a merge.
+    pub author: String,
+    /// What the writer says of it.
+    pub message: String,
+}
+
+/// A commit placed in the changelog.
+#[derive(Debug, Clone)]
+pub struct Revision {
+    /// What it follows, sorted; none for a first one.
+    pub parents: Vec<Stamp>,
+    /// Milliseconds since 1970-01-01 UTC, greater than any parent's.
+    pub time: u64,
+    /// What the writer's clock said, in the same unit.
+    pub wall: u64,
+    /// Who and why.
+    pub note: Note,
+    /// The state.
+    pub state: State,
+    /// What changed.
+    pub changes: ListPlace,
+    /// The bundle of the state, where it is carried here.
+    pub embedded: Bytes,
+}
+
+impl Revision {
+    /// The bytes of its file.
+    #[must_use]
+    pub fn encode(&self) -> Bytes {
+        let here = if self.embedded.is_empty() { None } else { Some(Digest::of(&self.embedded)) };
+        let mut bundles = Bundles::default();
+        let mut body = Writer::default();
+        body.string(self.state.schema.to_string().as_bytes());
+        match &self.state.tree {
+            None => body.uint(0),
+            Some(tree) => {
+                body.uint(1 + u64::from(tree.height));
+                let mut root = tree.root.clone();
+                localize(&mut root.node.spot, here);
+                Child::write_list(&[root], &mut bundles, &mut body);
+            }
+        }
+        match &self.changes {
+            ListPlace::Here(list) => {
+                body.uint(0);
+                body.string(list);
+            }
+            ListPlace::There(spot, check) => {
+                body.uint(1);
+                let mut spot = *spot;
+                localize(&mut spot, here);
+                bundles.write_spot(&spot, &mut body);
+                body.raw(check.as_bytes());
+            }
+        }
+        let mut head = Writer::default();
+        head.len(self.parents.len());
+        for parent in &self.parents {
+            head.uint(parent.time);
+            head.raw(parent.digest.as_bytes());
+        }
+        head.uint(self.time);
+        head.uint(self.wall);
+        head.string(self.note.author.as_bytes());
+        head.string(self.note.message.as_bytes());
+        bundles.write(&mut head);
+        head.raw(&body.bytes);
+        let mut file = Writer::default();
+        file.raw(MAGIC);
+        file.block(&head.bytes);
+        file.raw(&self.embedded);
+        Bytes::from(file.bytes)
+    }
+
+    /// Reads a file.
+    pub fn decode(store: &Arc<Store>, bytes: &Bytes) -> Result<Revision, Damaged> {
+        let mut file = Reader::new(bytes, "a revision");
+        if file.array::<4>()? != *MAGIC {
+            return Err(file.damaged());
+        }
+        let block = file.block()?;
+        let embedded = bytes.slice_ref(file.rest());
+        let here = Digest::of(&embedded);
+        let mut input = Reader::new(&block, "a revision");
+        let mut parents = Vec::new();
+        for _ in 0..input.count()? {
+            parents.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
+        }
+        let (time, wall) = (input.uint()?, input.uint()?);
+        let note = Note { author: input.text()?, message: input.text()? };
+        let bundles = Bundles::read(&mut input, here)?;
+        let schema = Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())?;
+        let tree = match input.uint()? {
+            0 => None,
+            n => {
+                let root = Child::read_list(&bundles, &mut input)?.pop().ok_or_else(|| input.damaged())?;
+                Some(Tree { root, height: u32::try_from(n - 1).map_err(|_too_high| input.damaged())? })
+            }
+        };
+        let changes = match input.uint()? {
+            0 => ListPlace::Here(input.string()?.to_vec()),
+            _ => ListPlace::There(bundles.read_spot(&mut input)?, Check::from_bytes(input.array()?)),
+        };
+        input.end()?;
+        let view = if embedded.is_empty() {
+            View::new(Arc::clone(store))
+        } else {
+            View::holding(Arc::clone(store), HashMap::from([(here, embedded.clone())]))
+        };
+        let state = State { schema: Arc::new(schema), tree, view };
+        Ok(Revision { parents, time, wall, note, state, changes, embedded })
+    }
+
+    /// What changed.
+    pub fn change_list(&self) -> Result<ChangeList, StoreError> {
+        match &self.changes {
+            ListPlace::Here(bytes) => {
+                ChangeList::decode(bytes).map_err(|e| StoreError::damaged(Digest::ZERO, &e))
+            }
+            ListPlace::There(spot, check) => {
+                let bytes = self.state.view.node(spot, *check)?;
+                ChangeList::decode(&bytes).map_err(|e| StoreError::damaged(spot.bundle, &e))
+            }
+        }
+    }
+}
+
+fn localize(spot: &mut Spot, here: Option<Digest>) {
+    if Some(spot.bundle) == here {
+        spot.bundle = Digest::ZERO;
+    }
+}

@@ -1,0 +1,107 @@
+//! A commit: the whole state of a collection, its schema and its series.
+//!
+//! Reading only; new states come from `edit.rs`.
+
+use super::entry::{Entry, SeriesId, Summary};
+use super::tree::{Child, Leaf, Sums, Tree};
+use crate::data::schema::Schema;
+use crate::store::{StoreError, View};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// The state of a collection at a revision, or of the merge of several.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// Columns of all series.
+    pub schema: Arc<Schema>,
+    /// Series by label; none where there are none.
+    pub tree: Option<Tree>,
+    /// Where its bytes are read.
+    pub view: View,
+}
+
+impl State {
+    /// The series of that label.
+    pub fn entry(&self, label: &str) -> Result<Option<Entry>, StoreError> {
+        let mut found = None;
+        let key = label.as_bytes();
+        let wanted = |child: &Child| child.key.as_slice() <= key && key <= child.last.as_slice();
+        self.scan(wanted, |entry: Entry| {
+            if entry.label == label {
+                found = Some(entry);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// All series whole, by label.
+    pub fn entries(&self) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        self.scan(
+            |_| true,
+            |entry| {
+                found.push(entry);
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(found)
+    }
+
+    /// Calls `visit` for the series whose labels start with `prefix`, by label, until it breaks.
+    pub fn list(
+        &self,
+        prefix: &str,
+        mut visit: impl FnMut(Summary) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let prefix = prefix.as_bytes();
+        let before = |key: &[u8]| &key[..key.len().min(prefix.len())] < prefix;
+        let after = |key: &[u8]| &key[..key.len().min(prefix.len())] > prefix;
+        self.scan(
+            |child| !before(&child.last) && !after(&child.key),
+            |summary: Summary| {
+                if summary.label.as_bytes().starts_with(prefix) {
+                    visit(summary)
+                } else {
+                    ControlFlow::Continue(())
+                }
+            },
+        )
+    }
+
+    fn scan<T: Leaf>(
+        &self,
+        wanted: impl Fn(&Child) -> bool,
+        mut visit: impl FnMut(T) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let Some(tree) = &self.tree else { return Ok(()) };
+        let done = std::cell::Cell::new(false);
+        tree.scan::<T>(&self.view, &mut |child, _| !done.get() && wanted(child), &mut |item, _| {
+            if !done.get() && visit(item).is_break() {
+                done.set(true);
+            }
+            Ok(())
+        })
+    }
+
+    /// What all series add up to.
+    #[must_use]
+    pub fn sums(&self) -> Sums {
+        self.tree.as_ref().map(|tree| tree.root.sums).unwrap_or_default()
+    }
+
+    /// The ids of series whose label would not give them: few, or none.
+    pub fn renamed_ids(&self) -> Result<Vec<SeriesId>, StoreError> {
+        let mut ids = Vec::new();
+        self.scan(
+            |child| child.sums.renamed > 0,
+            |summary: Summary| {
+                if summary.sums.renamed > 0 {
+                    ids.push(summary.id);
+                }
+                ControlFlow::Continue(())
+            },
+        )?;
+        Ok(ids)
+    }
+}

@@ -40,6 +40,13 @@ impl Keys {
         Keys { columns, rows: frame.num_rows() }
     }
 
+    /// Takes the index columns, by name, of a frame that may lack value columns.
+    #[must_use]
+    pub fn of_frame(schema: &Schema, frame: &RecordBatch) -> Keys {
+        let named = |c: &Column| frame.column_by_name(&c.name).map(|array| KeyColumn::of(c.ty, array));
+        Keys { columns: schema.index_columns().filter_map(named).collect(), rows: frame.num_rows() }
+    }
+
     /// Takes index columns by themselves, in index order.
     #[must_use]
     pub fn of_columns(schema: &Schema, columns: &[ArrayRef]) -> Keys {

@@ -1,0 +1,51 @@
+//! Rows of a series: reading ranges of them, and turning writes into segments.
+//!
+//! The one place above `data` where rows are decoded and encoded. Knows segments and drafts; knows nothing of
+//! revisions, heads or other series.
+
+pub mod encode;
+pub mod read;
+pub mod splice;
+pub mod write;
+
+use crate::data::input::InputError;
+use crate::store::StoreError;
+use arrow_schema::ArrowError;
+use parquet::errors::ParquetError;
+
+/// A failed read or write of rows.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The input cannot become rows.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A write that its own rules refuse.
+    #[error("{0}")]
+    Refused(String),
+    /// A chunk that does not decode.
+    #[error("a chunk of column {column} cannot be decoded: {message}")]
+    Chunk {
+        /// The column.
+        column: String,
+        /// What the decoder says.
+        message: String,
+    },
+    /// A chunk that cannot be encoded.
+    #[error("rows cannot be encoded: {0}")]
+    Encode(String),
+}
+
+impl From<ParquetError> for RowsError {
+    fn from(error: ParquetError) -> RowsError {
+        RowsError::Encode(error.to_string())
+    }
+}
+
+impl From<ArrowError> for RowsError {
+    fn from(error: ArrowError) -> RowsError {
+        RowsError::Encode(error.to_string())
+    }
+}

@@ -1,0 +1,244 @@
+//! Reading rows: ranges by index and by position, decoded a segment at a time.
+//!
+//! Order of a query: range, tail, offset and limit, columns. Memory is bounded by a few segments.
+
+use super::RowsError;
+use crate::data::key::Keys;
+use crate::data::schema::Schema;
+use crate::data::{frame, pages};
+use crate::history::entry::Segments;
+use crate::history::segment::{ChunkRef, Segment};
+use crate::interval::Interval;
+use crate::store::View;
+use arrow_array::{ArrayRef, RecordBatch};
+use rayon::prelude::*;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Which rows of a series.
+#[derive(Debug, Clone)]
+pub struct Query {
+    /// Index values.
+    pub interval: Interval,
+    /// Of those, the last so many.
+    pub tail: Option<u64>,
+    /// Of those, all but the first so many.
+    pub offset: u64,
+    /// Of those, the first so many.
+    pub limit: Option<u64>,
+    /// Positions of the columns wanted, in the order wanted; none: all.
+    pub columns: Option<Vec<usize>>,
+}
+
+impl Default for Query {
+    fn default() -> Query {
+        Query { interval: Interval::ALL, tail: None, offset: 0, limit: None, columns: None }
+    }
+}
+
+/// Rows `rows` of a segment.
+#[derive(Debug, Clone)]
+struct Run {
+    segment: Segment,
+    rows: Range<usize>,
+}
+
+/// The rows of a query, decoded as they are asked for.
+#[derive(Debug)]
+pub struct Rows {
+    view: View,
+    schema: Arc<Schema>,
+    columns: Vec<usize>,
+    arrow: arrow_schema::SchemaRef,
+    runs: VecDeque<Run>,
+    ready: VecDeque<RecordBatch>,
+}
+
+/// Segments decoded at once: enough for the threads there are.
+fn ahead() -> usize {
+    2 * rayon::current_num_threads()
+}
+
+impl Rows {
+    /// Finds the rows; decodes none but index columns at the edges of the range.
+    pub fn open(view: View, schema: Arc<Schema>, segments: &Segments, query: &Query) -> Result<Rows, RowsError> {
+        let runs = find(&view, &schema, segments, query)?;
+        let columns = query.columns.clone().unwrap_or_else(|| (0..schema.columns().len()).collect());
+        let fields: Vec<_> = columns.iter().map(|&i| Arc::clone(&schema.arrow().fields()[i])).collect();
+        let arrow = Arc::new(arrow_schema::Schema::new(fields));
+        Ok(Rows { view, schema, columns, arrow, runs: runs.into(), ready: VecDeque::new() })
+    }
+
+    /// How many rows are still to come.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.runs.iter().map(|run| run.rows.len() as u64).sum::<u64>()
+            + self.ready.iter().map(|frame| frame.num_rows() as u64).sum::<u64>()
+    }
+
+    /// Whether no rows are to come.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Columns of the frames.
+    #[must_use]
+    pub const fn arrow(&self) -> &arrow_schema::SchemaRef {
+        &self.arrow
+    }
+
+    /// Decodes on several threads, maps each frame there, and hands the results over in order.
+    pub fn map_ordered<T: Send, E: From<RowsError>>(
+        mut self,
+        map: impl Fn(RecordBatch) -> T + Sync,
+        mut take: impl FnMut(T) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !self.runs.is_empty() {
+            let runs: Vec<Run> = self.runs.drain(..self.runs.len().min(ahead())).collect();
+            let mapped: Vec<Result<T, RowsError>> =
+                runs.par_iter().map(|run| self.decode(run).map(&map)).collect();
+            for result in mapped {
+                take(result?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All of the rows as one frame.
+    pub fn collect_frame(self) -> Result<RecordBatch, RowsError> {
+        let arrow = Arc::clone(&self.arrow);
+        let frames = self.collect::<Result<Vec<_>, _>>()?;
+        match frames.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Ok(arrow_select::concat::concat_batches(&arrow, &frames)?),
+        }
+    }
+
+    fn decode(&self, run: &Run) -> Result<RecordBatch, RowsError> {
+        let arrays = columns(&self.view, &self.schema, &run.segment, &self.columns, &run.rows)?;
+        Ok(RecordBatch::try_new(Arc::clone(&self.arrow), arrays)?)
+    }
+}
+
+impl Iterator for Rows {
+    type Item = Result<RecordBatch, RowsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.ready.is_empty() && !self.runs.is_empty() {
+            let runs: Vec<Run> = self.runs.drain(..self.runs.len().min(ahead())).collect();
+            let decoded: Result<VecDeque<_>, _> = match runs.as_slice() {
+                [one] => self.decode(one).map(|frame| VecDeque::from([frame])),
+                several => several.par_iter().map(|run| self.decode(run)).collect(),
+            };
+            match decoded {
+                Ok(frames) => self.ready = frames,
+                Err(e) => {
+                    self.runs.clear();
+                    return Some(Err(e));
+                }
+            }
+        }
+        self.ready.pop_front().map(Ok)
+    }
+}
+
+fn find(view: &View, schema: &Schema, segments: &Segments, query: &Query) -> Result<Vec<Run>, RowsError> {
+    if query.interval == Interval::ALL {
+        // No index value to look at: positions alone tell.
+        let wanted = positions(segments.sums().rows, query);
+        let located = segments.locate_rows(view, &wanted)?;
+        let whole = located.segments.into_iter().map(|s| Run { rows: 0..s.rows as usize, segment: s }).collect();
+        let start = wanted.start - located.rows_before.min(wanted.start);
+        return Ok(trim(whole, &(start..start + (wanted.end - wanted.start))));
+    }
+    let mut runs = Vec::new();
+    for segment in segments.locate(view, &query.interval)?.segments {
+        let rows = if query.interval.covers(&segment.span()) {
+            0..segment.rows as usize
+        } else {
+            keys(view, schema, &segment)?.rows_in(&query.interval)
+        };
+        if !rows.is_empty() {
+            runs.push(Run { segment, rows });
+        }
+    }
+    let total = runs.iter().map(|run| run.rows.len() as u64).sum();
+    Ok(trim(runs, &positions(total, query)))
+}
+
+/// The positions, among `total` rows, that tail, offset and limit choose.
+fn positions(total: u64, query: &Query) -> Range<u64> {
+    let start = query.tail.map_or(0, |tail| total.saturating_sub(tail));
+    let start = start.saturating_add(query.offset).min(total);
+    let end = query.limit.map_or(total, |limit| start.saturating_add(limit).min(total));
+    start..end
+}
+
+/// The part of `runs` at positions `wanted`.
+fn trim(runs: Vec<Run>, wanted: &Range<u64>) -> Vec<Run> {
+    let mut at = 0;
+    let mut out = Vec::with_capacity(runs.len());
+    for mut run in runs {
+        let here = at..at + run.rows.len() as u64;
+        at = here.end;
+        let (start, end) = (here.start.max(wanted.start), here.end.min(wanted.end));
+        if start < end {
+            let first = run.rows.start;
+            run.rows = first + (start - here.start) as usize..first + (end - here.start) as usize;
+            out.push(run);
+        }
+    }
+    out
+}
+
+/// The index columns of a segment.
+pub fn keys(view: &View, schema: &Schema, segment: &Segment) -> Result<Keys, RowsError> {
+    let arrays = columns(view, schema, segment, schema.index(), &(0..segment.rows as usize))?;
+    Ok(Keys::of_columns(schema, &arrays))
+}
+
+/// All columns of a segment.
+pub fn whole(view: &View, schema: &Schema, segment: &Segment) -> Result<RecordBatch, RowsError> {
+    let all: Vec<usize> = (0..schema.columns().len()).collect();
+    let arrays = columns(view, schema, segment, &all, &(0..segment.rows as usize))?;
+    if arrays.is_empty() {
+        return Ok(frame::empty(schema));
+    }
+    Ok(RecordBatch::try_new(Arc::clone(schema.arrow()), arrays)?)
+}
+
+/// Segments of at least so many rows are decoded a column a thread.
+const PARALLEL_ROWS: usize = 8192;
+
+fn columns(
+    view: &View,
+    schema: &Schema,
+    segment: &Segment,
+    wanted: &[usize],
+    rows: &Range<usize>,
+) -> Result<Vec<ArrayRef>, RowsError> {
+    let one = |&i: &usize| match segment.chunks.get(i) {
+        Some(chunk) => column(view, schema, i, chunk, rows.clone()),
+        None => Err(RowsError::Chunk { column: schema.columns()[i].name.clone(), message: "it has none".to_owned() }),
+    };
+    if rows.len() < PARALLEL_ROWS {
+        wanted.iter().map(one).collect()
+    } else {
+        wanted.par_iter().map(one).collect()
+    }
+}
+
+fn column(
+    view: &View,
+    schema: &Schema,
+    i: usize,
+    chunk: &ChunkRef,
+    rows: Range<usize>,
+) -> Result<ArrayRef, RowsError> {
+    let column = &schema.columns()[i];
+    let bytes = view.pages(&chunk.place, chunk.layout.len, chunk.check)?;
+    pages::decode(column, &chunk.layout, bytes, rows)
+        .map_err(|e| RowsError::Chunk { column: column.name.clone(), message: e.to_string() })
+}

@@ -4,7 +4,7 @@
 //! record; a record of many blocks makes its block as large as it needs, up to a limit.
 
 use crate::data::input::{InputError, Problem};
-use memchr::{memchr, memchr_iter, memrchr};
+use memchr::{memchr_iter, memrchr};
 use std::io::Read;
 
 /// Bytes read at a time.
@@ -21,6 +21,8 @@ pub(super) struct Blocks<R> {
     record_limit: usize,
     /// What was read of the next block.
     carry: Vec<u8>,
+    /// Blocks that are done with, for their memory.
+    spare: Vec<Vec<u8>>,
     started: bool,
     ended: bool,
 }
@@ -29,8 +31,16 @@ impl<R: Read> Blocks<R> {
     /// `columns` bounds what a record may take: as many fields of the greatest size.
     pub(super) fn new(input: R, columns: usize) -> Blocks<R> {
         let record_limit = FIELD_LIMIT.saturating_mul(columns.max(1));
-        let (carry, started, ended) = (Vec::new(), false, false);
-        Blocks { input, size: BLOCK, field_limit: FIELD_LIMIT, record_limit, carry, started, ended }
+        Blocks {
+            input,
+            size: BLOCK,
+            field_limit: FIELD_LIMIT,
+            record_limit,
+            carry: Vec::new(),
+            spare: Vec::new(),
+            started: false,
+            ended: false,
+        }
     }
 
     #[cfg(test)]
@@ -49,7 +59,7 @@ impl<R: Read> Blocks<R> {
                 // The parser meets the stray quote before it meets the end.
                 self.ended = true;
             } else if cut.end > 0 && !self.ended {
-                self.carry.reserve(self.size + (block.len() - cut.end));
+                self.carry = self.spare.pop().unwrap_or_default();
                 self.carry.extend_from_slice(&block[cut.end..]);
                 block.truncate(cut.end);
                 return Ok(Some(block));
@@ -63,6 +73,14 @@ impl<R: Read> Blocks<R> {
             block.push(b'\n');
         }
         Ok(Some(block))
+    }
+
+    /// Takes back a block's memory, unless one record made it large.
+    pub(super) fn recycle(&mut self, mut block: Vec<u8>) {
+        if block.capacity() <= 4 * self.size {
+            block.clear();
+            self.spare.push(block);
+        }
     }
 
     fn read(&mut self, block: &mut Vec<u8>) -> Result<(), InputError> {
@@ -117,30 +135,29 @@ struct Cut {
 }
 
 impl Cut {
+    /// Searches what was added since the last call.
     fn scan(&mut self, block: &[u8]) {
-        while self.searched < block.len() {
-            let rest = &block[self.searched..];
-            let quote = memchr(b'"', rest);
-            if self.open.is_some() {
-                self.open = self.open.filter(|_| quote.is_none());
-                self.searched += quote.map_or(rest.len(), |quote| quote + 1);
-                continue;
+        let start = std::mem::replace(&mut self.searched, block.len());
+        let mut inside = self.open.is_some();
+        let mut quotes = Vec::new();
+        for quote in memchr_iter(b'"', &block[start..]).map(|quote| start + quote) {
+            // A doubled quote closes a field and opens it again, which comes to the same.
+            let before = quote.checked_sub(1).map(|before| block[before]);
+            if !inside && !matches!(before, None | Some(b',' | b'\n' | b'"')) {
+                self.broken = true;
+                return;
             }
-            let plain = &rest[..quote.unwrap_or(rest.len())];
-            if let Some(newline) = memrchr(b'\n', plain) {
-                self.end = self.searched + newline + 1;
+            inside = !inside;
+            quotes.push(quote);
+        }
+        self.open = quotes.last().copied().or(self.open).filter(|_| inside);
+        let (mut end, mut outside) = (block.len(), !inside);
+        for from in quotes.into_iter().rev().chain([start]) {
+            if let Some(newline) = memrchr(b'\n', &block[from..end]).filter(|_| outside) {
+                self.end = from + newline + 1;
+                return;
             }
-            self.searched += plain.len();
-            if quote.is_some() {
-                // A doubled quote closes a field and opens it again, which comes to the same.
-                let before = self.searched.checked_sub(1).map(|before| block[before]);
-                if !matches!(before, None | Some(b',' | b'\n' | b'"')) {
-                    self.broken = true;
-                    return;
-                }
-                self.open = Some(self.searched);
-                self.searched += 1;
-            }
+            (end, outside) = (from, !outside);
         }
     }
 }

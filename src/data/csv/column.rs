@@ -14,7 +14,7 @@ use arrow_array::{
 };
 use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{ArrowError, TimeUnit};
-use memchr::memchr3;
+use memchr::{memchr, memchr3};
 use std::sync::Arc;
 
 /// A column that grows by one value per row.
@@ -29,7 +29,8 @@ enum Cells {
     Timestamp(Vec<i64>, TimeUnit, Dates),
     Date(Vec<i32>, Dates),
     Int(Vec<i64>),
-    Float(Vec<f64>),
+    /// And whether the last number was a long one.
+    Float(Vec<f64>, bool),
     Str(Vec<u8>, Vec<i32>),
     Bool(Vec<bool>),
 }
@@ -43,7 +44,7 @@ impl Builder {
             }
             Type::Date => Cells::Date(Vec::with_capacity(rows), Dates::days()),
             Type::Int => Cells::Int(Vec::with_capacity(rows)),
-            Type::Float => Cells::Float(Vec::with_capacity(rows)),
+            Type::Float => Cells::Float(Vec::with_capacity(rows), false),
             Type::Str => {
                 let mut offsets = Vec::with_capacity(rows + 1);
                 offsets.push(0);
@@ -77,12 +78,22 @@ impl Builder {
                 values.push(value);
                 Some(len)
             }
-            Cells::Float(values) => {
-                let (value, len) = float_prefix(rest)?;
+            Cells::Float(values, long) => {
+                let (value, len) = float_prefix(rest, long)?;
                 let len = end(rest, len, separator)?;
                 // Adding zero makes -0.0 of an index 0.0.
                 values.push(if self.index { value + 0.0 } else { value });
                 Some(len)
+            }
+            Cells::Str(bytes, offsets) if rest.first() == Some(&b'"') => {
+                let before = bytes.len();
+                let taken = take_quoted(bytes, rest, separator);
+                let offset = i32::try_from(bytes.len()).ok().filter(|_| taken.is_some());
+                match offset {
+                    Some(offset) => offsets.push(offset),
+                    None => bytes.truncate(before),
+                }
+                offset.and(taken)
             }
             Cells::Str(bytes, offsets) => {
                 let len = memchr3(b',', b'\n', b'"', rest)?;
@@ -122,7 +133,7 @@ impl Builder {
             }
             Cells::Date(values, _) => values.push(time::parse_date(text).ok_or(refused)?),
             Cells::Int(values) => values.push(number::parse_int(text).ok_or(refused)?),
-            Cells::Float(values) => {
+            Cells::Float(values, _) => {
                 let value = number::parse_float(text).ok_or(refused)?;
                 if self.index && value.is_nan() {
                     return Err("a number: index columns hold no NaN");
@@ -151,7 +162,7 @@ impl Builder {
         match &mut self.cells {
             Cells::Timestamp(values, ..) | Cells::Int(values) => values.push(0),
             Cells::Date(values, _) => values.push(0),
-            Cells::Float(values) => values.push(0.0),
+            Cells::Float(values, _) => values.push(0.0),
             Cells::Str(_, offsets) => offsets.push(offsets.last().copied().unwrap_or(0)),
             Cells::Bool(values) => values.push(false),
         }
@@ -162,7 +173,7 @@ impl Builder {
         match &self.cells {
             Cells::Timestamp(values, ..) | Cells::Int(values) => values.len(),
             Cells::Date(values, _) => values.len(),
-            Cells::Float(values) => values.len(),
+            Cells::Float(values, _) => values.len(),
             Cells::Str(_, offsets) => offsets.len() - 1,
             Cells::Bool(values) => values.len(),
         }
@@ -173,7 +184,7 @@ impl Builder {
             Cells::Timestamp(_, unit, _) => Type::Timestamp(unit),
             Cells::Date(..) => Type::Date,
             Cells::Int(_) => Type::Int,
-            Cells::Float(_) => Type::Float,
+            Cells::Float(..) => Type::Float,
             Cells::Str(..) => Type::Str,
             Cells::Bool(_) => Type::Bool,
         }
@@ -186,7 +197,7 @@ impl Builder {
             Cells::Timestamp(values, unit, _) => timestamps(values.into(), unit, nulls)?,
             Cells::Date(values, _) => Arc::new(Date32Array::try_new(values.into(), nulls)?),
             Cells::Int(values) => Arc::new(Int64Array::try_new(values.into(), nulls)?),
-            Cells::Float(values) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
+            Cells::Float(values, _) => Arc::new(Float64Array::try_new(values.into(), nulls)?),
             Cells::Str(bytes, offsets) => {
                 let offsets = OffsetBuffer::new(offsets.into());
                 Arc::new(StringArray::try_new(offsets, Buffer::from_vec(bytes), nulls)?)
@@ -203,6 +214,20 @@ impl Builder {
         valid.append_n(self.len(), true);
         self.nulls.iter().for_each(|&row| valid.set_bit(row, false));
         Some(NullBuffer::new(valid.finish()))
+    }
+}
+
+/// Appends the text of the quoted field that starts `rest`; after `None` what was appended is void.
+fn take_quoted(bytes: &mut Vec<u8>, rest: &[u8], separator: u8) -> Option<usize> {
+    let mut start = 1;
+    loop {
+        let close = start + memchr(b'"', &rest[start..])?;
+        if rest.get(close + 1) != Some(&b'"') {
+            bytes.extend_from_slice(&rest[start..close]);
+            return end(rest, close + 1, separator);
+        }
+        bytes.extend_from_slice(&rest[start..=close]);
+        start = close + 2;
     }
 }
 

@@ -134,6 +134,7 @@ impl<R: Read> CsvReader<R> {
             let parsed: Vec<Parsed> = blocks.par_iter().enumerate().map(parse).collect();
             self.ready.extend(parsed);
         }
+        blocks.into_iter().for_each(|block| self.blocks.recycle(block));
         Ok(true)
     }
 

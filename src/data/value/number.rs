@@ -65,29 +65,38 @@ const POWERS: [f64; 20] = [
 
 /// The finite float that starts a text and its length; `None` for what is unusual.
 ///
-/// Up to 2^53 the digits and the power of ten are exact floats, so one correctly rounded division
-/// gives the nearest float (Clinger 1990); the rest goes to `fast_float2`.
-pub(crate) fn float_prefix(text: &[u8]) -> Option<(f64, usize)> {
+/// `long` remembers, from number to number, whether the digits were too many for the short way.
+pub(crate) fn float_prefix(text: &[u8], long: &mut bool) -> Option<(f64, usize)> {
+    if !*long && let Some(short) = short_float_prefix(text) {
+        return Some(short);
+    }
+    if !matches!(text, [b'0'..=b'9', ..] | [b'-', b'0'..=b'9', ..]) {
+        return None;
+    }
+    let (value, end) = fast_float2::parse_partial::<f64, _>(text).ok()?;
+    *long = end > 16;
+    value.is_finite().then_some((value, end))
+}
+
+/// The decimal that starts a text, where its digits are at most 2^53: they and the power of ten are
+/// exact floats then, so one correctly rounded division gives the nearest float (Clinger 1990).
+#[inline]
+fn short_float_prefix(text: &[u8]) -> Option<(f64, usize)> {
     let negative = text.first() == Some(&b'-');
     let start = usize::from(negative);
     let (mut value, mut end) = digits(text, start, 0);
     let (mut count, mut scale) = (end - start, 0);
-    if count == 0 {
-        return None;
-    }
-    if text.get(end) == Some(&b'.') {
+    if text.get(end) == Some(&b'.') && count > 0 {
         let point = end + 1;
         (value, end) = digits(text, point, value);
         scale = end - point;
         count += scale;
     }
-    let exact = count <= 19 && value <= 1 << 53 && !matches!(text.get(end), Some(b'e' | b'E'));
-    if exact {
-        let value = value as f64 / POWERS[scale];
-        return Some((if negative { -value } else { value }, end));
+    if !(1..=19).contains(&count) || value > 1 << 53 || matches!(text.get(end), Some(b'e' | b'E')) {
+        return None;
     }
-    let (value, end) = fast_float2::parse_partial::<f64, _>(text).ok()?;
-    value.is_finite().then_some((value, end))
+    let value = value as f64 / POWERS[scale];
+    Some((if negative { -value } else { value }, end))
 }
 
 /// Appends the digits from `at` on to `value` (it wraps after 19), and tells where they end.

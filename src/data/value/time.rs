@@ -129,7 +129,7 @@ impl Rest<'_> {
     }
 }
 
-/// Reads `2020-06-22` and `2020-06-22T00:00:00[.f]` at the start of a text, remembering the last date.
+/// Reads `2020-06-22` and `2020-06-22T00:00:00[.f][Z]` at the start of a text, remembering the last date.
 #[derive(Debug)]
 pub(crate) struct Dates {
     text: [u8; 10],
@@ -159,18 +159,20 @@ impl Dates {
         Some((self.base, 10))
     }
 
-    /// The timestamp that starts a text, in ticks, and its length.
+    /// The timestamp or date that starts a text, in ticks, and its length.
     #[inline]
     pub(crate) fn timestamp_prefix(&mut self, text: &[u8]) -> Option<(i64, usize)> {
-        let (day, _) = self.date_prefix(text)?;
-        let (&[separator, ref clock @ ..], rest) = text.get(10..)?.split_first_chunk::<9>()?;
-        if !matches!(separator, b'T' | b' ') {
-            return None;
+        let (day, date_len) = self.date_prefix(text)?;
+        if !matches!(text.get(date_len), Some(b'T' | b' ')) {
+            return Some((day, date_len));
         }
+        let (clock, rest) = text.get(date_len + 1..)?.split_first_chunk::<8>()?;
         let per_second = self.per_day / DAY;
         let ticks = day + clock_seconds(*clock)? * per_second;
+        // A zone other than UTC is left to those who look at what follows.
+        let zone = |at: usize| usize::from(rest.get(at) == Some(&b'Z'));
         if rest.first() != Some(&b'.') {
-            return Some((ticks, 19));
+            return Some((ticks, 19 + zone(0)));
         }
         let count = rest[1..].iter().take(10).take_while(|b| b.is_ascii_digit()).count();
         if count == 0 || count > 9 {
@@ -180,7 +182,7 @@ impl Dates {
         // value / 10^count seconds must be whole ticks.
         let scale = TENS[count];
         let scaled = value * per_second;
-        (scaled % scale == 0).then(|| (ticks + scaled / scale, 20 + count))
+        (scaled % scale == 0).then(|| (ticks + scaled / scale, 20 + count + zone(1 + count)))
     }
 
     #[cold]

@@ -75,6 +75,11 @@ impl<R: Read> Blocks<R> {
         Ok(Some(block))
     }
 
+    /// Whether nothing comes after the last block.
+    pub(super) const fn ended(&self) -> bool {
+        self.ended && self.carry.is_empty()
+    }
+
     /// Takes back a block's memory, unless one record made it large.
     pub(super) fn recycle(&mut self, mut block: Vec<u8>) {
         if block.capacity() <= 4 * self.size {

@@ -9,11 +9,11 @@ use super::record::{Parsed, Plan};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
-use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvError, TryRecvError, channel};
 
 /// Reads CSV as batches of a schema's columns, with or without a header line.
 ///
@@ -25,15 +25,18 @@ pub struct CsvReader<R: Read> {
     partial: bool,
     in_flight: usize,
     /// What the first line said; `None` until it is read.
-    plan: Option<Plan>,
+    plan: Option<Arc<Plan>>,
     columns: Vec<usize>,
     had_header: bool,
-    /// Parsed and not yet handed out.
-    ready: VecDeque<Parsed>,
+    /// Blocks in flight, in order.
+    pending: VecDeque<Pending>,
     /// What is left of the batch being handed out.
     rest: Option<RecordBatch>,
-    /// Lines before the blocks that are ready.
+    /// Lines before the blocks in flight.
     lines: u64,
+    /// Whether the input is read to its end.
+    ended: bool,
+    /// Whether the last batch or an error was given.
     done: bool,
 }
 
@@ -50,9 +53,10 @@ impl<R: Read> CsvReader<R> {
             plan: None,
             columns,
             had_header: false,
-            ready: VecDeque::new(),
+            pending: VecDeque::new(),
             rest: None,
             lines: 0,
+            ended: false,
             done: false,
         }
     }
@@ -64,7 +68,8 @@ impl<R: Read> CsvReader<R> {
         self
     }
 
-    /// Reads up to `blocks` blocks of 1 MiB ahead and parses them side by side on rayon's threads.
+    /// Keeps up to `blocks` blocks of 1 MiB in flight, parsed side by side on rayon's threads while the
+    /// caller works on the last batch.
     #[must_use]
     pub fn parallel(mut self, blocks: usize) -> Self {
         self.in_flight = blocks.max(1);
@@ -97,65 +102,110 @@ impl<R: Read> CsvReader<R> {
                 }
                 return Ok(Some(batch.slice(0, rows)));
             }
-            if self.ready.is_empty() && !self.fill()? {
-                return Ok(None);
-            }
-            if let Some(parsed) = self.ready.pop_front() {
-                let before = self.lines;
-                self.lines += parsed.lines;
-                let batch = parsed.batch.map_err(|e| shift(e, before))?;
-                self.rest = Some(batch).filter(|batch| batch.num_rows() > 0);
-            }
+            self.read_ahead()?;
+            let Some(pending) = self.pending.pop_front() else { return Ok(None) };
+            let before = self.lines;
+            let parsed = pending.wait().map_err(|e| shift(e, before))?;
+            self.lines += parsed.lines;
+            self.blocks.recycle(parsed.block);
+            let batch = parsed.batch.map_err(|e| shift(e, before))?;
+            self.rest = Some(batch).filter(|batch| batch.num_rows() > 0);
         }
     }
 
-    /// Parses the next blocks; false at the end.
-    fn fill(&mut self) -> Result<bool, InputError> {
-        let mut blocks = Vec::new();
-        while blocks.len() < self.in_flight {
-            let before = self.lines;
-            let Some(block) = self.blocks.next().map_err(|e| shift(e, before + newlines(&blocks)))? else {
-                break;
-            };
-            blocks.push(block);
+    /// Reads blocks and has them parsed until enough are in flight.
+    fn read_ahead(&mut self) -> Result<(), InputError> {
+        while !self.ended && self.pending.len() < self.in_flight {
+            match self.blocks.next() {
+                Ok(Some(block)) => self.parse(block)?,
+                Ok(None) => self.ended = true,
+                // Rows and errors before this one come first.
+                Err(error) => {
+                    self.ended = true;
+                    self.pending.push_back(Pending::Failed(error));
+                }
+            }
         }
-        if blocks.is_empty() {
-            return if self.plan.is_some() { Ok(false) } else { Err(empty()) };
-        }
+        if self.plan.is_none() && self.pending.is_empty() { Err(empty()) } else { Ok(()) }
+    }
+
+    fn parse(&mut self, block: Vec<u8>) -> Result<(), InputError> {
         let mut data = 0;
-        if self.plan.is_none() {
-            data = self.start(&mut blocks)?;
-        }
-        let Some(plan) = &self.plan else { return Ok(true) };
-        let parse = |(i, block): (usize, &Vec<u8>)| plan.parse(if i == 0 { &block[data..] } else { block });
-        if let [only] = &blocks[..] {
-            self.ready.push_back(parse((0, only)));
-        } else {
-            let parsed: Vec<Parsed> = blocks.par_iter().enumerate().map(parse).collect();
-            self.ready.extend(parsed);
-        }
-        blocks.into_iter().for_each(|block| self.blocks.recycle(block));
-        Ok(true)
+        let plan = match &self.plan {
+            Some(plan) => plan.clone(),
+            None => match head(&block, &self.schema, self.partial).map_err(|e| shift(e, self.lines))? {
+                Some(head) => {
+                    data = head.data;
+                    self.start(head, &block)
+                }
+                None => {
+                    self.lines += newlines(&block);
+                    return Ok(());
+                }
+            },
+        };
+        let job = move || {
+            let Parsed { batch, lines } = plan.parse(&block[data..]);
+            Done { batch, lines, block }
+        };
+        // A short input is not worth a second thread.
+        let alone = self.in_flight == 1 || (self.pending.is_empty() && self.blocks.ended());
+        self.pending.push_back(if alone { Pending::Done(job()) } else { Pending::spawn(job) });
+        Ok(())
     }
 
-    /// Reads the first line: where the data of the first block starts. Drops blank blocks.
-    fn start(&mut self, blocks: &mut Vec<Vec<u8>>) -> Result<usize, InputError> {
-        while let Some(first) = blocks.first() {
-            let before = self.lines;
-            let found = head(first, &self.schema, self.partial).map_err(|e| shift(e, before))?;
-            let Some(Head { positions, header, data }) = found else {
-                self.lines += newlines(&blocks[..1]);
-                blocks.remove(0);
-                continue;
-            };
-            self.lines += memchr::memchr_iter(b'\n', &first[..data]).count() as u64;
-            self.plan = Some(Plan::new(&self.schema, &positions));
-            self.had_header = header;
-            self.columns = positions;
-            self.columns.sort_unstable();
-            return Ok(data);
+    fn start(&mut self, head: Head, block: &[u8]) -> Arc<Plan> {
+        let plan = Arc::new(Plan::new(&self.schema, &head.positions));
+        self.plan = Some(plan.clone());
+        self.lines += newlines(&block[..head.data]);
+        self.had_header = head.header;
+        self.columns = head.positions;
+        self.columns.sort_unstable();
+        plan
+    }
+}
+
+/// A block on its way to a batch.
+enum Pending {
+    Done(Done),
+    Parsing(Receiver<Done>),
+    Failed(InputError),
+}
+
+/// A block that is parsed, and its memory.
+struct Done {
+    batch: Result<RecordBatch, InputError>,
+    lines: u64,
+    block: Vec<u8>,
+}
+
+impl Pending {
+    fn spawn(job: impl FnOnce() -> Done + Send + 'static) -> Pending {
+        let (sender, receiver) = channel();
+        rayon::spawn(move || {
+            // It fails only where the reader is gone, and with it the wish for the batch.
+            sender.send(job()).ok();
+        });
+        Pending::Parsing(receiver)
+    }
+
+    fn wait(self) -> Result<Done, InputError> {
+        let receiver = match self {
+            Pending::Done(done) => return Ok(done),
+            Pending::Failed(error) => return Err(error),
+            Pending::Parsing(receiver) => receiver,
+        };
+        // One of rayon's own threads must not block: the job may be waiting for it.
+        while rayon::current_thread_index().is_some() {
+            match receiver.try_recv() {
+                Ok(done) => return Ok(done),
+                Err(TryRecvError::Disconnected) => break,
+                Err(TryRecvError::Empty) if rayon::yield_now() == Some(rayon::Yield::Executed) => {}
+                Err(TryRecvError::Empty) => std::thread::yield_now(),
+            }
         }
-        Ok(0)
+        let failed = |e: RecvError| InputError::new(Problem::Other(format!("parsing stopped: {e}")));
+        receiver.recv().map_err(failed)
     }
 }
 
@@ -179,8 +229,8 @@ impl<R: Read> fmt::Debug for CsvReader<R> {
     }
 }
 
-fn newlines(blocks: &[Vec<u8>]) -> u64 {
-    blocks.iter().map(|block| memchr::memchr_iter(b'\n', block).count() as u64).sum()
+fn newlines(block: &[u8]) -> u64 {
+    memchr::memchr_iter(b'\n', block).count() as u64
 }
 
 /// Makes a line that counts from a block's start count from the input's.

@@ -89,5 +89,9 @@ fn main() {
     measure("regular, two decimals", "t timestamp*, v float", vec![regular.clone(), walk.clone()]);
     measure("irregular, full mantissa", "t timestamp*, v float", vec![irregular, full]);
     measure("words", "t timestamp*, s str, v float", vec![regular.clone(), names, walk]);
+    let sparse: ArrayRef =
+        Arc::new((0..ROWS).map(|i| (i % 10 == 0).then_some(i as f64)).collect::<Float64Array>());
+    let columns = "t timestamp*, a float, b float, c float, d float";
+    measure("mostly null", columns, [vec![regular.clone()], vec![sparse; 4]].concat());
     measure("quotes", "t timestamp*, s str", vec![regular, quoted]);
 }

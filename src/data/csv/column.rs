@@ -6,7 +6,7 @@
 use super::field::Field;
 use crate::data::schema::{Column, Type};
 use crate::data::value::expected;
-use crate::data::value::number::{self, float_prefix, int_prefix};
+use crate::data::value::number::{self, bool_prefix, float_prefix, int_prefix};
 use crate::data::value::time::{self, Dates};
 use arrow_array::{
     ArrayRef, BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
@@ -59,61 +59,33 @@ impl Builder {
     /// the bytes taken with the separator, or `None` with nothing taken.
     #[inline]
     pub(super) fn take(&mut self, rest: &[u8], separator: u8) -> Option<usize> {
+        if let Some(len) = end(rest, 0, separator).filter(|_| !self.index) {
+            self.push_null().ok()?;
+            return Some(len);
+        }
         match &mut self.cells {
             Cells::Timestamp(values, _, dates) => {
                 let (value, len) = dates.timestamp_prefix(rest)?;
-                let len = end(rest, len, separator)?;
-                values.push(value);
-                Some(len)
+                take(values, value, end(rest, len, separator))
             }
             Cells::Date(values, dates) => {
                 let (value, len) = dates.date_prefix(rest)?;
-                let len = end(rest, len, separator)?;
-                values.push(i32::try_from(value).ok()?);
-                Some(len)
+                take(values, i32::try_from(value).ok()?, end(rest, len, separator))
             }
             Cells::Int(values) => {
                 let (value, len) = int_prefix(rest)?;
-                let len = end(rest, len, separator)?;
-                values.push(value);
-                Some(len)
+                take(values, value, end(rest, len, separator))
             }
             Cells::Float(values, long) => {
                 let (value, len) = float_prefix(rest, long)?;
-                let len = end(rest, len, separator)?;
                 // Adding zero makes -0.0 of an index 0.0.
-                values.push(if self.index { value + 0.0 } else { value });
-                Some(len)
+                let value = if self.index { value + 0.0 } else { value };
+                take(values, value, end(rest, len, separator))
             }
-            Cells::Str(bytes, offsets) if rest.first() == Some(&b'"') => {
-                let before = bytes.len();
-                let taken = take_quoted(bytes, rest, separator);
-                let offset = i32::try_from(bytes.len()).ok().filter(|_| taken.is_some());
-                match offset {
-                    Some(offset) => offsets.push(offset),
-                    None => bytes.truncate(before),
-                }
-                offset.and(taken)
-            }
-            Cells::Str(bytes, offsets) => {
-                let len = memchr3(b',', b'\n', b'"', rest)?;
-                if len == 0 || rest[len] != separator || rest[len - 1] == b'\r' {
-                    return None;
-                }
-                let offset = i32::try_from(bytes.len() + len).ok()?;
-                bytes.extend_from_slice(&rest[..len]);
-                offsets.push(offset);
-                Some(len + 1)
-            }
+            Cells::Str(bytes, offsets) => take_str(bytes, offsets, rest, separator),
             Cells::Bool(values) => {
-                let (value, len) = match rest {
-                    [b't', b'r', b'u', b'e', ..] => (true, 4),
-                    [b'f', b'a', b'l', b's', b'e', ..] => (false, 5),
-                    _ => return None,
-                };
-                let len = end(rest, len, separator)?;
-                values.push(value);
-                Some(len)
+                let (value, len) = bool_prefix(rest)?;
+                take(values, value, end(rest, len, separator))
             }
         }
     }
@@ -217,8 +189,39 @@ impl Builder {
     }
 }
 
-/// Appends the text of the quoted field that starts `rest`; after `None` what was appended is void.
-fn take_quoted(bytes: &mut Vec<u8>, rest: &[u8], separator: u8) -> Option<usize> {
+/// Takes a value if its field ends well.
+#[inline]
+fn take<T>(values: &mut Vec<T>, value: T, end: Option<usize>) -> Option<usize> {
+    if end.is_some() {
+        values.push(value);
+    }
+    end
+}
+
+/// Takes a string, quoted or not, that is not null.
+#[inline]
+fn take_str(bytes: &mut Vec<u8>, offsets: &mut Vec<i32>, rest: &[u8], separator: u8) -> Option<usize> {
+    let before = bytes.len();
+    let taken = if rest.first() == Some(&b'"') {
+        copy_quoted(bytes, rest, separator)
+    } else {
+        let len = memchr3(b',', b'\n', b'"', rest)?;
+        if len == 0 || rest[len] != separator || rest[len - 1] == b'\r' {
+            return None;
+        }
+        bytes.extend_from_slice(&rest[..len]);
+        Some(len + 1)
+    };
+    let offset = i32::try_from(bytes.len()).ok().filter(|_| taken.is_some());
+    match offset {
+        Some(offset) => offsets.push(offset),
+        None => bytes.truncate(before),
+    }
+    offset.and(taken)
+}
+
+/// Appends the text of the quoted field that starts `rest`; what comes with `None` is void.
+fn copy_quoted(bytes: &mut Vec<u8>, rest: &[u8], separator: u8) -> Option<usize> {
     let mut start = 1;
     loop {
         let close = start + memchr(b'"', &rest[start..])?;

@@ -44,6 +44,15 @@ pub(crate) fn trim(text: &[u8]) -> &[u8] {
     &text[start..end]
 }
 
+/// The `true` or `false` that starts a text, and its length.
+pub(crate) const fn bool_prefix(text: &[u8]) -> Option<(bool, usize)> {
+    match text {
+        [b't', b'r', b'u', b'e', ..] => Some((true, 4)),
+        [b'f', b'a', b'l', b's', b'e', ..] => Some((false, 5)),
+        _ => None,
+    }
+}
+
 /// The int that starts a text and its length; `None` for what is long or unusual.
 pub(crate) fn int_prefix(text: &[u8]) -> Option<(i64, usize)> {
     let negative = text.first() == Some(&b'-');
@@ -107,4 +116,26 @@ fn digits(text: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
         at += 1;
     }
     (value, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn floats_in_place_equal_the_nearest(text in "-?[0-9]{1,20}(\\.[0-9]{0,20})?(e-?[0-9]{1,2})?", long: bool) {
+            let (value, len) = float_prefix(text.as_bytes(), &mut long.clone()).unwrap();
+            prop_assert_eq!(len, text.len());
+            prop_assert_eq!(value.to_bits(), text.parse::<f64>().unwrap().to_bits());
+        }
+
+        #[test]
+        fn ints_in_place_equal_the_whole(text in "-?[0-9]{1,18}") {
+            prop_assert_eq!(int_prefix(text.as_bytes()), Some((text.parse().unwrap(), text.len())));
+        }
+    }
 }

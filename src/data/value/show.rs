@@ -42,7 +42,7 @@ fn count_digits(value: u64) -> usize {
         }
         tens
     };
-    let guess = ((64 - (value | 1).leading_zeros()) * 1233 >> 12) as usize;
+    let guess = (((64 - (value | 1).leading_zeros()) * 1233) >> 12) as usize;
     guess + usize::from(value >= TENS[guess])
 }
 
@@ -225,12 +225,55 @@ fn push_fraction(out: &mut Vec<u8>, nanos: u64) {
         *digit += (rest % 10) as u8;
         rest /= 10;
     }
-    let end = if nanos % 1_000_000 == 0 {
+    let end = if nanos.is_multiple_of(1_000_000) {
         4
-    } else if nanos % 1000 == 0 {
+    } else if nanos.is_multiple_of(1000) {
         7
     } else {
         10
     };
     out.extend_from_slice(&text[..end]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(value: f64) -> String {
+        let mut out = Vec::new();
+        push_float(&mut out, value);
+        assert_eq!(out.len(), float_len(value));
+        String::from_utf8(out).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn short_decimals_show_as_any_float_does(hundredths in -10_i64.pow(16)..10_i64.pow(16), shift in 0_u32..17) {
+            let value = (hundredths / 10_i64.pow(shift)) as f64 / 100.0;
+            prop_assert_eq!(shown(value), zmij::Buffer::new().format(value).to_owned());
+        }
+
+        #[test]
+        fn floats_show_as_the_shortest_text_that_reads_back(bits: u64) {
+            let value = f64::from_bits(bits);
+            prop_assert_eq!(shown(value), zmij::Buffer::new().format(value).to_owned());
+        }
+
+        #[test]
+        fn ints_are_as_long_as_they_show(value: i64, shift in 0_u32..64) {
+            prop_assert_eq!(int_len(value >> shift), (value >> shift).to_string().len());
+        }
+    }
+
+    #[test]
+    fn ints_around_powers_of_ten_are_as_long_as_they_show() {
+        for ten in (0..19).map(|power| 10_i64.pow(power)) {
+            for value in [ten - 1, ten, ten + 1, -ten, 1 - ten] {
+                assert_eq!(int_len(value), value.to_string().len(), "{value}");
+            }
+        }
+    }
 }

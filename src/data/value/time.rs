@@ -212,3 +212,48 @@ fn clock_seconds(clock: [u8; 8]) -> Option<i64> {
     let (hour, minute, second) = (pair(0), pair(24), pair(48));
     (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: TimeUnit = TimeUnit::Millisecond;
+
+    /// What the common way makes of a whole text.
+    fn common(text: &[u8], unit: TimeUnit) -> Option<i64> {
+        let prefix = Dates::timestamps(unit).timestamp_prefix(text);
+        prefix.filter(|&(_, len)| len == text.len()).map(|(ticks, _)| ticks)
+    }
+
+    #[test]
+    fn common_way_refuses_every_stray_byte_of_a_clock() {
+        for (at, byte) in (10..19).flat_map(|at| (0..=255_u8).map(move |byte| (at, byte))) {
+            let mut text = *b"2020-06-22T19:39:49";
+            text[at] = byte;
+            // It leaves the lower-case `t` to the general way.
+            let general = parse_timestamp(&text, MS).filter(|_| byte != b't');
+            assert_eq!(common(&text, MS), general, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn zeroed_bytes_are_no_date() {
+        assert_eq!(Dates::days().date_prefix(&[0; 10]), None);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn common_way_agrees_with_the_general_way(
+            text in "[012][0-9]{3}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,10})?Z?)?",
+            unit in prop::sample::select(vec![TimeUnit::Second, MS, TimeUnit::Microsecond, TimeUnit::Nanosecond]),
+        ) {
+            let general = parse_timestamp(text.as_bytes(), unit);
+            if let Some(ticks) = common(text.as_bytes(), unit) {
+                prop_assert_eq!(Some(ticks), general);
+            }
+        }
+    }
+}

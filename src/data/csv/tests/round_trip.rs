@@ -127,15 +127,17 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_read_or_refused(text in vec(prop::sample::select(b"1,\"\n\r a.-\xc3\xa9T:".to_vec()), 0..60), block in 1_usize..20) {
+    fn any_bytes_are_read_or_refused(text in vec(prop::sample::select(b"1,\"\n\r a.-\xc3\xa9T:".to_vec()), 0..60), block in 1_usize..20, flight in 1_usize..4) {
         let whole: Result<Vec<_>, _> = reader("k int*, s str", &text).collect();
-        let cut: Result<Vec<_>, _> = CsvReader::new(schema("k int*, s str"), Trickle(&text, 3), 2).block_size(block, 1 << 20).collect();
+        let cut: Result<Vec<_>, _> = CsvReader::new(schema("k int*, s str"), Trickle(&text, 3), 2).block_size(block, 1 << 20).parallel(flight).collect();
         match (whole, cut) {
             (Ok(whole), Ok(cut)) => {
                 let arrow = schema("k int*, s str").arrow().clone();
                 prop_assert_eq!(concat_batches(&arrow, &whole).unwrap(), concat_batches(&arrow, &cut).unwrap());
             }
-            (Err(whole), Err(cut)) => prop_assert_eq!(whole.line == 0, cut.line == 0),
+            // Of broken UTF-8 and another error, the one in the first block comes first.
+            (Err(whole), Err(cut)) if text.is_ascii() => prop_assert_eq!(whole.to_string(), cut.to_string()),
+            (Err(_), Err(_)) => {}
             (whole, cut) => prop_assert!(false, "{:?} {:?}", whole, cut),
         }
     }

@@ -80,6 +80,11 @@ fn main() {
     })));
     let full: ArrayRef =
         Arc::new(Float64Array::from_iter_values((0..ROWS).map(|_| random.next() as f64 / 1e7 * 1.000_000_1)));
+    let four: ArrayRef = Arc::new(Float64Array::from_iter_values(
+        (0..ROWS).map(|_| (random.next() % 100_000_000) as f64 / 10_000.0),
+    ));
+    measure("four decimals", "t timestamp*, v float", vec![regular.clone(), four]);
+    measure("full mantissa", "t timestamp*, v float", vec![regular.clone(), full.clone()]);
     let words = ["brussels", "a longer name of a place", "x", "station 42"];
     let names: ArrayRef = Arc::new(StringArray::from_iter_values(
         (0..ROWS).map(|_| words[(random.next() % words.len() as u64) as usize]),

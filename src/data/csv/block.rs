@@ -117,7 +117,9 @@ impl<R: Read> Blocks<R> {
             return Ok(());
         };
         let limit = FIELD_LIMIT >> 20;
-        let message = format!("the {what} that starts here is too large: a field has at most {limit} MiB");
+        let hint = if cut.open.is_some() { "; is its closing quote missing?" } else { "" };
+        let message =
+            format!("the {what} that starts here is too large: a field has at most {limit} MiB{hint}");
         let line = 1 + memchr_iter(b'\n', &block[..start]).count() as u64;
         Err(InputError::new(Problem::Other(message)).at_line(line))
     }

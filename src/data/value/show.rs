@@ -76,10 +76,28 @@ pub(crate) fn push_float(out: &mut Vec<u8>, value: f64) {
 #[inline]
 pub(crate) fn float_len(value: f64) -> usize {
     let Some(value100) = hundredths(value) else {
-        return zmij::Buffer::new().format(value).len();
+        return fine_float_len(value);
     };
     let decimals = 1 + usize::from(value100 % 10 != 0);
     usize::from(value.is_sign_negative()) + count_digits(value100 / 100) + 1 + decimals
+}
+
+/// Length of a float of more than two decimals: of up to six in the way of [`hundredths`].
+fn fine_float_len(value: f64) -> usize {
+    let magnitude = value.abs();
+    let mut millionths = (magnitude * 1e6 + 0.5) as u64;
+    // Below 1e-5 floats show with an exponent.
+    let short = millionths < 1_000_000_000_000_000 && magnitude >= 1e-5;
+    if !short || millionths as f64 / 1e6 != magnitude {
+        return zmij::Buffer::new().format(value).len();
+    }
+    let whole = millionths / 1_000_000;
+    let mut decimals = 6;
+    while millionths.is_multiple_of(10) {
+        millionths /= 10;
+        decimals -= 1;
+    }
+    usize::from(value < 0.0) + count_digits(whole) + 1 + decimals
 }
 
 /// Appends a date, `2020-06-22`; years outside 0 to 9999 have a sign and at least four digits.
@@ -251,8 +269,10 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
         #[test]
-        fn short_decimals_show_as_any_float_does(hundredths in -10_i64.pow(16)..10_i64.pow(16), shift in 0_u32..17) {
-            let value = (hundredths / 10_i64.pow(shift)) as f64 / 100.0;
+        fn short_decimals_show_as_any_float_does(
+            digits in -10_i64.pow(17)..10_i64.pow(17), shift in 0_u32..18, decimals in 0..9,
+        ) {
+            let value = (digits / 10_i64.pow(shift)) as f64 / 10_f64.powi(decimals);
             prop_assert_eq!(shown(value), zmij::Buffer::new().format(value).to_owned());
         }
 

@@ -76,15 +76,16 @@ impl Plan {
             match builder.take(&block[at..], separator) {
                 Some(len) => at += len,
                 None => match self.field(block, start, at, i, builder)? {
-                    Some(next) => at = next,
-                    None => return Ok(field(block, at).map_or(block.len(), |field| field.next)),
+                    (next, true) => at = next,
+                    (next, false) => return Ok(next),
                 },
             }
         }
         Ok(at)
     }
 
-    /// Takes field `i` of a record, which starts at `at`; `None` where the whole line is blank.
+    /// Takes field `i` of a record, which starts at `at`: where to go on, and false where the whole
+    /// line is blank and nothing was taken.
     #[cold]
     #[inline(never)]
     fn field(
@@ -94,11 +95,11 @@ impl Plan {
         at: usize,
         i: usize,
         builder: &mut Builder,
-    ) -> Result<Option<usize>, InputError> {
+    ) -> Result<(usize, bool), InputError> {
         let malformed = |m: Malformed| place(block, at, m.problem()).in_column(&self.fields[i].name);
         let field = field(block, at).map_err(malformed)?;
         if i == 0 && field.last && self.is_blank(&field.text, field.quoted) {
-            return Ok(None);
+            return Ok((field.next, false));
         }
         if field.last != (i + 1 == self.fields.len()) {
             return Err(self.wrong_count(block, record));
@@ -110,7 +111,7 @@ impl Plan {
             }
             return Err(place(block, at, value(&field.text, expected)).in_column(&self.fields[i].name));
         }
-        Ok(Some(field.next))
+        Ok((field.next, true))
     }
 
     /// Blanks alone are no record, unless they can be a string.

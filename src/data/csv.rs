@@ -1,1 +1,20 @@
-//! (in work)
+//! CSV: frames to text and back, RFC 4180 and UTF-8.
+//!
+//! Owns the lines, quotes and headers; the text of a single value belongs to `value`. Reading what was
+//! rendered gives the same rows bit for bit, and `column_len` knows the length without rendering.
+
+mod block;
+mod column;
+mod field;
+mod head;
+mod len;
+mod reader;
+mod record;
+mod render;
+
+pub use len::column_len;
+pub use reader::CsvReader;
+pub use render::{header, render};
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ pub mod diff;
 pub mod frame;
 pub mod input;
 pub mod key;
+pub mod label;
 pub mod pages;
 pub mod schema;
 pub mod sort;

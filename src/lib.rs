@@ -6,9 +6,12 @@
 
 pub mod backend;
 pub mod clock;
+pub mod collection;
 pub mod data;
 pub mod digest;
 pub mod history;
 pub mod interval;
+pub mod repo;
+pub mod series;
 pub mod store;
 pub mod wire;

@@ -6,7 +6,7 @@
 
 use super::schema::{Column, Schema, Type};
 use super::value::Value;
-use crate::interval::{Interval, Key};
+use crate::interval::{Interval, Key, next_prefix};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray};
@@ -255,6 +255,41 @@ fn take_value(column: &Column, rest: &mut &[u8]) -> Option<Value> {
             Value::Str(String::from_utf8(text).ok()?)
         }
     })
+}
+
+/// Which of its two bounds a range includes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Closed {
+    /// The start only.
+    #[default]
+    Left,
+    /// The stop only.
+    Right,
+    /// Both.
+    Both,
+    /// Neither.
+    None,
+}
+
+/// The index values from `start` to `stop`, each the first few values of an index tuple; an empty bound is none.
+/// A prefix stands for all tuples that start with it. `None` where a bound has too many values or wrong ones.
+#[must_use]
+pub fn interval(schema: &Schema, start: &[Value], stop: &[Value], closed: Closed) -> Option<Interval> {
+    let lo = match (start, closed) {
+        ([], _) => Key::new(),
+        (start, Closed::Left | Closed::Both) => encode(schema, start)?,
+        // Behind the greatest possible key nothing lies: an interval that starts and ends there.
+        (start, _) => match next_prefix(&encode(schema, start)?) {
+            Some(lo) => lo,
+            None => return Some(Interval { lo: Vec::new(), hi: Some(Vec::new()) }),
+        },
+    };
+    let hi = match (stop, closed) {
+        ([], _) => None,
+        (stop, Closed::Right | Closed::Both) => next_prefix(&encode(schema, stop)?),
+        (stop, _) => Some(encode(schema, stop)?),
+    };
+    Some(Interval { lo, hi })
 }
 
 #[cfg(test)]

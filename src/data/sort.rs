@@ -214,8 +214,7 @@ impl Sorted {
         let mut best: Option<(usize, &Head)> = None;
         for (i, head) in self.heads.iter().enumerate() {
             let Some(head) = head else { continue };
-            let before =
-                |b: &(usize, &Head)| head.keys.cmp(head.row, &b.1.keys, b.1.row) == Ordering::Less;
+            let before = |b: &(usize, &Head)| head.keys.cmp(head.row, &b.1.keys, b.1.row) == Ordering::Less;
             if Some(i) != without && best.as_ref().is_none_or(before) {
                 best = Some((i, head));
             }

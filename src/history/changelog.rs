@@ -172,7 +172,8 @@ impl Changelog {
             Some(bytes) => bytes,
             None => self.bytes(&self.log()?, stamp)?.ok_or(HistoryError::Gone(stamp))?,
         };
-        let revision = Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+        let revision =
+            Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
         if revision.time != stamp.time {
             return Err(HistoryError::Damaged(stamp));
         }

@@ -152,7 +152,7 @@ impl Track {
     }
 
     fn plan(self, id: SeriesId) -> SeriesPlan {
-        let alive = self.dropped.is_none_or(|dropped| self.touched.is_some_and(|touched| touched > dropped));
+        let alive = self.dropped.is_none_or(|dropped| self.touched.is_some_and(|touched| touched >= dropped));
         let label_at = self.label.as_ref().map(|(stamp, _)| *stamp);
         let label = self.label.map_or(self.seen, |(_, label)| label);
         let mut labels = self.labels;

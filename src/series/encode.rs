@@ -221,7 +221,11 @@ impl EncodedSegment {
         for (i, column) in schema.columns().iter().enumerate() {
             let array = frame.column(i);
             let range = (column.index && schema.index().first() != Some(&i)).then(|| range(column, array));
-            chunks.push((pages::encode(column, array)?, csv::column_len(column.ty, array), range.transpose()?));
+            chunks.push((
+                pages::encode(column, array)?,
+                csv::column_len(column.ty, array),
+                range.transpose()?,
+            ));
         }
         Ok(EncodedSegment {
             rows: frame.num_rows() as u64,

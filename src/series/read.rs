@@ -62,7 +62,12 @@ fn ahead() -> usize {
 
 impl Rows {
     /// Finds the rows; decodes none but index columns at the edges of the range.
-    pub fn open(view: View, schema: Arc<Schema>, segments: &Segments, query: &Query) -> Result<Rows, RowsError> {
+    pub fn open(
+        view: View,
+        schema: Arc<Schema>,
+        segments: &Segments,
+        query: &Query,
+    ) -> Result<Rows, RowsError> {
         let runs = find(&view, &schema, segments, query)?;
         let columns = query.columns.clone().unwrap_or_else(|| (0..schema.columns().len()).collect());
         let fields: Vec<_> = columns.iter().map(|&i| Arc::clone(&schema.arrow().fields()[i])).collect();
@@ -149,7 +154,8 @@ fn find(view: &View, schema: &Schema, segments: &Segments, query: &Query) -> Res
         // No index value to look at: positions alone tell.
         let wanted = positions(segments.sums().rows, query);
         let located = segments.locate_rows(view, &wanted)?;
-        let whole = located.segments.into_iter().map(|s| Run { rows: 0..s.rows as usize, segment: s }).collect();
+        let whole =
+            located.segments.into_iter().map(|s| Run { rows: 0..s.rows as usize, segment: s }).collect();
         let start = wanted.start - located.rows_before.min(wanted.start);
         return Ok(trim(whole, &(start..start + (wanted.end - wanted.start))));
     }
@@ -221,7 +227,10 @@ fn columns(
 ) -> Result<Vec<ArrayRef>, RowsError> {
     let one = |&i: &usize| match segment.chunks.get(i) {
         Some(chunk) => column(view, schema, i, chunk, rows.clone()),
-        None => Err(RowsError::Chunk { column: schema.columns()[i].name.clone(), message: "it has none".to_owned() }),
+        None => Err(RowsError::Chunk {
+            column: schema.columns()[i].name.clone(),
+            message: "it has none".to_owned(),
+        }),
     };
     if rows.len() < PARALLEL_ROWS {
         wanted.iter().map(one).collect()

@@ -52,7 +52,14 @@ pub fn splice(
         }
         match &part.interval.hi {
             Some(hi) => at = hi.clone(),
-            None => return Ok(NewEntry { id, base: base.clone(), replaced: located.range(), with: out.finish()? }),
+            None => {
+                return Ok(NewEntry {
+                    id,
+                    base: base.clone(),
+                    replaced: located.range(),
+                    with: out.finish()?,
+                });
+            }
         }
     }
     take(view, schema, &located.segments, &Interval { lo: at, hi: None }, &mut out)?;

@@ -84,7 +84,9 @@ impl Target<'_> {
             Mode::Overlay(interval) => interval.clone(),
             Mode::Append => Interval { lo: first, hi: None },
             // Bounded below only: where the input ends is known when it has.
-            Mode::Upsert | Mode::Update => Interval { lo: first, hi: last.and_then(|l| crate::interval::next_prefix(&l)) },
+            Mode::Upsert | Mode::Update => {
+                Interval { lo: first, hi: last.and_then(|l| crate::interval::next_prefix(&l)) }
+            }
         };
         let located = self.base.locate(self.view, &hull)?;
         let mut pass = Pass {
@@ -165,7 +167,8 @@ impl Target<'_> {
         let full = self.segment_rows.div_ceil(2) as u64;
         let (mut taken, mut rows) = (0, rows as u64);
         while rows < full {
-            let small = near[taken..].iter().take_while(|s| s.rows < full && tier(s.rows) <= tier(rows)).count();
+            let small =
+                near[taken..].iter().take_while(|s| s.rows < full && tier(s.rows) <= tier(rows)).count();
             if small + 1 < FACTOR {
                 break;
             }
@@ -185,7 +188,8 @@ fn tier(rows: u64) -> u32 {
 #[must_use]
 pub fn show(schema: &Schema, key: &[u8]) -> String {
     let Some(values) = key::decode(schema, key) else { return "?".to_owned() };
-    let texts: Vec<String> = schema.index_columns().zip(&values).map(|(c, v): (_, &Value)| v.render(c.ty)).collect();
+    let texts: Vec<String> =
+        schema.index_columns().zip(&values).map(|(c, v): (_, &Value)| v.render(c.ty)).collect();
     texts.join(", ")
 }
 
@@ -233,7 +237,11 @@ impl Pass<'_> {
                 Some(_) => feed.has_before(end)?,
                 None => false,
             };
-            let part = if more { self.split(&mut left, piece.as_ref()) } else { std::mem::replace(&mut left, frame::empty(self.target.schema)) };
+            let part = if more {
+                self.split(&mut left, piece.as_ref())
+            } else {
+                std::mem::replace(&mut left, frame::empty(self.target.schema))
+            };
             let result = self.combine(&part, piece.as_ref())?;
             if part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
                 self.changes.unchanged();

@@ -222,6 +222,11 @@ impl Finished {
         self.bundles.last().map(|(_, bytes)| bytes.clone()).unwrap_or_default()
     }
 
+    /// Waits for large objects only: the bundles stay in memory.
+    pub fn wait(self) -> Result<(), StoreError> {
+        self.upload.map_or(Ok(()), Upload::finish)
+    }
+
     /// Makes everything durable, except a bundle that is embedded.
     ///
     /// Fails where the backend does, and where gc has removed an object that was in place at first.

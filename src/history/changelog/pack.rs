@@ -225,7 +225,8 @@ impl Changelog {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
                 let hidden = super::parse_name(&file.name).is_some_and(|(_, child)| horizon.hides(child));
-                let older = super::Horizon::of_name(&file.name).is_some_and(|stamp| stamp.time < horizon.time);
+                let older =
+                    super::Horizon::of_name(&file.name).is_some_and(|stamp| stamp.time < horizon.time);
                 if hidden || older {
                     old.push(format!("{key}/{}", file.name));
                 }

@@ -1,0 +1,296 @@
+//! A collection: series that share a schema and a changelog, through time.
+//!
+//! Reading picks a state (the newest, one of the past) and never waits for writers. Several heads are read
+//! as their merge. Writing goes through [`Batch`]: one batch, one revision.
+
+mod batch;
+mod merged;
+
+pub use batch::{Batch, Outcome};
+
+use crate::clock::{Clock, Stamp};
+use crate::data::label::{LabelError, closest};
+use crate::data::schema::Schema;
+use crate::data::sort;
+use crate::history::changelog::{Changelog, HistoryError, Log};
+use crate::history::entry::{Entry, Summary};
+use crate::history::revision::{ChangeList, Revision};
+use crate::history::state::State;
+use crate::series::RowsError;
+use crate::series::encode::TARGET_ROWS;
+use crate::series::read::{Query, Rows};
+use crate::store::{Store, StoreError};
+use merged::Merged;
+use parking_lot::Mutex;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What a collection needs of its repository.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Bytes.
+    pub store: Arc<Store>,
+    /// The time of new revisions.
+    pub clock: Arc<dyn Clock>,
+    /// `user@host`, noted in new revisions.
+    pub author: String,
+    /// Where large inputs are spooled.
+    pub spool: PathBuf,
+    /// Bytes of input kept in memory before it is spooled.
+    pub spool_limit: usize,
+    /// Rows of a full segment.
+    pub segment_rows: usize,
+}
+
+impl Context {
+    /// Defaults around a store and a clock: nobody writes, spools go to the system's temporary folder.
+    #[must_use]
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>) -> Context {
+        Context {
+            store,
+            clock,
+            author: String::new(),
+            spool: std::env::temp_dir(),
+            spool_limit: sort::MEMORY,
+            segment_rows: TARGET_ROWS,
+        }
+    }
+}
+
+/// A failed operation on a collection.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectionError {
+    /// Versions could not be read or written.
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    /// Rows could not be read or written.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// A label that cannot be.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// A series that does not exist.
+    #[error("there is no series {label:?} in {collection}{}", hint(.closest.as_deref()))]
+    NoSeries {
+        /// The collection's label.
+        collection: String,
+        /// What was asked for.
+        label: String,
+        /// The label most like it.
+        closest: Option<String>,
+    },
+    /// A prefix of several labels.
+    #[error("{label:?} could be {}", .candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        label: String,
+        /// Some labels that start so.
+        candidates: Vec<String>,
+    },
+    /// A series that must not exist yet.
+    #[error("series {0:?} exists already")]
+    Exists(String),
+    /// A revision that does not exist.
+    #[error("there is no revision {0:?} in {1}")]
+    NoRevision(String, String),
+    /// A revision of before the collection.
+    #[error("{collection} has no revision before {}", crate::clock::iso(*.time))]
+    NothingBefore {
+        /// The collection's label.
+        collection: String,
+        /// The time asked for.
+        time: u64,
+    },
+    /// A changelog without revisions.
+    #[error("collection {0} has no revisions")]
+    Empty(String),
+}
+
+impl From<StoreError> for CollectionError {
+    fn from(error: StoreError) -> CollectionError {
+        CollectionError::History(HistoryError::Store(error))
+    }
+}
+
+/// `; did you mean "x"?`, or nothing.
+#[must_use]
+pub fn hint(closest: Option<&str>) -> String {
+    closest.map(|name| format!("; did you mean {name:?}?")).unwrap_or_default()
+}
+
+/// Which state of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum At {
+    /// The newest.
+    #[default]
+    Newest,
+    /// That of a revision.
+    Revision(Stamp),
+    /// That of the revisions with a time below this one, in milliseconds since 1970-01-01 UTC.
+    Before(u64),
+}
+
+/// A collection of a repository.
+#[derive(Debug)]
+pub struct Collection {
+    label: String,
+    context: Context,
+    changelog: Changelog,
+    merged: Mutex<Option<(Vec<Stamp>, Arc<Merged>)>>,
+}
+
+impl Collection {
+    /// The collection whose revisions `changelog` holds.
+    #[must_use]
+    pub fn new(label: String, context: Context, changelog: Changelog) -> Collection {
+        Collection { label, context, changelog, merged: Mutex::default() }
+    }
+
+    /// Its label.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// Its revisions' files.
+    #[must_use]
+    pub const fn changelog(&self) -> &Changelog {
+        &self.changelog
+    }
+
+    /// What it shares with its repository.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The state of a moment. Several heads give their merge.
+    pub fn state(&self, at: At) -> Result<State, CollectionError> {
+        let log = self.changelog.log()?;
+        let heads = match at {
+            At::Newest => self.changelog.heads(&log)?,
+            At::Revision(stamp) => vec![stamp],
+            At::Before(time) if time < log.horizon.time => {
+                return Err(HistoryError::Trimmed(log.horizon.time).into());
+            }
+            At::Before(time) => log.heads_before(time),
+        };
+        match (heads.as_slice(), at) {
+            ([], At::Before(time)) => {
+                Err(CollectionError::NothingBefore { collection: self.label.clone(), time })
+            }
+            ([], _) => Err(CollectionError::Empty(self.label.clone())),
+            ([one], _) => Ok(self.changelog.read(&log, *one)?.state.clone()),
+            (several, _) => Ok(self.merge(&log, several)?.state()),
+        }
+    }
+
+    /// The merge of several heads, computed once.
+    fn merge(&self, log: &Log, heads: &[Stamp]) -> Result<Arc<Merged>, CollectionError> {
+        if let Some((of, merged)) = self.merged.lock().as_ref()
+            && of == heads
+        {
+            return Ok(Arc::clone(merged));
+        }
+        let merged = Arc::new(Merged::of(&self.changelog, log, heads)?);
+        *self.merged.lock() = Some((heads.to_vec(), Arc::clone(&merged)));
+        Ok(merged)
+    }
+
+    /// The newest columns.
+    pub fn schema(&self) -> Result<Arc<Schema>, CollectionError> {
+        Ok(self.state(At::Newest)?.schema)
+    }
+
+    /// All series, by label: what `ls` shows.
+    pub fn list(&self, at: At) -> Result<Vec<Summary>, CollectionError> {
+        let mut out = Vec::new();
+        self.state(at)?.list("", |summary| {
+            out.push(summary);
+            ControlFlow::Continue(())
+        })?;
+        Ok(out)
+    }
+
+    /// The series of a state under a label, or under the one label that starts so.
+    pub fn find(&self, state: &State, label: &str) -> Result<Entry, CollectionError> {
+        if let Some(entry) = state.entry(label)? {
+            return Ok(entry);
+        }
+        let mut candidates = Vec::new();
+        if !label.is_empty() {
+            state.list(label, |summary| {
+                candidates.push(summary.label);
+                if candidates.len() > 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+        }
+        if let [one] = candidates.as_slice()
+            && let Some(entry) = state.entry(one)?
+        {
+            return Ok(entry);
+        }
+        if !candidates.is_empty() {
+            return Err(CollectionError::Ambiguous { label: label.to_owned(), candidates });
+        }
+        Err(self.no_series(state, label)?)
+    }
+
+    fn no_series(&self, state: &State, label: &str) -> Result<CollectionError, CollectionError> {
+        let mut labels = Vec::new();
+        state.list("", |summary| {
+            labels.push(summary.label);
+            if labels.len() < 10_000 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
+        let closest = closest(label, labels.iter().map(String::as_str)).map(str::to_owned);
+        Ok(CollectionError::NoSeries { collection: self.label.clone(), label: label.to_owned(), closest })
+    }
+
+    /// Rows of a series, at a moment.
+    pub fn read(&self, label: &str, at: At, query: &Query) -> Result<Rows, CollectionError> {
+        let state = self.state(at)?;
+        let entry = self.find(&state, label)?;
+        Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)
+    }
+
+    /// The revision that a text names: as shown (with or without colons), or by the first digits of its
+    /// digest, at least four.
+    pub fn resolve(&self, text: &str) -> Result<Stamp, CollectionError> {
+        let log = self.changelog.log()?;
+        let digits = text.rsplit_once("Z-").map_or(text, |(_, digits)| digits).trim_start_matches('@');
+        let hex = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+        let digits = digits.to_ascii_lowercase();
+        let found: Vec<Stamp> =
+            log.stamps().filter(|stamp| hex && stamp.digest.to_string().starts_with(&digits)).collect();
+        match found.as_slice() {
+            [one] => Ok(*one),
+            [] => Err(CollectionError::NoRevision(text.to_owned(), self.label.clone())),
+            several => Err(CollectionError::Ambiguous {
+                label: text.to_owned(),
+                candidates: several.iter().take(5).map(ToString::to_string).collect(),
+            }),
+        }
+    }
+
+    /// Revisions newest first, each with what it changed, until `visit` breaks.
+    pub fn history(
+        &self,
+        mut visit: impl FnMut(Stamp, &Revision, ChangeList) -> ControlFlow<()>,
+    ) -> Result<(), CollectionError> {
+        let log = self.changelog.log()?;
+        for stamp in log.stamps().rev() {
+            let revision = self.changelog.read(&log, stamp)?;
+            if visit(stamp, &revision, revision.change_list()?).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts a batch of writes on the newest state: one revision, or nothing.
+    ///
+    /// Several heads are merged first, durably.
+    pub fn batch(&self, message: &str) -> Result<Batch<'_>, CollectionError> {
+        Batch::new(self, message)
+    }
+}

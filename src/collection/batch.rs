@@ -1,0 +1,374 @@
+//! Batches: writes to series of one collection that become one revision, or nothing.
+//!
+//! Chunks go first, then the bundle, the revision last. A batch that is dropped, or fails, leaves at most
+//! objects that nothing names.
+
+use super::{Collection, CollectionError};
+use crate::clock::{MAX_TIME, Stamp};
+use crate::data::input::{InputError, Problem};
+use crate::data::label;
+use crate::data::schema::Schema;
+use crate::data::sort::{Sorted, Sorter};
+use crate::history::edit::{Edited, Edits, NewEntry, apply};
+use crate::history::entry::{Entry, Segments, SeriesId};
+use crate::history::revision::{ChangeList, LIST_BYTES, ListPlace, Note, Revision, SeriesChange};
+use crate::history::state::State;
+use crate::interval::Interval;
+use crate::series::write::{Mode, Target, Written};
+use crate::store::draft::Draft;
+use crate::store::{StoreError, View};
+use arrow_array::RecordBatch;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a write did to a series.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows before.
+    pub rows_before: u64,
+    /// Rows afterwards.
+    pub rows_after: u64,
+    /// Index values whose rows changed.
+    pub changed: u64,
+}
+
+/// Writes to one collection, not visible until [`Batch::commit`].
+#[derive(Debug)]
+pub struct Batch<'a> {
+    collection: &'a Collection,
+    message: String,
+    parent: Option<Stamp>,
+    schema_set: bool,
+    base: State,
+    draft: Mutex<Draft>,
+    edits: Edits,
+    changes: BTreeMap<SeriesId, SeriesChange>,
+    renamed: Vec<SeriesId>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(collection: &'a Collection, message: &str) -> Result<Batch<'a>, CollectionError> {
+        let changelog = collection.changelog();
+        let log = changelog.log()?;
+        let heads = changelog.heads(&log)?;
+        let (parent, base) = match heads.as_slice() {
+            [] => return Err(CollectionError::Empty(collection.label().to_owned())),
+            [one] => (*one, changelog.read(&log, *one)?.state.clone()),
+            several => {
+                let stamp = collection.merge(&log, several)?.put(changelog)?;
+                (stamp, changelog.read(&changelog.log()?, stamp)?.state.clone())
+            }
+        };
+        let renamed = base.renamed_ids()?;
+        Ok(Batch { renamed, ..Batch::on(collection, message, Some(parent), base) })
+    }
+
+    /// A batch that makes the first revision of a collection.
+    #[must_use]
+    pub fn first(collection: &'a Collection, schema: &Schema, message: &str) -> Batch<'a> {
+        let view = View::new(Arc::clone(&collection.context().store));
+        let base = State { schema: Arc::new(schema.clone()), tree: None, view };
+        Batch { schema_set: true, ..Batch::on(collection, message, None, base) }
+    }
+
+    fn on(collection: &'a Collection, message: &str, parent: Option<Stamp>, base: State) -> Batch<'a> {
+        let draft = Mutex::new(Draft::new(Arc::clone(&collection.context().store)));
+        Batch {
+            collection,
+            message: message.to_owned(),
+            parent,
+            schema_set: false,
+            base,
+            draft,
+            edits: Edits::new(),
+            changes: BTreeMap::new(),
+            renamed: Vec::new(),
+        }
+    }
+
+    /// The state the batch is made on, with what it did so far to other series than those being written.
+    #[must_use]
+    pub const fn base(&self) -> &State {
+        &self.base
+    }
+
+    /// A sorter for input to this batch: takes whole rows.
+    #[must_use]
+    pub fn sorter(&self) -> Sorter {
+        let context = self.collection.context();
+        let schema = Arc::clone(&self.base.schema);
+        let arrow = Arc::clone(schema.arrow());
+        Sorter::new(schema, arrow, context.spool.clone(), context.spool_limit)
+    }
+
+    /// Creates an empty series. Fails where the label is taken.
+    pub fn create(&mut self, label: &str) -> Result<(), CollectionError> {
+        self.settle_if_edited(label)?;
+        if self.base.entry(label)?.is_some() {
+            return Err(CollectionError::Exists(label.to_owned()));
+        }
+        let (id, segments) = self.open(label)?;
+        self.edits.insert(label.to_owned(), Some(NewEntry::keep(id, segments)));
+        Ok(())
+    }
+
+    /// The series of a label, created where it is missing.
+    fn open(&mut self, label: &str) -> Result<(SeriesId, Segments), CollectionError> {
+        if let Some(entry) = self.base.entry(label)? {
+            return Ok((entry.id, entry.segments));
+        }
+        label::check(label)?;
+        let free = |id: &SeriesId| !self.renamed.contains(id);
+        let id = (0..).map(|n| SeriesId::new(label, n)).find(free).unwrap_or_else(|| SeriesId::new(label, 0));
+        let change = self.changes.entry(id).or_insert_with(|| SeriesChange::none(id, label));
+        label.clone_into(&mut change.label);
+        change.created = true;
+        Ok((id, Segments::Few(Vec::new())))
+    }
+
+    /// Writes sorted rows to a series, which is created where it is missing.
+    pub fn write(&mut self, label: &str, mode: &Mode, rows: Sorted) -> Result<Outcome, CollectionError> {
+        Ok(self.write_all(vec![(label.to_owned(), mode.clone(), rows)])?[0])
+    }
+
+    /// Writes a frame whose rows may be in any order: they replace the rows between its first and its last
+    /// index value. A frame without rows does nothing.
+    pub fn overlay(&mut self, label: &str, frame: &RecordBatch) -> Result<Outcome, CollectionError> {
+        let frame =
+            crate::data::frame::conform(&self.base.schema, frame).map_err(crate::series::RowsError::from)?;
+        let frame =
+            crate::data::frame::sort(&self.base.schema, &frame).map_err(crate::series::RowsError::from)?;
+        let keys = crate::data::key::Keys::of(&self.base.schema, &frame);
+        let interval = match frame.num_rows() {
+            0 => Interval { lo: Vec::new(), hi: Some(Vec::new()) },
+            rows => Interval::closed(&keys.key(0), &keys.key(rows - 1)),
+        };
+        let rows = Sorted::of(&self.base.schema, vec![frame]);
+        self.write(label, &Mode::Overlay(interval), rows)
+    }
+
+    /// Writes several series at once, on all cores. A label may come once only.
+    pub fn write_all(
+        &mut self,
+        writes: Vec<(String, Mode, Sorted)>,
+    ) -> Result<Vec<Outcome>, CollectionError> {
+        let mut jobs = Vec::with_capacity(writes.len());
+        for (label, mode, rows) in writes {
+            self.settle_if_edited(&label)?;
+            let (id, segments) = self.open(&label)?;
+            // Marks the label, so that a second write of it sees the first.
+            self.edits.insert(label.clone(), Some(NewEntry::keep(id, segments.clone())));
+            jobs.push((label, id, segments, mode, rows));
+        }
+        let (view, schema, draft) = (&self.base.view, &self.base.schema, &self.draft);
+        let segment_rows = self.collection.context().segment_rows;
+        let write = |(label, id, base, mode, rows): (String, SeriesId, Segments, Mode, Sorted)| {
+            let target = Target { view, schema, id, base: &base, draft, segment_rows };
+            target.write(&mode, rows).map(|written| (label, id, written))
+        };
+        let written: Vec<(String, SeriesId, Written)> = if jobs.len() == 1 {
+            jobs.into_iter().map(write).collect::<Result<_, _>>()?
+        } else {
+            jobs.into_par_iter().map(write).collect::<Result<_, _>>()?
+        };
+        Ok(written.into_iter().map(|(label, id, written)| self.note(label, id, written)).collect())
+    }
+
+    fn note(&mut self, label: String, id: SeriesId, written: Written) -> Outcome {
+        let (rows_before, rows_after) = written.rows;
+        if let Some(entry) = written.entry {
+            self.edits.insert(label.clone(), Some(entry));
+            let change = self
+                .changes
+                .entry(id)
+                .or_insert_with(|| SeriesChange { rows_before, ..SeriesChange::none(id, &label) });
+            change.rows_after = rows_after;
+            change.keys += written.keys;
+            change.intervals = union(std::mem::take(&mut change.intervals), written.intervals);
+        }
+        Outcome { rows_before, rows_after, changed: written.keys }
+    }
+
+    /// Deletes the rows of an interval.
+    pub fn delete_rows(&mut self, label: &str, interval: Interval) -> Result<Outcome, CollectionError> {
+        self.existing(label)?;
+        let none = Sorted::of(&self.base.schema, Vec::new());
+        self.write(label, &Mode::Overlay(interval), none)
+    }
+
+    fn existing(&mut self, label: &str) -> Result<Entry, CollectionError> {
+        self.settle_if_edited(label)?;
+        match self.base.entry(label)? {
+            Some(entry) => Ok(entry),
+            None => Err(self.collection.no_series(&self.base, label)?),
+        }
+    }
+
+    /// Drops a series.
+    pub fn drop_series(&mut self, label: &str) -> Result<(), CollectionError> {
+        let entry = self.existing(label)?;
+        let rows = entry.segments.sums().rows;
+        self.edits.insert(label.to_owned(), None);
+        self.renamed.retain(|id| *id != entry.id);
+        let change = self
+            .changes
+            .entry(entry.id)
+            .or_insert_with(|| SeriesChange { rows_before: rows, ..SeriesChange::none(entry.id, label) });
+        (change.dropped, change.created, change.rows_after) = (true, false, 0);
+        change.intervals.clear();
+        Ok(())
+    }
+
+    /// Renames a series. Fails where the new label is taken.
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<(), CollectionError> {
+        label::check(to)?;
+        let entry = self.existing(from)?;
+        self.settle_if_edited(to)?;
+        if self.base.entry(to)?.is_some() {
+            return Err(CollectionError::Exists(to.to_owned()));
+        }
+        let rows = entry.segments.sums().rows;
+        self.edits.insert(from.to_owned(), None);
+        self.edits.insert(to.to_owned(), Some(NewEntry::keep(entry.id, entry.segments)));
+        self.renamed.push(entry.id);
+        let change = self.changes.entry(entry.id).or_insert_with(|| SeriesChange {
+            rows_before: rows,
+            rows_after: rows,
+            ..SeriesChange::none(entry.id, from)
+        });
+        change.renamed_from.get_or_insert_with(|| from.to_owned());
+        to.clone_into(&mut change.label);
+        Ok(())
+    }
+
+    /// Puts segments in the place of a whole series: the same rows, stored otherwise.
+    pub fn rewrite(&mut self, entry: &Entry, with: Vec<crate::history::segment::Segment>) {
+        let replaced = 0..entry.segments.sums().segments;
+        let new = NewEntry { id: entry.id, base: entry.segments.clone(), replaced, with };
+        self.edits.insert(entry.label.clone(), Some(new));
+    }
+
+    /// Takes new chunks.
+    #[must_use]
+    pub const fn draft(&self) -> &Mutex<Draft> {
+        &self.draft
+    }
+
+    /// Where a label was written in this batch, makes that the base: what comes next builds on it.
+    fn settle_if_edited(&mut self, label: &str) -> Result<(), CollectionError> {
+        if !self.edits.contains_key(label) {
+            return Ok(());
+        }
+        let Edited { state, finished, .. } = self.apply(None)?;
+        finished.wait()?;
+        self.base = state;
+        Ok(())
+    }
+
+    fn apply(&mut self, extra: Option<&[u8]>) -> Result<Edited, StoreError> {
+        let store = Arc::clone(&self.collection.context().store);
+        let draft = std::mem::replace(self.draft.get_mut(), Draft::new(store));
+        apply(draft, &self.base, &self.base.schema, std::mem::take(&mut self.edits), extra)
+    }
+
+    /// Makes the batch a revision: durable on return. Nothing changed, no revision.
+    pub fn commit(mut self) -> Result<Option<Stamp>, CollectionError> {
+        let mut series: Vec<SeriesChange> = std::mem::take(&mut self.changes).into_values().collect();
+        series.retain(|c| c.created || c.dropped || c.renamed_from.is_some() || c.keys > 0);
+        series.sort_by(|a, b| a.label.cmp(&b.label));
+        let changes = ChangeList { schema: self.schema_set, series };
+        if changes.is_empty() {
+            return Ok(None);
+        }
+        self.put(&changes).map(Some)
+    }
+
+    /// Makes a revision of a batch that changed how rows are stored, but no rows.
+    pub fn commit_rewrite(mut self) -> Result<Option<Stamp>, CollectionError> {
+        if self.edits.is_empty() {
+            return Ok(None);
+        }
+        self.put(&ChangeList::default()).map(Some)
+    }
+
+    fn put(&mut self, changes: &ChangeList) -> Result<Stamp, CollectionError> {
+        let list = changes.encode();
+        let there = list.len() > LIST_BYTES;
+        let Edited { state, finished, extra } = self.apply(there.then_some(list.as_slice()))?;
+        let (bundle, embedded) = (finished.bundle, finished.embedded);
+        let embedded = if embedded { finished.bundle_bytes() } else { Bytes::new() };
+        // Chunks and nodes first: a revision must never name what is not durable.
+        finished.put()?;
+        let place = match extra {
+            Some((mut spot, check)) => {
+                spot.bundle = bundle;
+                ListPlace::There(spot, check)
+            }
+            None => ListPlace::Here(list),
+        };
+        let changelog = self.collection.changelog();
+        let context = self.collection.context();
+        let mut revision = Revision {
+            parents: self.parent.into_iter().collect(),
+            time: 0,
+            wall: context.clock.now(),
+            note: Note { author: context.author.clone(), message: std::mem::take(&mut self.message) },
+            state,
+            changes: place,
+            embedded,
+        };
+        let mut after = self.parent.map_or(0, |parent| parent.time);
+        loop {
+            revision.time = revision.wall.max(after + 1).min(MAX_TIME);
+            let stamp = changelog.put(&revision)?;
+            let log = changelog.log()?;
+            // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
+            if !log.horizon.hides(stamp) {
+                changelog.pack_if_many(&log)?;
+                return Ok(stamp);
+            }
+            after = log.horizon.time;
+        }
+    }
+}
+
+/// The union of two ascending lists of intervals.
+fn union(a: Vec<Interval>, b: Vec<Interval>) -> Vec<Interval> {
+    if a.is_empty() || b.is_empty() {
+        return if a.is_empty() { b } else { a };
+    }
+    let mut map = crate::interval::IntervalMap::new();
+    a.iter().chain(&b).for_each(|interval| map.assign(interval, ()));
+    map.pieces().into_iter().map(|(interval, ())| interval).collect()
+}
+
+impl Batch<'_> {
+    /// Sorts frames that come one by one; fails on the first that is an error.
+    pub fn sort(
+        &self,
+        frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
+    ) -> Result<(Sorted, u64), CollectionError> {
+        let mut sorter: Option<Sorter> = None;
+        let context = self.collection.context();
+        for frame in frames {
+            let frame = frame.map_err(crate::series::RowsError::from)?;
+            let sorter = sorter.get_or_insert_with(|| {
+                let schema = Arc::clone(&self.base.schema);
+                Sorter::new(schema, frame.schema(), context.spool.clone(), context.spool_limit)
+            });
+            sorter.push(frame).map_err(crate::series::RowsError::from)?;
+        }
+        let sorter = sorter.unwrap_or_else(|| self.sorter());
+        let rows = sorter.rows();
+        Ok((sorter.finish().map_err(crate::series::RowsError::from)?, rows))
+    }
+
+    /// The error of input without a single row where rows are needed.
+    #[must_use]
+    pub fn no_rows() -> InputError {
+        InputError::new(Problem::Other("there are no rows in the input".to_owned()))
+    }
+}

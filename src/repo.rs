@@ -1,0 +1,340 @@
+//! A repository: collections on one backend, named in a registry.
+//!
+//! The registry is a collection itself, at the zero digest: its series are the labels of collections, its rows the
+//! changelog folders of each. So concurrent creations, renames and deletions merge like any other writes.
+
+use crate::backend::local::LocalBackend;
+use crate::backend::{Backend, BackendError};
+use crate::clock::{Clock, SystemClock};
+use crate::collection::{At, Batch, Collection, CollectionError, Context, hint};
+use crate::data::label;
+use crate::data::schema::{Schema, SchemaError};
+use crate::digest::Digest;
+use crate::history::changelog::{Changelog, HistoryError};
+use crate::history::entry::Entry;
+use crate::interval::Interval;
+use crate::series::RowsError;
+use crate::series::read::{Query, Rows};
+use crate::store::Store;
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use bytes::Bytes;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::Path;
+use std::sync::Arc;
+
+/// The version of the on-disk format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// The file that makes a folder a repository.
+const FORMAT_FILE: &str = "format";
+
+const FORMAT_NAME: &str = "lakota repository, format ";
+
+/// The registry's name in messages.
+const REGISTRY: &str = "the registry";
+
+/// How a repository is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whether a write is on disk when it returns. Off is for bulk loads that can be repeated.
+    pub durable: bool,
+    /// The time of new revisions.
+    pub clock: Arc<dyn Clock>,
+    /// `user@host`, noted in new revisions.
+    pub author: String,
+    /// Rows of a full segment; none: the default.
+    pub segment_rows: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { durable: true, clock: Arc::new(SystemClock), author: String::new(), segment_rows: None }
+    }
+}
+
+/// A failed operation on a repository.
+#[derive(Debug, thiserror::Error)]
+pub enum RepoError {
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A collection failed.
+    #[error(transparent)]
+    Collection(#[from] CollectionError),
+    /// A schema that cannot be.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A place without a repository.
+    #[error("{0} is not a lakota repository; `lakota create` makes one")]
+    NotARepo(String),
+    /// A repository of a newer program.
+    #[error("{place} has format {found}, this program knows format {FORMAT}: use a newer lakota")]
+    Newer {
+        /// Where it is.
+        place: String,
+        /// What its format file says.
+        found: String,
+    },
+    /// A collection that does not exist.
+    #[error("there is no collection {label:?}{}", hint(.closest.as_deref()))]
+    NoCollection {
+        /// What was asked for.
+        label: String,
+        /// The label most like it.
+        closest: Option<String>,
+    },
+    /// A collection that must not exist yet.
+    #[error("collection {0:?} exists already")]
+    Exists(String),
+    /// A collection that exists with other columns.
+    #[error("collection {label:?} exists with another schema: {}", list(.schema))]
+    OtherSchema {
+        /// Its label.
+        label: String,
+        /// Its schema.
+        schema: Schema,
+    },
+    /// A registry that names no changelog.
+    #[error("collection {0:?} is damaged: the registry has no changelog for it")]
+    NoChangelog(String),
+}
+
+fn list(schema: &Schema) -> String {
+    schema.columns().iter().map(|c| format!("\"{c}\"")).collect::<Vec<_>>().join(" ")
+}
+
+impl From<HistoryError> for RepoError {
+    fn from(error: HistoryError) -> RepoError {
+        RepoError::Collection(CollectionError::History(error))
+    }
+}
+
+/// An open repository.
+///
+/// ```
+/// use lakota::repo::{Options, Repo};
+/// use lakota::data::schema::Schema;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let folder = tempfile::tempdir()?;
+/// let repo = Repo::create(folder.path(), Options::default())?;
+/// let schema = Schema::parse(["timestamp timestamp*", "value float"])?;
+/// let temp = repo.create_collection("temp", &schema)?;
+/// assert_eq!(repo.collections()?, ["temp"]);
+/// assert_eq!(*temp.schema()?, schema);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Repo {
+    context: Context,
+    registry: Collection,
+}
+
+impl Repo {
+    /// Opens the repository in a local folder. Fails where there is none, or one of a newer format.
+    pub fn open(path: &Path, options: Options) -> Result<Repo, RepoError> {
+        let place = path.display().to_string();
+        let backend = match LocalBackend::open(path, options.durable) {
+            Err(e) if e.is_not_found() => return Err(RepoError::NotARepo(place)),
+            other => other?,
+        };
+        Repo::on(Arc::new(backend), &place, options)
+    }
+
+    /// Opens the repository in a local folder, or makes one where there is none.
+    ///
+    /// Fails where the folder holds other things.
+    pub fn create(path: &Path, options: Options) -> Result<Repo, RepoError> {
+        let place = path.display().to_string();
+        let empty = match std::fs::read_dir(path) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => true,
+            Err(e) => return Err(BackendError::new("list", &place, e).into()),
+        };
+        if !empty && !path.join("00").is_dir() {
+            return Repo::open(path, options);
+        }
+        if !path.join(FORMAT_FILE).exists() {
+            Repo::init(&LocalBackend::create(path)?)?;
+        }
+        Repo::open(path, options)
+    }
+
+    /// Makes the file that makes a place a repository; last of all that is needed.
+    fn init(backend: &dyn Backend) -> Result<(), RepoError> {
+        Ok(backend.put(FORMAT_FILE, Bytes::from(format!("{FORMAT_NAME}{FORMAT}\n")))?)
+    }
+
+    /// Makes a repository on any empty backend, or opens the one that is there.
+    pub fn create_on(backend: Arc<dyn Backend>, options: Options) -> Result<Repo, RepoError> {
+        if backend.len(FORMAT_FILE)?.is_none() {
+            Repo::init(backend.as_ref())?;
+        }
+        Repo::on(backend, "the backend", options)
+    }
+
+    /// Opens the repository on a backend; `place` names it in messages.
+    pub fn on(backend: Arc<dyn Backend>, place: &str, options: Options) -> Result<Repo, RepoError> {
+        let format = match backend.get(FORMAT_FILE) {
+            Err(e) if e.is_not_found() => return Err(RepoError::NotARepo(place.to_owned())),
+            other => String::from_utf8_lossy(&other?).trim().to_owned(),
+        };
+        match format.strip_prefix(FORMAT_NAME) {
+            None => return Err(RepoError::NotARepo(place.to_owned())),
+            Some(found) if found != FORMAT.to_string() => {
+                return Err(RepoError::Newer { place: place.to_owned(), found: found.to_owned() });
+            }
+            Some(_) => {}
+        }
+        let mut context = Context::new(Arc::new(Store::new(backend)), options.clock);
+        context.author = options.author;
+        context.segment_rows = options.segment_rows.unwrap_or(context.segment_rows);
+        let changelog = Changelog::new(Arc::clone(&context.store), vec![Digest::ZERO]);
+        let registry = Collection::new(REGISTRY.to_owned(), context.clone(), changelog);
+        Ok(Repo { context, registry })
+    }
+
+    /// What all collections share.
+    #[must_use]
+    pub const fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The collection of collections.
+    #[must_use]
+    pub const fn registry(&self) -> &Collection {
+        &self.registry
+    }
+
+    /// The labels of all collections, sorted.
+    pub fn collections(&self) -> Result<Vec<String>, RepoError> {
+        match self.registry.list(At::Newest) {
+            Err(CollectionError::Empty(_)) => Ok(Vec::new()),
+            list => Ok(list?.into_iter().map(|summary| summary.label).collect()),
+        }
+    }
+
+    /// Opens a collection by its label, or by the first letters of it if no other starts so.
+    pub fn collection(&self, label: &str) -> Result<Collection, RepoError> {
+        self.find(label)?.ok_or_else(|| self.no_collection(label))
+    }
+
+    fn no_collection(&self, label: &str) -> RepoError {
+        let labels = self.collections().unwrap_or_default();
+        let closest = label::closest(label, labels.iter().map(String::as_str)).map(str::to_owned);
+        RepoError::NoCollection { label: label.to_owned(), closest }
+    }
+
+    fn find(&self, label: &str) -> Result<Option<Collection>, RepoError> {
+        let state = match self.registry.state(At::Newest) {
+            Err(CollectionError::Empty(_)) => return Ok(None),
+            state => state?,
+        };
+        let entry = match self.registry.find(&state, label) {
+            Err(CollectionError::NoSeries { .. }) => return Ok(None),
+            entry => entry?,
+        };
+        let rows = Rows::open(state.view, state.schema, &entry.segments, &Query::default());
+        self.open_entry(&entry, rows.map_err(CollectionError::from)?).map(Some)
+    }
+
+    fn open_entry(&self, entry: &Entry, rows: Rows) -> Result<Collection, RepoError> {
+        let frame = rows.collect_frame().map_err(CollectionError::from)?;
+        let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
+        let folders: Option<Vec<Digest>> = folders.collect();
+        match folders {
+            Some(folders) if !folders.is_empty() => {
+                let changelog = Changelog::new(Arc::clone(&self.context.store), folders);
+                Ok(Collection::new(entry.label.clone(), self.context.clone(), changelog))
+            }
+            _ => Err(RepoError::NoChangelog(entry.label.clone())),
+        }
+    }
+
+    /// Creates a collection. One that exists with an equal schema is opened.
+    pub fn create_collection(&self, label: &str, schema: &Schema) -> Result<Collection, RepoError> {
+        label::check(label).map_err(CollectionError::from)?;
+        if self.collections()?.iter().any(|l| l == label)
+            && let Some(found) = self.find(label)?
+        {
+            let there = found.schema()?;
+            if *there == *schema {
+                return Ok(found);
+            }
+            return Err(RepoError::OtherSchema { label: label.to_owned(), schema: Schema::clone(&there) });
+        }
+        let folder = self.new_folder(label);
+        let changelog = Changelog::new(Arc::clone(&self.context.store), vec![folder]);
+        let collection = Collection::new(label.to_owned(), self.context.clone(), changelog);
+        Batch::first(&collection, schema, &format!("create {label}")).commit()?;
+        // The registry last: it must never name a changelog that is not there.
+        let mut batch = self.registry_batch(&format!("create {label}"))?;
+        let row: ArrayRef = Arc::new(StringArray::from(vec![folder.to_string()]));
+        let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);
+        batch.overlay(label, &frame.map_err(|e| CollectionError::Rows(RowsError::from(e)))?)?;
+        batch.commit()?;
+        Ok(collection)
+    }
+
+    fn registry_batch(&self, message: &str) -> Result<Batch<'_>, RepoError> {
+        match self.registry.batch(message) {
+            Err(CollectionError::Empty(_)) => {
+                Ok(Batch::first(&self.registry, &Schema::parse(["changelog str*"])?, message))
+            }
+            batch => Ok(batch?),
+        }
+    }
+
+    /// A changelog folder nobody has: random, so that collections of one label created in two places differ.
+    fn new_folder(&self, label: &str) -> Digest {
+        let random = || RandomState::new().build_hasher().finish().to_le_bytes();
+        let now = self.context.clock.now().to_le_bytes();
+        Digest::of(&[&random()[..], &random()[..], &now[..], label.as_bytes()].concat())
+    }
+
+    /// Renames a collection. Fails where the new label is taken.
+    pub fn rename_collection(&self, from: &str, to: &str) -> Result<(), RepoError> {
+        self.must_exist(from)?;
+        let mut batch = self.registry_batch(&format!("rename {from} to {to}"))?;
+        match batch.rename(from, to) {
+            Err(CollectionError::Exists(label)) => return Err(RepoError::Exists(label)),
+            done => done?,
+        }
+        batch.commit()?;
+        Ok(())
+    }
+
+    /// Deletes a collection: from the registry, until its revision is trimmed and gc runs.
+    pub fn delete_collection(&self, label: &str) -> Result<(), RepoError> {
+        self.must_exist(label)?;
+        let mut batch = self.registry_batch(&format!("delete {label}"))?;
+        batch.drop_series(label)?;
+        batch.commit()?;
+        Ok(())
+    }
+
+    fn must_exist(&self, label: &str) -> Result<(), RepoError> {
+        if self.collections()?.iter().any(|l| l == label) { Ok(()) } else { Err(self.no_collection(label)) }
+    }
+
+    /// The changelogs of all collections that any revision of the registry names: what gc must spare.
+    pub fn all_changelogs(&self) -> Result<Vec<Changelog>, RepoError> {
+        let log = self.registry.changelog().log()?;
+        let mut folders: Vec<Digest> = Vec::new();
+        for stamp in log.stamps() {
+            let state = self.registry.state(At::Revision(stamp))?;
+            for entry in state.entries().map_err(CollectionError::from)? {
+                let query = Query { interval: Interval::ALL, ..Query::default() };
+                let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query);
+                let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
+                folders
+                    .extend(frame.column(0).as_string::<i32>().iter().flatten().filter_map(Digest::from_hex));
+            }
+        }
+        folders.sort_unstable();
+        folders.dedup();
+        Ok(folders.into_iter().map(|f| Changelog::new(Arc::clone(&self.context.store), vec![f])).collect())
+    }
+}

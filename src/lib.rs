@@ -11,6 +11,7 @@ pub mod data;
 pub mod digest;
 pub mod history;
 pub mod interval;
+pub mod ops;
 pub mod repo;
 pub mod series;
 pub mod store;

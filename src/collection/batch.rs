@@ -9,6 +9,7 @@ use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
 use crate::data::sort::{Sorted, Sorter};
+use crate::history::changelog::HistoryError;
 use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ChangeList, LIST_BYTES, ListPlace, Note, Revision, SeriesChange};
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a write did to a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,11 @@ pub struct Batch<'a> {
     edits: Edits,
     changes: BTreeMap<SeriesId, SeriesChange>,
     renamed: Vec<SeriesId>,
+    started: Instant,
 }
+
+/// A batch that takes longer makes sure that its parent was not trimmed meanwhile.
+const TRUST: Duration = Duration::from_secs(1);
 
 impl<'a> Batch<'a> {
     pub(super) fn new(collection: &'a Collection, message: &str) -> Result<Batch<'a>, CollectionError> {
@@ -86,6 +92,7 @@ impl<'a> Batch<'a> {
             edits: Edits::new(),
             changes: BTreeMap::new(),
             renamed: Vec::new(),
+            started: Instant::now(),
         }
     }
 
@@ -311,6 +318,13 @@ impl<'a> Batch<'a> {
         };
         let changelog = self.collection.changelog();
         let context = self.collection.context();
+        if let Some(parent) = self.parent
+            && self.started.elapsed() > TRUST
+            && !changelog.log()?.contains(parent)
+        {
+            // What the parent named may be gone by now.
+            return Err(HistoryError::Gone(parent).into());
+        }
         let mut revision = Revision {
             parents: self.parent.into_iter().collect(),
             time: 0,

@@ -109,8 +109,12 @@ impl Changelog {
 
     /// The revisions there are now.
     pub fn log(&self) -> Result<Log, HistoryError> {
+        self.list(true)
+    }
+
+    fn list(&self, hide: bool) -> Result<Log, HistoryError> {
         for _ in 0..RETRIES {
-            if let Some(log) = self.try_log()? {
+            if let Some(log) = self.try_log(hide)? {
                 return Ok(log);
             }
         }
@@ -118,8 +122,13 @@ impl Changelog {
         Err(BackendError::not_found("list", folder.key()).into())
     }
 
+    /// The revisions there are now, also those that the horizon hides but that are not removed yet.
+    pub fn unhidden_log(&self) -> Result<Log, HistoryError> {
+        self.list(false)
+    }
+
     /// Lists; `None` where a pack went away meanwhile.
-    fn try_log(&self) -> Result<Option<Log>, HistoryError> {
+    fn try_log(&self, hide: bool) -> Result<Option<Log>, HistoryError> {
         let mut entries: BTreeMap<Stamp, Entry> = BTreeMap::new();
         let mut horizons = Vec::new();
         let (mut loose, mut packs) = (0, 0);
@@ -145,7 +154,11 @@ impl Changelog {
             }
         }
         let Some(horizon) = self.horizon(horizons)? else { return Ok(None) };
-        Ok(Some(Log::new(entries, horizon, loose, packs)))
+        let mut log = Log::new(entries, horizon, loose, packs);
+        if hide {
+            log.hide();
+        }
+        Ok(Some(log))
     }
 
     fn pack(&self, folder: &str, name: &str) -> Result<Option<Arc<Pack>>, HistoryError> {

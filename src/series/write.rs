@@ -383,7 +383,7 @@ fn update(schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<Recor
     let mut arrays = Vec::with_capacity(schema.columns().len());
     for (column, old) in schema.columns().iter().zip(old.columns()) {
         arrays.push(match new.column_by_name(&column.name) {
-            Some(given) if !column.index && given.len() > 0 => {
+            Some(given) if !column.index && !given.is_empty() => {
                 let taken = arrow_select::take::take(given, &rows, None)?;
                 arrow_select::zip::zip(&mask, &taken, old)?
             }

@@ -206,8 +206,9 @@ pub struct Finished {
     pub embedded: bool,
 }
 
-/// Objects that a commit found in place are looked at again after this long: half the default grace of gc.
-const TRUST: Duration = Duration::from_secs(300);
+/// Objects that were put, or found in place, so long ago are looked at again before a revision names them.
+/// Far below any sensible grace of gc.
+const TRUST: Duration = Duration::from_secs(1);
 
 impl Finished {
     /// The new bundles by digest, to be read before they are written.
@@ -239,11 +240,24 @@ impl Finished {
         }
         if self.started.elapsed() > TRUST {
             for digest in self.uploaded {
-                if self.store.backend().len(&digest.key())?.is_none() {
-                    return Err(StoreError::Missing(digest));
-                }
+                restore(&self.store, digest)?;
             }
         }
         Ok(())
     }
+}
+
+/// Gives an object its plain name back where gc has set it aside.
+fn restore(store: &Store, digest: Digest) -> Result<(), StoreError> {
+    let backend = store.backend();
+    if backend.len(&digest.key())?.is_some() {
+        return Ok(());
+    }
+    for aside in store.set_aside(digest)? {
+        match backend.rename(&aside, &digest.key()) {
+            Err(e) if e.is_not_found() => {}
+            done => return Ok(done?),
+        }
+    }
+    Err(StoreError::Missing(digest))
 }

@@ -48,13 +48,27 @@ pub struct Log {
 }
 
 impl Log {
-    pub(super) fn new(entries: BTreeMap<Stamp, Entry>, horizon: Horizon, loose: usize, packs: usize) -> Log {
-        let mut log = Log { entries, horizon, loose, packs };
-        let hidden: Vec<Stamp> = log.entries.keys().copied().filter(|s| log.horizon.hides(*s)).collect();
-        for stamp in hidden {
-            log.entries.remove(&stamp);
-        }
-        log
+    pub(super) const fn new(
+        entries: BTreeMap<Stamp, Entry>,
+        horizon: Horizon,
+        loose: usize,
+        packs: usize,
+    ) -> Log {
+        Log { entries, horizon, loose, packs }
+    }
+
+    /// Removes what the horizon hides.
+    pub(super) fn hide(&mut self) {
+        let horizon = &self.horizon;
+        self.entries.retain(|stamp, _| !horizon.hides(*stamp));
+    }
+
+    /// Whether the state of all revisions before `time` is known: no parent that was trimmed would be among
+    /// them.
+    #[must_use]
+    pub fn knows_before(&self, time: u64) -> bool {
+        let later = self.entries.iter().filter(|(child, _)| child.time >= time);
+        later.flat_map(|(_, entry)| &entry.parents).all(|p| p.time >= time || self.contains(*p))
     }
 
     pub(super) fn entry(&self, stamp: Stamp) -> Option<&Entry> {

@@ -7,6 +7,7 @@ use super::log::Source;
 use super::{Changelog, HistoryError, file_key};
 use crate::clock::Stamp;
 use crate::digest::{Check, Digest};
+use crate::history::revision::Revision;
 use crate::store::Store;
 use crate::wire::{Damaged, Reader, Writer, compress, decompress};
 use bytes::Bytes;
@@ -97,7 +98,7 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     let mut input = Reader::new(&block, "a pack");
     let mut groups = Vec::new();
     for _ in 0..input.count()? {
-        let (stored, raw) = (input.len()?, input.len()?);
+        let (stored, raw) = (input.size()?, input.size()?);
         groups.push(Group { at, stored, raw, check: Check::from_bytes(input.array()?) });
         at += stored as u64;
     }
@@ -107,7 +108,7 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
         let mut parents = Vec::new();
         for _ in 0..input.count()? {
-            parents.push(match input.len()? {
+            parents.push(match input.size()? {
                 0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
                 back => {
                     let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;
@@ -115,7 +116,7 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
                 }
             });
         }
-        let (group, offset, len) = (input.len()?, input.len()?, input.len()?);
+        let (group, offset, len) = (input.size()?, input.size()?, input.size()?);
         revisions.push(Packed { stamp, parents, group, offset, len });
     }
     input.end()?;
@@ -125,17 +126,17 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
 fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> (Digest, Bytes) {
     let mut list = Writer::default();
     let mut groups: Vec<Vec<u8>> = Vec::new();
-    list.len(revisions.len());
+    list.size(revisions.len());
     for (i, (stamp, parents, bytes)) in revisions.iter().enumerate() {
         if groups.last().is_none_or(|group| group.len() + bytes.len() > GROUP_BYTES) {
             groups.push(Vec::new());
         }
         list.uint(stamp.time);
         list.raw(stamp.digest.as_bytes());
-        list.len(parents.len());
+        list.size(parents.len());
         for parent in parents {
             match revisions[..i].iter().rposition(|(s, _, _)| s == parent) {
-                Some(at) => list.len(i - at),
+                Some(at) => list.size(i - at),
                 None => {
                     list.uint(0);
                     list.uint(parent.time);
@@ -144,19 +145,19 @@ fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> (Digest, Bytes) {
             }
         }
         let number = groups.len() - 1;
-        list.len(number);
-        list.len(groups[number].len());
-        list.len(bytes.len());
+        list.size(number);
+        list.size(groups[number].len());
+        list.size(bytes.len());
         groups[number].extend_from_slice(bytes);
     }
     let mut head = Writer::default();
     let mut body = Vec::new();
-    head.len(groups.len());
+    head.size(groups.len());
     for raw in &groups {
         let packed = compress(raw);
         let stored = packed.as_ref().unwrap_or(raw);
-        head.len(stored.len());
-        head.len(raw.len());
+        head.size(stored.len());
+        head.size(raw.len());
         head.raw(Check::of(stored).as_bytes());
         body.extend_from_slice(stored);
     }
@@ -186,10 +187,13 @@ impl Changelog {
                 Source::Loose(_) => {}
             }
             let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
-            revisions.push((stamp, entry.parents.clone(), bytes));
+            // The file names every parent, also one whose own file of this revision was never written.
+            let revision =
+                Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+            revisions.push((stamp, revision.parents, bytes));
         }
         let loose = self.loose_files(&revisions)?;
-        if loose.is_empty() && old.len() < 2 || revisions.is_empty() {
+        if loose.len() + old.len() < 2 {
             return Ok(0);
         }
         let (digest, bytes) = encode(&revisions);

@@ -1,0 +1,63 @@
+//! Maintenance: what keeps a repository small, fast and sound.
+//!
+//! Each operation looks first, then writes, and may run beside readers and writers. None changes what any
+//! remaining revision reads.
+
+mod defrag;
+mod gc;
+mod reach;
+mod trim;
+mod verify;
+
+pub use defrag::{Defragged, defrag};
+pub use gc::{Collected, gc};
+pub use trim::{Trimmed, squash, trim};
+pub use verify::{Damage, Verified, verify};
+
+use crate::backend::BackendError;
+use crate::collection::{Collection, CollectionError};
+use crate::history::changelog::HistoryError;
+use crate::repo::RepoError;
+use crate::series::RowsError;
+use crate::store::StoreError;
+
+/// A failed maintenance operation.
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    /// The repository failed.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// A collection failed.
+    #[error(transparent)]
+    Collection(#[from] CollectionError),
+}
+
+impl From<HistoryError> for OpError {
+    fn from(error: HistoryError) -> OpError {
+        OpError::Collection(error.into())
+    }
+}
+
+impl From<StoreError> for OpError {
+    fn from(error: StoreError) -> OpError {
+        OpError::Collection(error.into())
+    }
+}
+
+impl From<RowsError> for OpError {
+    fn from(error: RowsError) -> OpError {
+        OpError::Collection(error.into())
+    }
+}
+
+impl From<BackendError> for OpError {
+    fn from(error: BackendError) -> OpError {
+        OpError::Repo(error.into())
+    }
+}
+
+/// Makes one file of a collection's revision files; gives how many revisions it holds, 0 where there was one
+/// file already.
+pub fn pack(collection: &Collection) -> Result<usize, OpError> {
+    Ok(collection.changelog().pack_files(true)?)
+}

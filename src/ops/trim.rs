@@ -1,0 +1,46 @@
+//! Forgetting old revisions.
+
+use super::{Defragged, OpError, defrag};
+use crate::clock::Stamp;
+use crate::collection::Collection;
+use crate::history::changelog::Horizon;
+
+/// What a trim did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Revisions removed.
+    pub revisions: u64,
+}
+
+/// Removes the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head.
+/// What remains reads the same; a look at what went is an error.
+pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
+    let changelog = collection.changelog();
+    let all = changelog.log()?;
+    let heads = changelog.heads(&all)?;
+    let Some(newest) = heads.last() else { return Ok(Trimmed::default()) };
+    // Not beyond the newest head: revisions yet to come must not be born hidden.
+    let time = before.min(newest.time).max(all.horizon.time);
+    let older = |heads: &[Stamp]| heads.iter().copied().filter(|head| head.time < time).collect::<Vec<_>>();
+    let removed = all.stamps().filter(|stamp| stamp.time < time && !heads.contains(stamp)).count();
+    if removed == 0 {
+        return Ok(Trimmed::default());
+    }
+    let mut horizon = Horizon { time, kept: older(&heads) };
+    changelog.put_horizon(&horizon)?;
+    // A writer that did not see the horizon has put its revision before it could: that one is seen now.
+    let late = older(&changelog.unhidden_log()?.heads());
+    if late.iter().any(|head| !horizon.kept.contains(head)) {
+        horizon.kept = late;
+        changelog.put_horizon(&horizon)?;
+    }
+    changelog.trim()?;
+    Ok(Trimmed { revisions: removed as u64 })
+}
+
+/// Rewrites small segments, then trims all revisions but the newest. History goes, rows stay.
+pub fn squash(collection: &Collection) -> Result<(Defragged, Trimmed), OpError> {
+    let segment_rows = collection.context().segment_rows;
+    let defragged = defrag(collection, segment_rows)?;
+    Ok((defragged, trim(collection, u64::MAX)?))
+}

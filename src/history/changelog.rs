@@ -7,6 +7,7 @@
 mod horizon;
 mod log;
 mod pack;
+mod packing;
 
 pub use horizon::Horizon;
 pub use log::Log;

@@ -7,4 +7,6 @@
 )]
 
 mod backend;
+mod golden;
 mod series;
+mod support;

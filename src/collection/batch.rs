@@ -224,6 +224,11 @@ impl<'a> Batch<'a> {
             .changes
             .entry(entry.id)
             .or_insert_with(|| SeriesChange { rows_before: rows, ..SeriesChange::none(entry.id, label) });
+        if change.created && !change.dropped {
+            // Nobody has seen it: dropping it says nothing about a series that others create.
+            self.changes.remove(&entry.id);
+            return Ok(());
+        }
         (change.dropped, change.created, change.rows_after) = (true, false, 0);
         change.intervals.clear();
         Ok(())

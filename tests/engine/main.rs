@@ -8,5 +8,6 @@
 
 mod backend;
 mod golden;
+mod merge;
 mod series;
 mod support;

@@ -1,6 +1,7 @@
 //! What the tests of the engine share: a clock that counts, repositories on memory, rows as text.
 
 use arrow_array::RecordBatch;
+use bytes::Bytes;
 use lakota::backend::Backend;
 use lakota::clock::Clock;
 use lakota::collection::{At, Collection};
@@ -10,6 +11,7 @@ use lakota::data::schema::Schema;
 use lakota::interval::Key;
 use lakota::repo::{Options, Repo};
 use lakota::series::read::Query;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -36,7 +38,16 @@ pub(crate) fn repo_on(
     segment_rows: Option<usize>,
 ) -> Repo {
     let clock: Arc<dyn Clock> = Arc::<CountingClock>::clone(clock);
-    let options = Options { clock, segment_rows, ..Options::default() };
+    repo_with(backend, &clock, segment_rows)
+}
+
+/// As [`repo_on`], with any clock.
+pub(crate) fn repo_with(
+    backend: &Arc<dyn Backend>,
+    clock: &Arc<dyn Clock>,
+    segment_rows: Option<usize>,
+) -> Repo {
+    let options = Options { clock: Arc::clone(clock), segment_rows, ..Options::default() };
     Repo::create_on(Arc::clone(backend), options).unwrap()
 }
 
@@ -66,9 +77,47 @@ pub(crate) fn keyed(schema: &Schema, frame: &RecordBatch) -> Vec<(Key, String)> 
     lines(schema, frame).into_iter().enumerate().map(|(i, line)| (keys.key(i), line)).collect()
 }
 
-/// All rows of a series as pairs of index value and line.
-pub(crate) fn rows(collection: &Collection, label: &str, at: At) -> Vec<(Key, String)> {
+/// Lines by index value.
+pub(crate) type SeriesRows = BTreeMap<Key, Vec<String>>;
+
+/// All rows of a series.
+pub(crate) fn series(collection: &Collection, label: &str, at: At) -> SeriesRows {
     let schema = collection.schema().unwrap();
     let frame = collection.read(label, at, &Query::default()).unwrap().collect_frame().unwrap();
-    keyed(&schema, &frame)
+    let mut rows = SeriesRows::new();
+    keyed(&schema, &frame).into_iter().for_each(|(key, line)| rows.entry(key).or_default().push(line));
+    rows
+}
+
+/// All files of a backend, by key.
+pub(crate) fn files(backend: &dyn Backend) -> BTreeMap<String, Bytes> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        for entry in backend.list(&folder).unwrap() {
+            let key = if folder.is_empty() { entry.name } else { format!("{folder}/{}", entry.name) };
+            match entry.folder {
+                true => folders.push(key),
+                false => drop(files.insert(key.clone(), backend.get(&key).unwrap())),
+            }
+        }
+    }
+    files
+}
+
+/// Copies what a backend lacks, but for the `skip` last files of the changelog.
+pub(crate) fn copy(from: &dyn Backend, to: &dyn Backend, skip: usize) {
+    let files = files(from);
+    let (revisions, others): (Vec<_>, Vec<_>) =
+        files.into_iter().partition(|(key, _)| key.rsplit('/').next().unwrap().contains('.'));
+    let there = self::files(to);
+    let mut revisions: Vec<_> = revisions.into_iter().filter(|(key, _)| !there.contains_key(key)).collect();
+    // Oldest first, so that what is left out is the newest.
+    revisions.sort_by_key(|(key, _)| key.rsplit('.').next().unwrap().to_owned());
+    revisions.truncate(revisions.len().saturating_sub(skip));
+    for (key, bytes) in others.into_iter().chain(revisions) {
+        if !there.contains_key(&key) {
+            to.put(&key, bytes).unwrap();
+        }
+    }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod backend;
+mod batch;
 mod golden;
 mod merge;
 mod series;

@@ -138,7 +138,7 @@ impl Changelog {
             for file in self.store.backend().list(&key)? {
                 if let Some((parent, child)) = parse_name(&file.name) {
                     loose += 1;
-                    let entry = entries.entry(child).or_insert_with(|| Entry::new(Source::Loose(*folder)));
+                    let entry = entries.entry(child).or_insert_with(|| Entry::new(Source::Loose(*folder, parent)));
                     entry.add_parent(parent);
                 } else if let Some(name) = pack::is_pack(&file.name) {
                     packs += 1;
@@ -200,9 +200,8 @@ impl Changelog {
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
-            Source::Loose(folder) => {
-                let parent = entry.parents.first().copied().unwrap_or(Stamp::ROOT);
-                self.store.backend().get(&file_key(*folder, parent, stamp)).map_err(HistoryError::from)
+            Source::Loose(folder, parent) => {
+                self.store.backend().get(&file_key(*folder, *parent, stamp)).map_err(HistoryError::from)
             }
             Source::Packed(pack, i) => pack.read(&self.store, *i),
         };

@@ -26,7 +26,7 @@ impl Changelog {
                         old.push(pack.key.clone());
                     }
                 }
-                Source::Loose(_) => {}
+                Source::Loose(..) => {}
             }
             let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
             // The file names every parent, also one whose own file of this revision was never written.

@@ -8,7 +8,7 @@ use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
 use crate::history::entry::Entry;
-use crate::history::merge::{Plan, SeriesPlan, Winner, plan};
+use crate::history::merge::{Plan, SeriesPlan, Step, Winner, plan};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
@@ -33,7 +33,13 @@ impl Merged {
         parents.sort_unstable();
         let revisions =
             parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
-        let plan = plan(log, &parents, &mut |stamp| Ok(changelog.read(log, stamp)?.change_list()?))?;
+        let plan = plan(&parents, &mut |stamp| match changelog.read(log, stamp) {
+            Err(HistoryError::Gone(_)) => Ok(None),
+            revision => {
+                let revision = revision?;
+                Ok(Some(Step { parents: revision.parents.clone(), changes: revision.change_list()? }))
+            }
+        })?;
         let states: Vec<&State> = revisions.iter().map(|r| &r.state).collect();
         if states.iter().any(|state| state.schema != states[0].schema) {
             return Err(HistoryError::Schemas(parents).into());

@@ -22,7 +22,7 @@ use log::{Entry, Source};
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ const MAX_PACKS: usize = 8;
 
 /// Decoded revisions kept in memory.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// A folder of more files may be listed in several steps, between which somebody packs.
+const ONE_STEP: usize = 128;
 
 /// Times a listing is taken again when a file it names is gone: somebody packs meanwhile.
 const RETRIES: usize = 5;
@@ -128,17 +131,22 @@ impl Changelog {
         self.list(false)
     }
 
-    /// Lists; `None` where a pack went away meanwhile.
+    /// Lists; `None` where a pack came or went meanwhile: a revision may then have been in neither place.
     fn try_log(&self, hide: bool) -> Result<Option<Log>, HistoryError> {
         let mut entries: BTreeMap<Stamp, Entry> = BTreeMap::new();
         let mut horizons = Vec::new();
         let (mut loose, mut packs) = (0, 0);
         for folder in &self.folders {
             let key = folder.key();
-            for file in self.store.backend().list(&key)? {
+            let files = self.store.backend().list(&key)?;
+            if files.len() > ONE_STEP && others(&files) != others(&self.store.backend().list(&key)?) {
+                return Ok(None);
+            }
+            for file in files {
                 if let Some((parent, child)) = parse_name(&file.name) {
                     loose += 1;
-                    let entry = entries.entry(child).or_insert_with(|| Entry::new(Source::Loose(*folder, parent)));
+                    let entry =
+                        entries.entry(child).or_insert_with(|| Entry::new(Source::Loose(*folder, parent)));
                     entry.add_parent(parent);
                 } else if let Some(name) = pack::is_pack(&file.name) {
                     packs += 1;
@@ -182,10 +190,14 @@ impl Changelog {
         if let Some(revision) = self.recent.lock().get(&stamp) {
             return Ok(Arc::clone(revision));
         }
-        let bytes = match self.bytes(log, stamp)? {
-            Some(bytes) => bytes,
-            None => self.bytes(&self.log()?, stamp)?.ok_or(HistoryError::Gone(stamp))?,
-        };
+        let mut found = self.bytes(log, stamp)?;
+        for _ in 0..RETRIES {
+            if found.is_some() {
+                break;
+            }
+            found = self.bytes(&self.log()?, stamp)?;
+        }
+        let bytes = found.ok_or(HistoryError::Gone(stamp))?;
         let revision =
             Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
         if revision.time != stamp.time {
@@ -245,6 +257,11 @@ impl Changelog {
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
         if log.loose > MAX_LOOSE { self.pack_files(log.packs >= MAX_PACKS).map(|_| ()) } else { Ok(()) }
     }
+}
+
+/// The names of packs and horizons.
+fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
+    files.iter().map(|file| file.name.as_str()).filter(|name| parse_name(name).is_none()).collect()
 }
 
 fn parse_name(name: &str) -> Option<(Stamp, Stamp)> {

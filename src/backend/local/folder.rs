@@ -71,28 +71,34 @@ fn make_with_parents(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What lies in a folder, without staging files.
+///
+/// As of one moment, as nearly as the system can: all names first. Who packs puts one file, then deletes
+/// others; a listing that took long could show neither.
 pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for found in fs::read_dir(folder)? {
-        entries.extend(entry(&found?)?);
+    let names = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let mut entries = Vec::with_capacity(names.len());
+    for found in names {
+        entries.extend(entry(&found)?);
     }
     Ok(entries)
 }
 
-/// One line of a listing; `None` for what is no key or went away meanwhile.
+/// One line of a listing; `None` for what is no key. What went away meanwhile was there: its length is 0.
 fn entry(found: &DirEntry) -> io::Result<Option<Entry>> {
     let name = match found.file_name().into_string() {
         Ok(name) if !name.starts_with(STAGING) => name,
         _ => return Ok(None),
     };
-    if found.file_type()?.is_dir() {
+    let kind = found.file_type()?;
+    if kind.is_dir() {
         return Ok(Some(Entry { name, folder: true, len: 0 }));
     }
     // Follows links: a user may have moved a folder to another disk.
     match fs::metadata(found.path()) {
         Ok(data) if data.is_dir() => Ok(Some(Entry { name, folder: true, len: 0 })),
         Ok(data) => Ok(Some(Entry { name, folder: false, len: data.len() })),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && kind.is_symlink() => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(Entry { name, folder: false, len: 0 })),
         Err(e) => Err(e),
     }
 }

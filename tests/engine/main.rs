@@ -11,5 +11,7 @@ mod batch;
 mod crash;
 mod golden;
 mod merge;
+mod model;
+mod objects;
 mod series;
 mod support;

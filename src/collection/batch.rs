@@ -339,6 +339,11 @@ impl<'a> Batch<'a> {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
             let log = changelog.log()?;
+            if self.parent.is_some_and(|parent| !log.contains(parent)) {
+                // A trim that did not see this revision took what its merge would need: it never was.
+                changelog.withdraw(&revision, stamp)?;
+                return Err(HistoryError::Gone(revision.parents[0]).into());
+            }
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
                 changelog.pack_if_many(&log)?;

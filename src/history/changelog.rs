@@ -228,6 +228,17 @@ impl Changelog {
         Ok(stamp)
     }
 
+    /// Takes back a revision that was put just now and that nobody was told of.
+    pub fn withdraw(&self, revision: &Revision, stamp: Stamp) -> Result<(), HistoryError> {
+        let files: Vec<String> = self
+            .folders
+            .iter()
+            .flat_map(|f| revision.parents.iter().map(|p| file_key(*f, *p, stamp)))
+            .collect();
+        self.recent.lock().pop(&stamp);
+        Ok(self.store.backend().delete_many(&files)?)
+    }
+
     /// The heads of a log, without those that another head names as a parent though its second file was
     /// never written.
     pub fn heads(&self, log: &Log) -> Result<Vec<Stamp>, HistoryError> {

@@ -13,10 +13,11 @@ use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
 use crate::series::splice::{Part, splice};
+use crate::store::View;
 use crate::store::draft::{Draft, Finished};
-use crate::store::{StoreError, View};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A merge that may not be written yet.
@@ -76,9 +77,11 @@ fn carry_out(
 ) -> Result<Edits, CollectionError> {
     let mut edits = Edits::new();
     let mut placed = Vec::new();
+    let labels = plan.series.iter().flat_map(|series| series.labels.iter().cloned()).collect();
+    let heads = states.iter().map(|state| state.entries_of(&labels)).collect::<Result<Vec<_>, _>>()?;
     for series in &plan.series {
-        let found = states.iter().map(|state| entry_in(state, series)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(entry) = &found[0] {
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        if let Some(entry) = found[0] {
             edits.insert(entry.label.clone(), None);
         }
         if let Some(label) = &series.label
@@ -102,25 +105,18 @@ fn carry_out(
 }
 
 /// The series of a plan as a head has it, under one of the labels it had.
-fn entry_in(state: &State, series: &SeriesPlan) -> Result<Option<Entry>, StoreError> {
-    for label in &series.labels {
-        if let Some(entry) = state.entry(label)?
-            && entry.id == series.id
-        {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+fn entry_in<'a>(entries: &'a HashMap<String, Entry>, series: &SeriesPlan) -> Option<&'a Entry> {
+    series.labels.iter().filter_map(|label| entries.get(label)).find(|entry| entry.id == series.id)
 }
 
 fn merge_series(
     series: &SeriesPlan,
-    found: &[Option<Entry>],
+    found: &[Option<&Entry>],
     base: &State,
     draft: &Mutex<Draft>,
 ) -> Result<Option<NewEntry>, CollectionError> {
     let Some(from) = series.base(found.len(), |head| found[head].is_some()) else { return Ok(None) };
-    let Some(entry) = &found[from] else { return Ok(None) };
+    let Some(entry) = found[from] else { return Ok(None) };
     let mut parts: Vec<Part<'_>> = Vec::new();
     for (interval, winner) in &series.pieces {
         if winner.in_head(from) {
@@ -128,7 +124,7 @@ fn merge_series(
         }
         let source = match winner {
             Winner::Dropped => None,
-            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h].as_ref()).map(|e| &e.segments),
+            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h]).map(|e| &e.segments),
         };
         parts.push(Part { interval: Interval::clone(interval), source });
     }

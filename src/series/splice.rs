@@ -14,6 +14,7 @@ use crate::history::segment::Segment;
 use crate::interval::Interval;
 use crate::store::View;
 use crate::store::draft::Draft;
+use arrow_array::RecordBatch;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
@@ -42,13 +43,14 @@ pub fn splice(
     let located = base.locate(view, &hull)?;
     // As many rows as one segment may have: no part is cut anew, whatever its size.
     let mut out = SegmentWriter::new(Arc::clone(schema), draft, usize::MAX / 2);
+    let mut cut = Cut { view, schema, decoded: Vec::new() };
     let mut at = Vec::new();
     for part in parts {
         let gap = Interval { lo: at, hi: Some(part.interval.lo.clone()) };
-        take(view, schema, &located.segments, &gap, &mut out)?;
+        cut.take(&located.segments, &gap, &mut out)?;
         if let Some(source) = part.source {
             let segments = source.locate(view, &part.interval)?.segments;
-            take(view, schema, &segments, &part.interval, &mut out)?;
+            cut.take(&segments, &part.interval, &mut out)?;
         }
         match &part.interval.hi {
             Some(hi) => at = hi.clone(),
@@ -62,26 +64,54 @@ pub fn splice(
             }
         }
     }
-    take(view, schema, &located.segments, &Interval { lo: at, hi: None }, &mut out)?;
+    cut.take(&located.segments, &Interval { lo: at, hi: None }, &mut out)?;
     Ok(NewEntry { id, base: base.clone(), replaced: located.range(), with: out.finish()? })
 }
 
-/// Adds the rows of `segments` in `interval`.
-fn take(
-    view: &View,
-    schema: &Arc<Schema>,
-    segments: &[Segment],
-    interval: &Interval,
-    out: &mut SegmentWriter<'_>,
-) -> Result<(), RowsError> {
-    for segment in segments {
-        if interval.covers(&segment.span()) {
-            out.reuse(segment.clone())?;
-        } else if interval.overlaps(&segment.span()) {
-            let frame = read::whole(view, schema, segment)?;
-            let rows = Keys::of(schema, &frame).rows_in(interval);
-            out.push(frame.slice(rows.start, rows.len()))?;
+/// Segments decoded to be cut, the last few kept: parts come in order, and several may lie in one segment.
+struct Cut<'a> {
+    view: &'a View,
+    schema: &'a Arc<Schema>,
+    decoded: Vec<(Segment, RecordBatch, Keys)>,
+}
+
+/// One for the base, one for each of a few sources.
+const KEPT: usize = 4;
+
+impl Cut<'_> {
+    /// Adds the rows of `segments` in `interval`.
+    fn take(
+        &mut self,
+        segments: &[Segment],
+        interval: &Interval,
+        out: &mut SegmentWriter<'_>,
+    ) -> Result<(), RowsError> {
+        for segment in segments {
+            if interval.covers(&segment.span()) {
+                out.reuse(segment.clone())?;
+            } else if interval.overlaps(&segment.span()) {
+                let (frame, keys) = self.decode(segment)?;
+                let rows = keys.rows_in(interval);
+                out.push(frame.slice(rows.start, rows.len()))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn decode(&mut self, segment: &Segment) -> Result<(&RecordBatch, &Keys), RowsError> {
+        let at = match self.decoded.iter().position(|(of, _, _)| of == segment) {
+            Some(at) => at,
+            None => {
+                if self.decoded.len() == KEPT {
+                    self.decoded.remove(0);
+                }
+                let frame = read::whole(self.view, self.schema, segment)?;
+                let keys = Keys::of(self.schema, &frame);
+                self.decoded.push((segment.clone(), frame, keys));
+                self.decoded.len() - 1
+            }
+        };
+        let (_, frame, keys) = &self.decoded[at];
+        Ok((frame, keys))
+    }
 }

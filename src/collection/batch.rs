@@ -65,7 +65,7 @@ impl<'a> Batch<'a> {
             [one] => (*one, changelog.read(&log, *one)?.state.clone()),
             several => {
                 let stamp = collection.merge(&log, several)?.put(changelog)?;
-                (stamp, changelog.read(&changelog.log()?, stamp)?.state.clone())
+                (stamp, changelog.read(changelog.log()?.as_ref(), stamp)?.state.clone())
             }
         };
         let renamed = base.renamed_ids()?;
@@ -157,14 +157,21 @@ impl<'a> Batch<'a> {
         self.write(label, &Mode::Overlay(interval), rows)
     }
 
-    /// Writes several series at once, on all cores. A label may come once only.
+    /// Writes several series at once, on all cores. Fails where a label comes twice.
     pub fn write_all(
         &mut self,
         writes: Vec<(String, Mode, Sorted)>,
     ) -> Result<Vec<Outcome>, CollectionError> {
+        let mut labels: Vec<&String> = writes.iter().map(|(label, _, _)| label).collect();
+        labels.sort_unstable();
+        if let Some(twice) = labels.windows(2).find(|pair| pair[0] == pair[1]) {
+            let message = format!("series {:?} is written twice at once", twice[0]);
+            return Err(crate::series::RowsError::Refused(message).into());
+        }
+        // Before the first entry is taken: settling moves what entries name.
+        writes.iter().try_for_each(|(label, _, _)| self.settle_if_edited(label))?;
         let mut jobs = Vec::with_capacity(writes.len());
         for (label, mode, rows) in writes {
-            self.settle_if_edited(&label)?;
             let (id, segments) = self.open(&label)?;
             // Marks the label, so that a second write of it sees the first.
             self.edits.insert(label.clone(), Some(NewEntry::keep(id, segments.clone())));
@@ -224,6 +231,11 @@ impl<'a> Batch<'a> {
             .changes
             .entry(entry.id)
             .or_insert_with(|| SeriesChange { rows_before: rows, ..SeriesChange::none(entry.id, label) });
+        if change.created && !change.dropped {
+            // Nobody has seen it: dropping it says nothing about a series that others create.
+            self.changes.remove(&entry.id);
+            return Ok(());
+        }
         (change.dropped, change.created, change.rows_after) = (true, false, 0);
         change.intervals.clear();
         Ok(())
@@ -232,8 +244,9 @@ impl<'a> Batch<'a> {
     /// Renames a series. Fails where the new label is taken.
     pub fn rename(&mut self, from: &str, to: &str) -> Result<(), CollectionError> {
         label::check(to)?;
-        let entry = self.existing(from)?;
+        // Before the entry is taken: settling moves what entries name.
         self.settle_if_edited(to)?;
+        let entry = self.existing(from)?;
         if self.base.entry(to)?.is_some() {
             return Err(CollectionError::Exists(to.to_owned()));
         }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub(super) struct Merged {
     revision: Revision,
-    finished: Mutex<Option<Finished>>,
+    finished: Finished,
 }
 
 impl Merged {
@@ -41,7 +41,7 @@ impl Merged {
         }
         let view = View::union(changelog.store(), states.iter().map(|state| &state.view));
         let base = State { view, ..states[0].clone() };
-        let draft = Mutex::new(Draft::new(Arc::clone(changelog.store())));
+        let draft = Mutex::new(Draft::in_memory(Arc::clone(changelog.store())));
         let edits = carry_out(&plan, &base, &states, &draft)?;
         let schema = Arc::clone(&base.schema);
         let edited = apply(draft.into_inner(), &base, &schema, edits, None)?;
@@ -51,7 +51,7 @@ impl Merged {
         let changes = ListPlace::Here(ChangeList::default().encode());
         let note = Note::default();
         let revision = Revision { parents, time, wall: time, note, state: edited.state, changes, embedded };
-        Ok(Merged { revision, finished: Mutex::new(Some(finished)) })
+        Ok(Merged { revision, finished })
     }
 
     /// The merged state, readable before it is written.
@@ -59,11 +59,9 @@ impl Merged {
         self.revision.state.clone()
     }
 
-    /// Makes the merge durable.
+    /// Makes the merge durable. After a failure it may be tried again.
     pub(super) fn put(&self, changelog: &Changelog) -> Result<Stamp, CollectionError> {
-        if let Some(finished) = self.finished.lock().take() {
-            finished.put()?;
-        }
+        self.finished.put_kept()?;
         Ok(changelog.put(&self.revision)?)
     }
 }

@@ -4,7 +4,7 @@
 //! own, so that every reference is to a whole chunk.
 
 use super::RowsError;
-use super::encode::SegmentWriter;
+use super::encode::{SegmentWriter, TARGET_ROWS};
 use super::read;
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
@@ -16,6 +16,7 @@ use crate::store::View;
 use crate::store::draft::Draft;
 use arrow_array::RecordBatch;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Where a part of a series comes from.
@@ -41,16 +42,16 @@ pub fn splice(
     };
     let hull = Interval { lo: first.interval.lo.clone(), hi: last.interval.hi.clone() };
     let located = base.locate(view, &hull)?;
-    // As many rows as one segment may have: no part is cut anew, whatever its size.
-    let mut out = SegmentWriter::new(Arc::clone(schema), draft, usize::MAX / 2);
-    let mut cut = Cut { view, schema, decoded: Vec::new() };
+    // Always the same size: a merge is a function of its heads alone.
+    let mut out = SegmentWriter::new(Arc::clone(schema), draft, TARGET_ROWS);
+    let mut recent = Recent { view, schema, decoded: VecDeque::new() };
     let mut at = Vec::new();
     for part in parts {
         let gap = Interval { lo: at, hi: Some(part.interval.lo.clone()) };
-        cut.take(&located.segments, &gap, &mut out)?;
+        recent.take(&located.segments, &gap, &mut out)?;
         if let Some(source) = part.source {
             let segments = source.locate(view, &part.interval)?.segments;
-            cut.take(&segments, &part.interval, &mut out)?;
+            recent.take(&segments, &part.interval, &mut out)?;
         }
         match &part.interval.hi {
             Some(hi) => at = hi.clone(),
@@ -64,21 +65,21 @@ pub fn splice(
             }
         }
     }
-    cut.take(&located.segments, &Interval { lo: at, hi: None }, &mut out)?;
+    recent.take(&located.segments, &Interval { lo: at, hi: None }, &mut out)?;
     Ok(NewEntry { id, base: base.clone(), replaced: located.range(), with: out.finish()? })
 }
 
-/// Segments decoded to be cut, the last few kept: parts come in order, and several may lie in one segment.
-struct Cut<'a> {
+/// Segments decoded lately: many small parts in turn are cut from the same few.
+struct Recent<'a> {
     view: &'a View,
     schema: &'a Arc<Schema>,
-    decoded: Vec<(Segment, RecordBatch, Keys)>,
+    decoded: VecDeque<(Segment, RecordBatch)>,
 }
 
-/// One for the base, one for each of a few sources.
-const KEPT: usize = 4;
+/// Decoded segments kept: of the base, and of a few heads.
+const RECENT: usize = 4;
 
-impl Cut<'_> {
+impl Recent<'_> {
     /// Adds the rows of `segments` in `interval`.
     fn take(
         &mut self,
@@ -90,28 +91,21 @@ impl Cut<'_> {
             if interval.covers(&segment.span()) {
                 out.reuse(segment.clone())?;
             } else if interval.overlaps(&segment.span()) {
-                let (frame, keys) = self.decode(segment)?;
-                let rows = keys.rows_in(interval);
+                let frame = self.decode(segment)?;
+                let rows = Keys::of(self.schema, &frame).rows_in(interval);
                 out.push(frame.slice(rows.start, rows.len()))?;
             }
         }
         Ok(())
     }
 
-    fn decode(&mut self, segment: &Segment) -> Result<(&RecordBatch, &Keys), RowsError> {
-        let at = match self.decoded.iter().position(|(of, _, _)| of == segment) {
-            Some(at) => at,
-            None => {
-                if self.decoded.len() == KEPT {
-                    self.decoded.remove(0);
-                }
-                let frame = read::whole(self.view, self.schema, segment)?;
-                let keys = Keys::of(self.schema, &frame);
-                self.decoded.push((segment.clone(), frame, keys));
-                self.decoded.len() - 1
-            }
-        };
-        let (_, frame, keys) = &self.decoded[at];
-        Ok((frame, keys))
+    fn decode(&mut self, segment: &Segment) -> Result<RecordBatch, RowsError> {
+        if let Some((_, frame)) = self.decoded.iter().find(|(known, _)| known == segment) {
+            return Ok(frame.clone());
+        }
+        let frame = read::whole(self.view, self.schema, segment)?;
+        self.decoded.truncate(RECENT - 1);
+        self.decoded.push_front((segment.clone(), frame.clone()));
+        Ok(frame)
     }
 }

@@ -26,7 +26,7 @@ impl Changelog {
                         old.push(pack.key.clone());
                     }
                 }
-                Source::Loose(_) => {}
+                Source::Loose(..) => {}
             }
             let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
             // The file names every parent, also one whose own file of this revision was never written.
@@ -65,7 +65,7 @@ impl Changelog {
 
     /// Removes the revisions that the horizon hides, and older horizons. The horizon is durable already.
     pub fn trim(&self) -> Result<(), HistoryError> {
-        let horizon = self.log()?.horizon;
+        let horizon = self.log()?.horizon.clone();
         let mut old = Vec::new();
         for folder in &self.folders {
             let key = folder.key();

@@ -5,12 +5,14 @@
 //! `repo`; `ops`; `cli`.
 
 pub mod backend;
+pub mod cli;
 pub mod clock;
 pub mod collection;
 pub mod data;
 pub mod digest;
 pub mod history;
 pub mod interval;
+pub mod ops;
 pub mod repo;
 pub mod series;
 pub mod store;

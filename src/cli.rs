@@ -9,6 +9,7 @@ mod exit;
 mod format;
 mod history;
 mod input;
+mod layout;
 mod load;
 mod output;
 mod render;

@@ -6,7 +6,7 @@ use crate::data::schema::Schema;
 use crate::history::revision::{ChangeList, Revision, SeriesChange};
 use crate::interval::{Interval, next_prefix};
 use crate::series::write::show;
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::fmt::Write;
 
 /// A revision and what it changed.
@@ -15,6 +15,38 @@ pub(crate) struct Version<'a> {
     pub(crate) stamp: Stamp,
     pub(crate) revision: &'a Revision,
     pub(crate) changes: &'a ChangeList,
+}
+
+/// A revision as JSON; the order of the fields is the order of the output.
+#[derive(Serialize)]
+struct JsonVersion<'a> {
+    id: String,
+    time: String,
+    parents: Vec<String>,
+    author: &'a str,
+    message: &'a str,
+    changes: Vec<JsonChange<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonChange<'a> {
+    Schema {
+        schema: Vec<String>,
+    },
+    Series {
+        series: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        created: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        dropped: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        renamed_from: Option<&'a str>,
+        rows_before: u64,
+        rows_after: u64,
+        changed: u64,
+        ranges: Vec<String>,
+    },
 }
 
 /// How many series of a revision a log lists.
@@ -75,41 +107,33 @@ impl Version<'_> {
     }
 
     /// One JSON object.
-    pub(crate) fn json(&self) -> Value {
-        let mut changes: Vec<Value> = self.changes.series.iter().map(|one| self.json_change(one)).collect();
-        if self.changes.schema {
-            let columns = self.revision.state.schema.columns().iter();
-            changes.insert(0, json!({"schema": columns.map(ToString::to_string).collect::<Vec<_>>()}));
-        }
-        json!({
-            "id": self.stamp.to_string(),
-            "time": iso(self.stamp.time),
-            "parents": self.revision.parents.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "author": self.revision.note.author,
-            "message": self.revision.note.message,
-            "changes": changes,
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        let stamps = |stamps: &[Stamp]| stamps.iter().map(ToString::to_string).collect();
+        let schema = &self.revision.state.schema;
+        let set = self.changes.schema.then(|| schema.columns().iter().map(ToString::to_string).collect());
+        let set = set.map(|schema| JsonChange::Schema { schema });
+        let series = self.changes.series.iter().map(|one| self.json_change(one));
+        serde_json::to_string(&JsonVersion {
+            id: self.stamp.to_string(),
+            time: iso(self.stamp.time),
+            parents: stamps(&self.revision.parents),
+            author: &self.revision.note.author,
+            message: &self.revision.note.message,
+            changes: set.into_iter().chain(series).collect(),
         })
     }
 
-    fn json_change(&self, one: &SeriesChange) -> Value {
-        let ranges: Vec<String> = one.intervals.iter().map(|range| self.range(range)).collect();
-        let mut value = json!({
-            "series": one.label,
-            "rows_before": one.rows_before,
-            "rows_after": one.rows_after,
-            "changed": one.keys,
-            "ranges": ranges,
-        });
-        if one.created {
-            value["created"] = json!(true);
+    fn json_change<'a>(&self, one: &'a SeriesChange) -> JsonChange<'a> {
+        JsonChange::Series {
+            series: &one.label,
+            created: one.created,
+            dropped: one.dropped,
+            renamed_from: one.renamed_from.as_deref(),
+            rows_before: one.rows_before,
+            rows_after: one.rows_after,
+            changed: one.keys,
+            ranges: one.intervals.iter().map(|range| self.range(range)).collect(),
         }
-        if one.dropped {
-            value["dropped"] = json!(true);
-        }
-        if let Some(from) = &one.renamed_from {
-            value["renamed_from"] = json!(from);
-        }
-        value
     }
 
     fn unchanged(&self) -> &'static str {

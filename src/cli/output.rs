@@ -148,3 +148,8 @@ impl Write for Output {
 pub(crate) fn print(text: &str) -> Result<()> {
     Output::stdout()?.put(text.as_bytes())
 }
+
+/// `1 row`, `2 rows`.
+pub(crate) fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}

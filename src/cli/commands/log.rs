@@ -90,17 +90,11 @@ fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Resu
             }
         }
         shown += 1;
-        let version = Version { stamp, revision, changes: &changes };
-        match (args.format, args.oneline) {
-            (Format::Json, _) => out.push_str(&format!("{}\n", version.json())),
-            (Format::Text, true) => out.push_str(&version.line()),
-            (Format::Text, false) => out.push_str(&version.paragraph(false)),
+        result = push(args, &Version { stamp, revision, changes: &changes }, &mut out);
+        if out.len() > 1 << 16 && result.is_ok() {
+            result = output.put(out.as_bytes());
+            out.clear();
         }
-        if out.len() < 1 << 16 {
-            return ControlFlow::Continue(());
-        }
-        result = output.put(out.as_bytes());
-        out.clear();
         if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
     result?;
@@ -108,4 +102,16 @@ fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Resu
         Some(Wanted::Label(_, gone)) if shown == 0 => Err(gone.into()),
         _ => output.put(out.as_bytes()),
     }
+}
+
+fn push(args: &Args, version: &Version<'_>, out: &mut String) -> Result<()> {
+    match (args.format, args.oneline) {
+        (Format::Json, _) => {
+            out.push_str(&version.json()?);
+            out.push('\n');
+        }
+        (Format::Text, true) => out.push_str(&version.line()),
+        (Format::Text, false) => out.push_str(&version.paragraph(false)),
+    }
+    Ok(())
 }

@@ -5,6 +5,7 @@ use crate::cli::exit::Usage;
 use crate::cli::format::InFormat;
 use crate::cli::input::{How, Source};
 use crate::cli::load::{self, Item, Meet};
+use crate::cli::output;
 use crate::cli::session::{Session, exact};
 use crate::collection::{Batch, Collection};
 use crate::data::key::Closed;
@@ -76,13 +77,13 @@ impl MeetArgs {
     }
 }
 
-pub(crate) fn run(args: Args, session: &Session) -> Result<()> {
-    check(&args)?;
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    check(args)?;
     let repo = session.repo_for_writes(!args.no_sync)?;
     let collection = exact(&repo, &args.place.collection)?;
     match &args.place.series {
-        Some(series) => one(&args, &collection, series, session),
-        None => many(&args, &collection, session),
+        Some(series) => one(args, &collection, series, session),
+        None => many(args, &collection, session),
     }
 }
 
@@ -123,17 +124,12 @@ fn one(args: &Args, collection: &Collection, series: &str, session: &Session) ->
     match batch.commit()? {
         Some(revision) => session.say(format!(
             "wrote {} to {place}{}, revision {revision}",
-            counted(count, "row"),
+            output::rows(count),
             span.unwrap_or_default()
         )),
         None => session.say(format!("nothing changed: {place} has these rows already")),
     }
     Ok(())
-}
-
-/// `1 row`, `2 rows`.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 fn no_rows(source: &Source) -> anyhow::Error {
@@ -174,7 +170,7 @@ fn many(args: &Args, collection: &Collection, session: &Session) -> Result<()> {
     match batch.commit()? {
         Some(revision) => session.say(format!(
             "wrote {} to {} series of {label}, revision {revision}",
-            counted(loaded.rows, "row"),
+            output::rows(loaded.rows),
             loaded.series
         )),
         None => session.say(format!("nothing changed: {label} has these rows already")),

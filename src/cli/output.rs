@@ -28,10 +28,17 @@ pub(crate) fn error(error: &anyhow::Error) {
     note(&format!("lakota: {}", causes.join(": ")));
 }
 
-/// Prints help or a usage error.
+/// Prints help on stdout, a usage error on stderr.
 pub(crate) fn clap(error: &clap::Error) {
-    // A terminal or a pipe that went away: nothing is left to tell.
-    error.print().ok();
+    if error.use_stderr() {
+        let text = error.render().to_string();
+        let text =
+            text.strip_prefix("error: ").map_or_else(|| text.clone(), |rest| format!("lakota: {rest}"));
+        note(text.trim_end());
+    } else {
+        // A reader of the help that went away: nothing is left to tell.
+        error.print().ok();
+    }
 }
 
 /// Starts the log: warnings, with `-v` more.

@@ -11,8 +11,9 @@ use crate::data::schema::{Column, Type};
 use crate::series::read::Rows;
 use anyhow::{Context, Result, anyhow};
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_schema::SchemaRef;
 use parking_lot::Mutex;
-use std::io::{BufWriter, Write};
+use std::io::{self, BufWriter, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 
@@ -34,7 +35,7 @@ pub(crate) fn render(rows: Rows, columns: &[Column], format: OutFormat, output: 
         }),
         OutFormat::Table => table(rows, columns, output),
         OutFormat::Parquet => {
-            binary(rows, output, |out, columns| parquet::Sink::new(out, columns).map(Sink::Parquet))
+            binary(rows, output, |out, columns| Ok(Sink::Parquet(parquet::Sink::new(out, columns)?)))
         }
         OutFormat::Arrow => {
             binary(rows, output, |out, columns| Ok(Sink::Arrow(arrow::Sink::new(out, &columns)?)))
@@ -117,27 +118,57 @@ enum Sink<W: Write + Send> {
     Arrow(arrow::Sink<W>),
 }
 
-type Buffered = BufWriter<Output>;
+/// An output that remembers why it failed: the formats' own errors do not tell.
+struct Watched {
+    output: Output,
+    failure: Arc<Mutex<Option<anyhow::Error>>>,
+}
+
+impl Write for Watched {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.output.write(bytes).map_err(|e| {
+            let kind = e.kind();
+            self.failure.lock().get_or_insert_with(|| self.output.failed(e));
+            kind.into()
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+}
+
+type Buffered = BufWriter<Watched>;
 
 fn binary(
     rows: Rows,
     output: Output,
-    start: impl FnOnce(
-        Buffered,
-        arrow_schema::SchemaRef,
-    ) -> Result<Sink<Buffered>, ::parquet::errors::ParquetError>,
+    start: impl FnOnce(Buffered, SchemaRef) -> Result<Sink<Buffered>>,
 ) -> Result<()> {
+    let failure: Arc<Mutex<Option<anyhow::Error>>> = Arc::default();
+    let watched = Watched { output, failure: Arc::clone(&failure) };
     let columns = Arc::clone(rows.arrow());
-    let mut sink = start(BufWriter::with_capacity(1 << 20, output), columns)?;
-    for frame in rows {
-        match &mut sink {
-            Sink::Parquet(sink) => sink.write(&frame?)?,
-            Sink::Arrow(sink) => sink.write(&frame?)?,
-        }
+    let sink = start(BufWriter::with_capacity(1 << 20, watched), columns);
+    let written = sink.and_then(|sink| sink.fill(rows));
+    match (failure.lock().take(), written) {
+        (Some(failure), _) => Err(failure),
+        (None, written) => written?.output.finish(),
     }
-    let buffer = match sink {
-        Sink::Parquet(sink) => sink.finish()?,
-        Sink::Arrow(sink) => sink.finish()?,
-    };
-    buffer.into_inner().map_err(|e| anyhow::Error::new(e.into_error()))?.finish()
+}
+
+impl Sink<Buffered> {
+    /// Writes all rows and ends the file.
+    fn fill(mut self, rows: Rows) -> Result<Watched> {
+        for frame in rows {
+            match &mut self {
+                Sink::Parquet(sink) => sink.write(&frame?)?,
+                Sink::Arrow(sink) => sink.write(&frame?)?,
+            }
+        }
+        let buffer = match self {
+            Sink::Parquet(sink) => sink.finish()?,
+            Sink::Arrow(sink) => sink.finish()?,
+        };
+        buffer.into_inner().map_err(|e| anyhow::Error::new(e.into_error()))
+    }
 }

@@ -3,6 +3,7 @@
 use super::harness::{Bench, COLLECTION, SERIES, median, repeat, timed};
 use super::input::{append, check, floats, frame, interval, longs, schema, small_frame};
 use arrow_array::RecordBatch;
+use lakota::collection::At;
 use lakota::repo::Options;
 use lakota::series::read::Query;
 
@@ -46,10 +47,13 @@ pub(crate) fn w2(bench: &Bench) {
     let day = Query { interval: interval(DAY_START as i64, DAY_STOP as i64), ..Query::default() };
     let tail = Query { tail: Some(TAIL as u64), ..Query::default() };
     let reads = [
-        ("read_full", READS, 0..times.len(), Query::default()),
+        ("read_one_frame", READS, 0..times.len(), Query::default()),
         ("read_day", SMALL_READS, DAY_START / STEP..DAY_STOP / STEP, day),
         ("tail_1000", SMALL_READS, times.len() - TAIL..times.len(), tail),
     ];
+    let rows_in = |found: &Vec<RecordBatch>| found.iter().map(RecordBatch::num_rows).sum::<usize>();
+    let whole = |found: &Vec<RecordBatch>| assert_eq!(rows_in(found), times.len(), "rows in all frames");
+    bench.emit_ms("read_full", &repeat(READS, || frames(bench), whole));
     for (op, count, rows, query) in reads {
         let checked = |found: &RecordBatch| check(found, &times[rows.clone()], &values[rows.clone()]);
         bench.emit_ms(op, &repeat(count, || bench.read(SERIES, &query), checked));
@@ -57,6 +61,12 @@ pub(crate) fn w2(bench: &Bench) {
     appends(bench, times[times.len() - 1]);
     let rows = bench.read(SERIES, &Query::default()).num_rows();
     assert_eq!(rows, times.len() + (APPENDS * super::input::APPEND_ROWS) as usize, "rows after the appends");
+}
+
+/// The whole series as frames that lie apart, as tables of the peers do.
+fn frames(bench: &Bench) -> Vec<RecordBatch> {
+    let rows = bench.collection().read(SERIES, At::Newest, &Query::default()).unwrap();
+    rows.collect::<Result<_, _>>().unwrap()
 }
 
 fn appends(bench: &Bench, last: i64) {

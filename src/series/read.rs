@@ -11,6 +11,7 @@ use crate::history::segment::{ChunkRef, Segment};
 use crate::interval::Interval;
 use crate::store::View;
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_select::coalesce::BatchCoalescer;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -112,13 +113,21 @@ impl Rows {
     }
 
     /// All of the rows as one frame.
-    pub fn collect_frame(self) -> Result<RecordBatch, RowsError> {
+    pub fn collect_frame(mut self) -> Result<RecordBatch, RowsError> {
         let arrow = Arc::clone(&self.arrow);
-        let frames = self.collect::<Result<Vec<_>, _>>()?;
-        match frames.as_slice() {
-            [one] => Ok(one.clone()),
-            _ => Ok(arrow_select::concat::concat_batches(&arrow, &frames)?),
+        let total = self.len() as usize;
+        let Some(first) = self.next().transpose()? else { return Ok(RecordBatch::new_empty(arrow)) };
+        if first.num_rows() == total {
+            return Ok(first);
         }
+        // Copies each frame as it comes, so that the memory of its parts serves the next ones.
+        let mut whole = BatchCoalescer::new(Arc::clone(&arrow), total);
+        whole.push_batch(first)?;
+        for frame in self {
+            whole.push_batch(frame?)?;
+        }
+        whole.finish_buffered_batch()?;
+        Ok(whole.next_completed_batch().unwrap_or_else(|| RecordBatch::new_empty(arrow)))
     }
 
     fn decode(&self, run: &Run) -> Result<RecordBatch, RowsError> {

@@ -1,6 +1,6 @@
 //! Exit codes: 0 ok, 1 failure, 2 usage, 3 conflict. Chosen here and nowhere else.
 
-use super::output;
+use super::output::{self, Gone};
 use crate::collection::CollectionError;
 use crate::history::changelog::HistoryError;
 use crate::ops::OpError;
@@ -22,11 +22,6 @@ impl Usage {
         Usage(message.into(), verb)
     }
 }
-
-/// A reader that went away, such as `head`: no failure of ours.
-#[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output")]
-pub(crate) struct Gone;
 
 /// The end of a command that ran.
 pub(crate) fn of_result(result: anyhow::Result<()>) -> ExitCode {

@@ -3,13 +3,17 @@
 //! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
 //! at all: it is written beside its place and renamed.
 
-use super::exit::Gone;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
+
+/// A reader that went away, such as `head`: no failure of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+pub(crate) struct Gone;
 
 /// Writes a line to stderr. Where nobody takes it, nothing is left to tell.
 fn note(line: &str) {

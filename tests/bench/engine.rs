@@ -25,9 +25,11 @@ mod one;
 
 use harness::Bench;
 
+type Workload = (&'static str, fn(&Bench));
+
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let workloads: [(&str, fn(&Bench)); 6] = [
+    let workloads: [Workload; 6] = [
         ("w1", one::w1),
         ("w2", one::w2),
         ("w3", one::w3),

@@ -85,13 +85,13 @@ fn entry(found: &DirEntry) -> io::Result<Option<Entry>> {
         Ok(name) if !name.starts_with(STAGING) => name,
         _ => return Ok(None),
     };
-    if found.file_type()?.is_dir() {
-        return Ok(Some(Entry { name, folder: true, len: 0 }));
+    let kind = found.file_type()?;
+    if !kind.is_symlink() {
+        return Ok(Some(Entry { name, folder: kind.is_dir() }));
     }
     // Follows links: a user may have moved a folder to another disk.
     match fs::metadata(found.path()) {
-        Ok(data) if data.is_dir() => Ok(Some(Entry { name, folder: true, len: 0 })),
-        Ok(data) => Ok(Some(Entry { name, folder: false, len: data.len() })),
+        Ok(data) => Ok(Some(Entry { name, folder: data.is_dir() })),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }

@@ -56,8 +56,6 @@ pub struct Entry {
     pub name: String,
     /// Whether it is a folder.
     pub folder: bool,
-    /// Length in bytes; 0 for a folder.
-    pub len: u64,
 }
 
 /// What callers branch on.

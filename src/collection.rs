@@ -20,7 +20,7 @@ use crate::series::RowsError;
 use crate::series::encode::TARGET_ROWS;
 use crate::series::read::{Query, Rows};
 use crate::store::{Store, StoreError};
-use merged::Merged;
+use merged::Union;
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -137,7 +137,7 @@ pub struct Collection {
     label: String,
     context: Context,
     changelog: Changelog,
-    merged: Mutex<Option<(Vec<Stamp>, Arc<Merged>)>>,
+    merged: Mutex<Option<(Vec<Stamp>, Arc<Union>)>>,
 }
 
 impl Collection {
@@ -167,6 +167,15 @@ impl Collection {
 
     /// The state of a moment. Several heads give their merge.
     pub fn state(&self, at: At) -> Result<State, CollectionError> {
+        let (log, heads) = self.heads(at)?;
+        match heads.as_slice() {
+            [one] => Ok(self.changelog.read(&log, *one)?.state.clone()),
+            several => Ok(self.union(&log, several)?.merged()?.state()),
+        }
+    }
+
+    /// The revisions that make the state of a moment: at least one.
+    fn heads(&self, at: At) -> Result<(Arc<Log>, Vec<Stamp>), CollectionError> {
         let log = self.changelog.log()?;
         let heads = match at {
             At::Newest => self.changelog.heads(&log)?,
@@ -176,26 +185,25 @@ impl Collection {
             }
             At::Before(time) => log.heads_before(time),
         };
-        match (heads.as_slice(), at) {
-            ([], At::Before(time)) => {
+        match (heads.is_empty(), at) {
+            (true, At::Before(time)) => {
                 Err(CollectionError::NothingBefore { collection: self.label.clone(), time })
             }
-            ([], _) => Err(CollectionError::Empty(self.label.clone())),
-            ([one], _) => Ok(self.changelog.read(&log, *one)?.state.clone()),
-            (several, _) => Ok(self.merge(&log, several)?.state()),
+            (true, _) => Err(CollectionError::Empty(self.label.clone())),
+            (false, _) => Ok((log, heads)),
         }
     }
 
-    /// The merge of several heads, computed once.
-    fn merge(&self, log: &Log, heads: &[Stamp]) -> Result<Arc<Merged>, CollectionError> {
-        if let Some((of, merged)) = self.merged.lock().as_ref()
+    /// Several heads and the plan of their merge, made once.
+    fn union(&self, log: &Log, heads: &[Stamp]) -> Result<Arc<Union>, CollectionError> {
+        if let Some((of, union)) = self.merged.lock().as_ref()
             && of == heads
         {
-            return Ok(Arc::clone(merged));
+            return Ok(Arc::clone(union));
         }
-        let merged = Arc::new(Merged::of(&self.changelog, log, heads)?);
-        *self.merged.lock() = Some((heads.to_vec(), Arc::clone(&merged)));
-        Ok(merged)
+        let union = Arc::new(Union::of(&self.changelog, log, heads)?);
+        *self.merged.lock() = Some((heads.to_vec(), Arc::clone(&union)));
+        Ok(union)
     }
 
     /// The newest columns.
@@ -248,6 +256,14 @@ impl Collection {
 
     /// Rows of a series, at a moment.
     pub fn read(&self, label: &str, at: At, query: &Query) -> Result<Rows, CollectionError> {
+        let (log, heads) = self.heads(at)?;
+        if heads.len() > 1 {
+            let union = self.union(&log, &heads)?;
+            if let Some(pieces) = union.pieces(label)? {
+                let State { view, schema, .. } = union.base();
+                return Ok(Rows::open_pieces(view, schema, &pieces, query)?);
+            }
+        }
         let state = self.state(at)?;
         let entry = self.find(&state, label)?;
         Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)

@@ -4,6 +4,7 @@
 
 pub mod csv;
 pub mod diff;
+pub mod files;
 pub mod frame;
 pub mod input;
 pub mod key;

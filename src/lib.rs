@@ -5,6 +5,7 @@
 //! `repo`; `ops`; `cli`.
 
 pub mod backend;
+pub mod cli;
 pub mod clock;
 pub mod collection;
 pub mod data;

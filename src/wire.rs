@@ -3,6 +3,10 @@
 //! Writing cannot fail; reading fails on anything that a writer here would not have written, so that
 //! damage is an error and never a value. docs/format.md describes the bytes.
 
+use std::cell::RefCell;
+use std::io;
+use zstd::bulk::{Compressor, Decompressor};
+
 /// Bytes that are not what they should be.
 #[derive(Debug, thiserror::Error)]
 #[error("damaged {what}")]
@@ -66,18 +70,40 @@ impl Writer {
 
 const LEVEL: i32 = 3;
 
+thread_local! {
+    // Making one takes longer than most nodes take to decompress.
+    static PACKER: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Works with what is in `slot`, made at the first use.
+fn with<C, T>(
+    slot: &mut Option<C>,
+    make: impl FnOnce() -> io::Result<C>,
+    work: impl FnOnce(&mut C) -> io::Result<T>,
+) -> io::Result<T> {
+    match slot {
+        Some(made) => work(made),
+        None => work(slot.insert(make()?)),
+    }
+}
+
 /// `bytes` under zstd, or `None` where that does not make them smaller.
 #[must_use]
 pub fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
     if bytes.len() < 32 {
         return None;
     }
-    zstd::bulk::compress(bytes, LEVEL).ok().filter(|packed| packed.len() < bytes.len())
+    PACKER.with_borrow_mut(|slot| {
+        let packed = with(slot, || Compressor::new(LEVEL), |packer| packer.compress(bytes));
+        packed.ok().filter(|packed| packed.len() < bytes.len())
+    })
 }
 
 /// Undoes [`compress`]; `len` is the raw length. Fails where the bytes do not give just that.
 pub fn decompress(bytes: &[u8], len: usize, what: &'static str) -> Result<Vec<u8>, Damaged> {
-    match zstd::bulk::decompress(bytes, len) {
+    let raw = UNPACKER.with_borrow_mut(|slot| with(slot, Decompressor::new, |it| it.decompress(bytes, len)));
+    match raw {
         Ok(raw) if raw.len() == len => Ok(raw),
         Ok(_) | Err(_) => Err(Damaged { what }),
     }

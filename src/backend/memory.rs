@@ -60,11 +60,11 @@ impl Backend for MemoryBackend {
         let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
         let objects = self.objects.lock();
         let mut entries: Vec<Entry> = Vec::new();
-        for (key, bytes) in objects.range(prefix.clone()..) {
+        for key in objects.range(prefix.clone()..).map(|(key, _)| key) {
             let Some(rest) = key.strip_prefix(&prefix) else { break };
             let entry = match rest.split_once('/') {
-                Some((name, _)) => Entry { name: name.to_owned(), folder: true, len: 0 },
-                None => Entry { name: rest.to_owned(), folder: false, len: bytes.len() as u64 },
+                Some((name, _)) => Entry { name: name.to_owned(), folder: true },
+                None => Entry { name: rest.to_owned(), folder: false },
             };
             // Keys of one folder are neighbours in the order of the map.
             if entries.last() != Some(&entry) {

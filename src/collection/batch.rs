@@ -15,6 +15,7 @@ use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ChangeList, LIST_BYTES, ListPlace, Note, Revision, SeriesChange};
 use crate::history::state::State;
 use crate::interval::Interval;
+use crate::series::RowsError;
 use crate::series::write::{Mode, Target, Written};
 use crate::store::draft::Draft;
 use crate::store::{StoreError, View};
@@ -64,8 +65,8 @@ impl<'a> Batch<'a> {
             [] => return Err(CollectionError::Empty(collection.label().to_owned())),
             [one] => (*one, changelog.read(&log, *one)?.state.clone()),
             several => {
-                let stamp = collection.merge(&log, several)?.put(changelog)?;
-                (stamp, changelog.read(&changelog.log()?, stamp)?.state.clone())
+                let stamp = collection.union(&log, several)?.merged()?.put(changelog)?;
+                (stamp, changelog.read(changelog.log()?.as_ref(), stamp)?.state.clone())
             }
         };
         let renamed = base.renamed_ids()?;
@@ -117,16 +118,13 @@ impl<'a> Batch<'a> {
         if self.base.entry(label)?.is_some() {
             return Err(CollectionError::Exists(label.to_owned()));
         }
-        let (id, segments) = self.open(label)?;
+        let (id, segments) = self.new_series(label)?;
         self.edits.insert(label.to_owned(), Some(NewEntry::keep(id, segments)));
         Ok(())
     }
 
-    /// The series of a label, created where it is missing.
-    fn open(&mut self, label: &str) -> Result<(SeriesId, Segments), CollectionError> {
-        if let Some(entry) = self.base.entry(label)? {
-            return Ok((entry.id, entry.segments));
-        }
+    /// A series that does not exist yet.
+    fn new_series(&mut self, label: &str) -> Result<(SeriesId, Segments), CollectionError> {
         label::check(label)?;
         let free = |id: &SeriesId| !self.renamed.contains(id);
         let id = (0..).map(|n| SeriesId::new(label, n)).find(free).unwrap_or_else(|| SeriesId::new(label, 0));
@@ -144,10 +142,8 @@ impl<'a> Batch<'a> {
     /// Writes a frame whose rows may be in any order: they replace the rows between its first and its last
     /// index value. A frame without rows does nothing.
     pub fn overlay(&mut self, label: &str, frame: &RecordBatch) -> Result<Outcome, CollectionError> {
-        let frame =
-            crate::data::frame::conform(&self.base.schema, frame).map_err(crate::series::RowsError::from)?;
-        let frame =
-            crate::data::frame::sort(&self.base.schema, &frame).map_err(crate::series::RowsError::from)?;
+        let frame = crate::data::frame::conform(&self.base.schema, frame).map_err(RowsError::from)?;
+        let frame = crate::data::frame::sort(&self.base.schema, &frame).map_err(RowsError::from)?;
         let keys = crate::data::key::Keys::of(&self.base.schema, &frame);
         let interval = match frame.num_rows() {
             0 => Interval { lo: Vec::new(), hi: Some(Vec::new()) },
@@ -166,13 +162,17 @@ impl<'a> Batch<'a> {
         labels.sort_unstable();
         if let Some(twice) = labels.windows(2).find(|pair| pair[0] == pair[1]) {
             let message = format!("series {:?} is written twice at once", twice[0]);
-            return Err(crate::series::RowsError::Refused(message).into());
+            return Err(RowsError::Refused(message).into());
         }
         // Before the first entry is taken: settling moves what entries name.
         writes.iter().try_for_each(|(label, _, _)| self.settle_if_edited(label))?;
+        let mut found = self.base.entries_of(&writes.iter().map(|(label, _, _)| label.clone()).collect())?;
         let mut jobs = Vec::with_capacity(writes.len());
         for (label, mode, rows) in writes {
-            let (id, segments) = self.open(&label)?;
+            let (id, segments) = match found.remove(&label) {
+                Some(entry) => (entry.id, entry.segments),
+                None => self.new_series(&label)?,
+            };
             // Marks the label, so that a second write of it sees the first.
             self.edits.insert(label.clone(), Some(NewEntry::keep(id, segments.clone())));
             jobs.push((label, id, segments, mode, rows));
@@ -352,6 +352,11 @@ impl<'a> Batch<'a> {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
             let log = changelog.log()?;
+            if self.parent.is_some_and(|parent| !log.contains(parent)) {
+                // A trim that did not see this revision took what its merge would need: it never was.
+                changelog.withdraw(&revision, stamp)?;
+                return Err(HistoryError::Gone(revision.parents[0]).into());
+            }
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
                 changelog.pack_if_many(&log)?;
@@ -381,16 +386,16 @@ impl Batch<'_> {
         let mut sorter: Option<Sorter> = None;
         let context = self.collection.context();
         for frame in frames {
-            let frame = frame.map_err(crate::series::RowsError::from)?;
+            let frame = frame.map_err(RowsError::from)?;
             let sorter = sorter.get_or_insert_with(|| {
                 let schema = Arc::clone(&self.base.schema);
                 Sorter::new(schema, frame.schema(), context.spool.clone(), context.spool_limit)
             });
-            sorter.push(frame).map_err(crate::series::RowsError::from)?;
+            sorter.push(frame).map_err(RowsError::from)?;
         }
         let sorter = sorter.unwrap_or_else(|| self.sorter());
         let rows = sorter.rows();
-        Ok((sorter.finish().map_err(crate::series::RowsError::from)?, rows))
+        Ok((sorter.finish().map_err(RowsError::from)?, rows))
     }
 
     /// The error of input without a single row where rows are needed.

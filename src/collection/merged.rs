@@ -7,8 +7,8 @@ use super::CollectionError;
 use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
-use crate::history::entry::Entry;
-use crate::history::merge::{Plan, SeriesPlan, Step, Winner, plan};
+use crate::history::entry::{Entry, Segments};
+use crate::history::merge::{Plan, SeriesPlan, Winner, load, plan};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
@@ -17,7 +17,90 @@ use crate::store::draft::{Draft, Finished};
 use crate::store::{StoreError, View};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+/// Heads and the plan of their merge.
+#[derive(Debug)]
+pub(super) struct Union {
+    parents: Vec<Stamp>,
+    revisions: Vec<Arc<Revision>>,
+    plan: Plan,
+    view: View,
+    merged: Mutex<Option<Arc<Merged>>>,
+}
+
+/// More parts are cheaper to read from the merge carried out: each would decode its edges.
+const MOST_PIECES: usize = 64;
+
+/// A part of a series: index values, and where their rows are.
+pub(super) type Piece = (Interval, Segments);
+
+impl Union {
+    /// Plans the merge of `heads` (at least two).
+    pub(super) fn of(changelog: &Changelog, log: &Log, heads: &[Stamp]) -> Result<Union, CollectionError> {
+        let mut parents = heads.to_vec();
+        parents.sort_unstable();
+        let revisions =
+            parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
+        let plan = plan(&parents, &mut |stamp| load(changelog, log, stamp))?;
+        if revisions.iter().any(|revision| revision.state.schema != revisions[0].state.schema) {
+            return Err(HistoryError::Schemas(parents).into());
+        }
+        let view = View::union(changelog.store(), revisions.iter().map(|revision| &revision.state.view));
+        Ok(Union { parents, revisions, plan, view, merged: Mutex::default() })
+    }
+
+    /// The first head's state, reading what all heads hold.
+    pub(super) fn base(&self) -> State {
+        State { view: self.view.clone(), ..self.revisions[0].state.clone() }
+    }
+
+    /// The parts of a series in the merge, ascending: for reading it without carrying the merge out. `None` where
+    /// only the whole merge tells.
+    pub(super) fn pieces(&self, label: &str) -> Result<Option<Vec<Piece>>, CollectionError> {
+        let Some(series) = self.plan.series.iter().find(|s| s.label.as_deref() == Some(label)) else {
+            let entry = self.base().entry(label)?;
+            let whole = entry.filter(|entry| self.plan.series.iter().all(|series| series.id != entry.id));
+            return Ok(whole.map(|entry| vec![(Interval::ALL, entry.segments)]));
+        };
+        let heads = self.entries(&series.labels)?;
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        let Some((base, parts)) = parts(series, &found).filter(|(_, parts)| parts.len() <= MOST_PIECES)
+        else {
+            return Ok(None);
+        };
+        let mut pieces = Vec::new();
+        let mut at = Vec::new();
+        for part in parts {
+            let gap = Interval { lo: at, hi: Some(part.interval.lo.clone()) };
+            pieces.push((gap, base.segments.clone()));
+            pieces.extend(part.source.map(|source| (part.interval.clone(), source.clone())));
+            match part.interval.hi {
+                Some(hi) => at = hi,
+                None => return Ok(Some(pieces)),
+            }
+        }
+        pieces.push((Interval { lo: at, hi: None }, base.segments.clone()));
+        Ok(Some(pieces))
+    }
+
+    /// The series of those labels, in each head.
+    fn entries(&self, labels: &BTreeSet<String>) -> Result<Vec<HashMap<String, Entry>>, StoreError> {
+        self.revisions.iter().map(|revision| revision.state.entries_of(labels)).collect()
+    }
+
+    /// The merge, carried out once.
+    pub(super) fn merged(&self) -> Result<Arc<Merged>, CollectionError> {
+        let mut merged = self.merged.lock();
+        if let Some(merged) = &*merged {
+            return Ok(Arc::clone(merged));
+        }
+        let done = Arc::new(Merged::of(self)?);
+        *merged = Some(Arc::clone(&done));
+        Ok(done)
+    }
+}
 
 /// A merge that may not be written yet.
 #[derive(Debug)]
@@ -27,29 +110,13 @@ pub(super) struct Merged {
 }
 
 impl Merged {
-    /// Merges `heads` (at least two).
-    pub(super) fn of(changelog: &Changelog, log: &Log, heads: &[Stamp]) -> Result<Merged, CollectionError> {
-        let mut parents = heads.to_vec();
-        parents.sort_unstable();
-        let revisions =
-            parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
-        let plan = plan(&parents, &mut |stamp| match changelog.read(log, stamp) {
-            Err(HistoryError::Gone(_)) => Ok(None),
-            revision => {
-                let revision = revision?;
-                Ok(Some(Step { parents: revision.parents.clone(), changes: revision.change_list()? }))
-            }
-        })?;
-        let states: Vec<&State> = revisions.iter().map(|r| &r.state).collect();
-        if states.iter().any(|state| state.schema != states[0].schema) {
-            return Err(HistoryError::Schemas(parents).into());
-        }
-        let view = View::union(changelog.store(), states.iter().map(|state| &state.view));
-        let base = State { view, ..states[0].clone() };
-        let draft = Mutex::new(Draft::in_memory(Arc::clone(changelog.store())));
-        let edits = carry_out(&plan, &base, &states, &draft)?;
+    fn of(union: &Union) -> Result<Merged, CollectionError> {
+        let base = union.base();
+        let draft = Mutex::new(Draft::in_memory(Arc::clone(base.view.store())));
+        let edits = carry_out(union, &base, &draft)?;
         let schema = Arc::clone(&base.schema);
         let edited = apply(draft.into_inner(), &base, &schema, edits, None)?;
+        let parents = union.parents.clone();
         let time = parents.last().map_or(0, |newest| newest.time) + 1;
         let finished = edited.finished;
         let embedded = if finished.embedded { finished.bundle_bytes() } else { Bytes::new() };
@@ -72,17 +139,15 @@ impl Merged {
 }
 
 /// The labels that change on top of the first head's state.
-fn carry_out(
-    plan: &Plan,
-    base: &State,
-    states: &[&State],
-    draft: &Mutex<Draft>,
-) -> Result<Edits, CollectionError> {
+fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits, CollectionError> {
+    let plan = &union.plan;
     let mut edits = Edits::new();
     let mut placed = Vec::new();
+    let heads =
+        union.entries(&plan.series.iter().flat_map(|series| series.labels.iter().cloned()).collect())?;
     for series in &plan.series {
-        let found = states.iter().map(|state| entry_in(state, series)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(entry) = &found[0] {
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        if let Some(entry) = found[0] {
             edits.insert(entry.label.clone(), None);
         }
         if let Some(label) = &series.label
@@ -106,35 +171,30 @@ fn carry_out(
 }
 
 /// The series of a plan as a head has it, under one of the labels it had.
-fn entry_in(state: &State, series: &SeriesPlan) -> Result<Option<Entry>, StoreError> {
-    for label in &series.labels {
-        if let Some(entry) = state.entry(label)?
-            && entry.id == series.id
-        {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+fn entry_in<'a>(entries: &'a HashMap<String, Entry>, series: &SeriesPlan) -> Option<&'a Entry> {
+    series.labels.iter().filter_map(|label| entries.get(label)).find(|entry| entry.id == series.id)
+}
+
+/// The entry to start from, and the parts to take from elsewhere; none where no head has the series.
+fn parts<'a>(series: &SeriesPlan, found: &[Option<&'a Entry>]) -> Option<(&'a Entry, Vec<Part<'a>>)> {
+    let from = series.base(found.len(), |head| found[head].is_some())?;
+    let foreign = series.pieces.iter().filter(|(_, winner)| !winner.in_head(from));
+    let parts = foreign.map(|(interval, winner)| {
+        let source = match winner {
+            Winner::Dropped => None,
+            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h]).map(|e| &e.segments),
+        };
+        Part { interval: interval.clone(), source }
+    });
+    Some((found[from]?, parts.collect()))
 }
 
 fn merge_series(
     series: &SeriesPlan,
-    found: &[Option<Entry>],
+    found: &[Option<&Entry>],
     base: &State,
     draft: &Mutex<Draft>,
 ) -> Result<Option<NewEntry>, CollectionError> {
-    let Some(from) = series.base(found.len(), |head| found[head].is_some()) else { return Ok(None) };
-    let Some(entry) = &found[from] else { return Ok(None) };
-    let mut parts: Vec<Part<'_>> = Vec::new();
-    for (interval, winner) in &series.pieces {
-        if winner.in_head(from) {
-            continue;
-        }
-        let source = match winner {
-            Winner::Dropped => None,
-            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h].as_ref()).map(|e| &e.segments),
-        };
-        parts.push(Part { interval: Interval::clone(interval), source });
-    }
+    let Some((entry, parts)) = parts(series, found) else { return Ok(None) };
     Ok(Some(splice(&base.view, &base.schema, series.id, &entry.segments, &parts, draft)?))
 }

@@ -58,6 +58,22 @@ pub fn escape(label: &str) -> String {
     out
 }
 
+/// The label that a file name stands for: the inverse of [`escape`]. A `%` that two hex digits do not follow
+/// stands for itself; `None` where the bytes are no text.
+#[must_use]
+pub fn unescape(name: &str) -> Option<String> {
+    let (bytes, mut out) = (name.as_bytes(), Vec::with_capacity(name.len()));
+    let mut at = 0;
+    while at < bytes.len() {
+        let digits =
+            bytes.get(at + 1..at + 3).filter(|d| bytes[at] == b'%' && d.iter().all(u8::is_ascii_hexdigit));
+        let byte = digits.and_then(|d| u8::from_str_radix(std::str::from_utf8(d).ok()?, 16).ok());
+        out.push(byte.unwrap_or(bytes[at]));
+        at += if byte.is_some() { 3 } else { 1 };
+    }
+    String::from_utf8(out).ok()
+}
+
 /// The name among `names` that is most like `wanted`, if any is like it: for messages.
 #[must_use]
 pub fn closest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
@@ -90,6 +106,15 @@ mod tests {
         assert_eq!(escape("a/b%c"), "a%2Fb%25c");
         assert_eq!(escape(".hidden.x"), "%2Ehidden.x");
         assert_eq!(escape("été 1"), "été 1");
+    }
+
+    #[test]
+    fn file_names_give_their_labels_back() {
+        for label in ["a/b%c", ".hidden.x", "été 1", "100%", "50%41"] {
+            assert_eq!(unescape(&escape(label)).as_deref(), Some(label));
+        }
+        assert_eq!(unescape("5% off").as_deref(), Some("5% off"));
+        assert_eq!(unescape("%FF"), None);
     }
 
     #[test]

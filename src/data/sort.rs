@@ -8,6 +8,7 @@ use super::frame;
 use super::input::{InputError, Problem};
 use super::key::Keys;
 use super::schema::Schema;
+use crate::interval::Key;
 use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
@@ -36,14 +37,16 @@ pub struct Sorter {
     bytes: usize,
     runs: Vec<File>,
     rows: u64,
+    span: Option<(Key, Key)>,
 }
 
 impl Sorter {
     /// Takes frames of `arrow`, a subset of `schema`'s columns that has its index; runs are spilled to
     /// `folder` beyond `limit` bytes in memory.
     #[must_use]
-    pub const fn new(schema: Arc<Schema>, arrow: SchemaRef, folder: PathBuf, limit: usize) -> Sorter {
-        Sorter { schema, arrow, folder, limit, frames: Vec::new(), bytes: 0, runs: Vec::new(), rows: 0 }
+    pub fn new(schema: Arc<Schema>, arrow: SchemaRef, folder: PathBuf, limit: usize) -> Sorter {
+        let (frames, runs) = (Vec::new(), Vec::new());
+        Sorter { schema, arrow, folder, limit, frames, bytes: 0, runs, rows: 0, span: None }
     }
 
     /// Adds rows.
@@ -63,7 +66,18 @@ impl Sorter {
     fn take_sorted(&mut self) -> Result<Vec<RecordBatch>, InputError> {
         self.bytes = 0;
         let frames = std::mem::take(&mut self.frames);
-        sort_frames(&self.key_schema()?, frames).map_err(|e| failed(&e))
+        let schema = self.key_schema()?;
+        let frames = sort_frames(&schema, frames).map_err(|e| failed(&e))?;
+        self.widen_span(&schema, &frames);
+        Ok(frames)
+    }
+
+    /// Takes sorted frames into the span of all rows.
+    fn widen_span(&mut self, schema: &Schema, frames: &[RecordBatch]) {
+        self.span = match (self.span.take(), span(schema, frames)) {
+            (Some((lo, hi)), Some((first, last))) => Some((lo.min(first), hi.max(last))),
+            (known, new) => known.or(new),
+        };
     }
 
     /// The schema of the frames: index columns at the places they have there.
@@ -96,7 +110,8 @@ impl Sorter {
         let schema = self.key_schema()?;
         if self.runs.is_empty() {
             let frames = self.take_sorted()?;
-            return Ok(Sorted { schema, runs: vec![Run::Memory(frames.into())], heads: Vec::new() });
+            let runs = vec![Run::Memory(frames.into())];
+            return Ok(Sorted { schema, runs, heads: Vec::new(), span: self.span });
         }
         self.spill()?;
         let mut runs = Vec::with_capacity(self.runs.len());
@@ -104,7 +119,7 @@ impl Sorter {
             let reader = StreamReader::try_new(BufReader::with_capacity(1 << 17, file), None);
             runs.push(Run::Spilled(Box::new(reader.map_err(|e| failed(&e))?)));
         }
-        Ok(Sorted { schema, runs, heads: Vec::new() })
+        Ok(Sorted { schema, runs, heads: Vec::new(), span: self.span })
     }
 }
 
@@ -130,6 +145,15 @@ fn sort_frames(schema: &Schema, mut frames: Vec<RecordBatch>) -> Result<Vec<Reco
     Ok(vec![frame::sort(schema, &whole)?])
 }
 
+/// The first and the last index value of sorted frames.
+fn span(schema: &Schema, frames: &[RecordBatch]) -> Option<(Key, Key)> {
+    let mut full = frames.iter().filter(|frame| frame.num_rows() > 0);
+    let first = full.next()?;
+    let last = full.next_back().unwrap_or(first);
+    let key = |frame, row| Keys::of_frame(schema, frame).key(row);
+    Some((key(first, 0), key(last, last.num_rows() - 1)))
+}
+
 /// Rows in order, a frame at a time.
 #[derive(Debug)]
 pub struct Sorted {
@@ -137,6 +161,7 @@ pub struct Sorted {
     runs: Vec<Run>,
     /// The frame each run is at, where runs are merged.
     heads: Vec<Option<Head>>,
+    span: Option<(Key, Key)>,
 }
 
 enum Run {
@@ -173,12 +198,19 @@ impl Sorted {
     /// Frames that are in order already, given as they are.
     #[must_use]
     pub fn of(schema: &Schema, frames: Vec<RecordBatch>) -> Sorted {
-        Sorted { schema: schema.clone(), runs: vec![Run::Memory(frames.into())], heads: Vec::new() }
+        let span = span(schema, &frames);
+        Sorted { schema: schema.clone(), runs: vec![Run::Memory(frames.into())], heads: Vec::new(), span }
+    }
+
+    /// The first and the last index value of all rows, wherever they are; none where there are no rows.
+    #[must_use]
+    pub fn span(&self) -> Option<(&Key, &Key)> {
+        self.span.as_ref().map(|(first, last)| (first, last))
     }
 
     /// The last index value, where all rows are in memory.
     #[must_use]
-    pub fn last_key(&self) -> Option<crate::interval::Key> {
+    pub fn last_key(&self) -> Option<Key> {
         match self.runs.as_slice() {
             [Run::Memory(frames)] => {
                 let last = frames.iter().rev().find(|frame| frame.num_rows() > 0)?;

@@ -138,7 +138,7 @@ fn copy_held(view: &View, entry: &mut NewEntry, draft: &mut Draft) -> Result<(),
 /// The segments of an entry with all chunks in their places.
 fn place(view: &View, entry: NewEntry, laid: &mut Laid) -> Result<Segments, StoreError> {
     let NewEntry { base, replaced, mut with, .. } = entry;
-    let resolve = |list: &mut Vec<Segment>, laid: &Laid| {
+    let resolve = |list: &mut Vec<Segment>, laid: &mut Laid| {
         list.iter_mut().flat_map(|s| &mut s.chunks).for_each(|c| c.place = laid.resolve(c.place));
     };
     let list = match base {
@@ -150,6 +150,7 @@ fn place(view: &View, entry: NewEntry, laid: &mut Laid) -> Result<Segments, Stor
         Segments::Many(tree) => {
             resolve(&mut with, laid);
             if replaced.is_empty() && with.is_empty() {
+                laid.names_outside();
                 return Ok(Segments::Many(tree));
             }
             let mut builder = Builder::new(laid);

@@ -5,7 +5,7 @@
 //! reads change lists through a function and says which head each part of a series is taken from; below the
 //! oldest revision some head lacks, all heads agree.
 
-use super::changelog::HistoryError;
+use super::changelog::{Changelog, HistoryError, Log};
 use super::entry::SeriesId;
 use super::revision::{ChangeList, SeriesChange};
 use crate::clock::Stamp;
@@ -98,6 +98,26 @@ pub fn plan(
     let mut series: Vec<SeriesPlan> = tracks.into_iter().map(|(id, track)| track.plan(id)).collect();
     part_labels(&mut series);
     Ok(Plan { series })
+}
+
+/// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
+pub fn needed(changelog: &Changelog, log: &Log, heads: &[Stamp]) -> Result<Vec<Stamp>, HistoryError> {
+    if heads.len() < 2 {
+        return Ok(Vec::new());
+    }
+    let steps = since_parting(heads, &mut |stamp| load(changelog, log, stamp))?;
+    Ok(steps.into_iter().map(|(stamp, ..)| stamp).collect())
+}
+
+/// Reads what a merge needs of a revision; none: it was trimmed.
+pub fn load(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Step>, HistoryError> {
+    match changelog.read(log, stamp) {
+        Err(HistoryError::Gone(_)) => Ok(None),
+        revision => {
+            let revision = revision?;
+            Ok(Some(Step { parents: revision.parents.clone(), changes: revision.change_list()? }))
+        }
+    }
 }
 
 /// All revisions from the oldest that some head lacks, oldest first, with the heads that have them.

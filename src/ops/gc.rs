@@ -31,7 +31,6 @@ struct Found {
     plain: String,
     digest: Digest,
     aside: Option<u64>,
-    len: u64,
 }
 
 /// Collects what no revision of any collection names. `grace` is in milliseconds; it must be longer than
@@ -75,7 +74,7 @@ pub fn gc(repo: &Repo, grace: u64) -> Result<Collected, OpError> {
             }
             (false, Some(since)) if since.saturating_add(grace) <= began => {
                 done.deleted += 1;
-                done.bytes += found.len;
+                done.bytes += backend.len(&found.key)?.unwrap_or(0);
                 old.push(found.key);
             }
             (false, Some(_)) => {}
@@ -110,7 +109,7 @@ fn list_objects(backend: &dyn Backend) -> Result<Vec<Found>, OpError> {
             }
             let key = format!("{folder}/{}", entry.name);
             let plain = digest.key();
-            found.push(Found { key, plain, digest, aside: aside.and_then(Result::ok), len: entry.len });
+            found.push(Found { key, plain, digest, aside: aside.and_then(Result::ok) });
         }
     }
     Ok(found)

@@ -3,7 +3,8 @@
 use super::{Defragged, OpError, defrag};
 use crate::clock::Stamp;
 use crate::collection::Collection;
-use crate::history::changelog::Horizon;
+use crate::history::changelog::{Changelog, Horizon, Log};
+use crate::history::merge;
 
 /// What a trim did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,21 +22,32 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let Some(newest) = heads.last() else { return Ok(Trimmed::default()) };
     // Not beyond the newest head: revisions yet to come must not be born hidden.
     let time = before.min(newest.time).max(all.horizon.time);
-    let older = |heads: &[Stamp]| heads.iter().copied().filter(|head| head.time < time).collect::<Vec<_>>();
-    let removed = all.stamps().filter(|stamp| stamp.time < time && !heads.contains(stamp)).count();
+    let kept = kept(changelog, &all, &heads, time)?;
+    let removed = all.stamps().filter(|stamp| stamp.time < time && !kept.contains(stamp)).count();
     if removed == 0 {
         return Ok(Trimmed::default());
     }
-    let mut horizon = Horizon { time, kept: older(&heads) };
+    let mut horizon = Horizon { time, kept };
     changelog.put_horizon(&horizon)?;
     // A writer that did not see the horizon has put its revision before it could: that one is seen now.
-    let late = older(&changelog.unhidden_log()?.heads());
+    let now = changelog.unhidden_log()?;
+    let late = self::kept(changelog, &now, &now.heads(), time)?;
     if late.iter().any(|head| !horizon.kept.contains(head)) {
         horizon.kept = late;
         changelog.put_horizon(&horizon)?;
     }
     changelog.trim()?;
     Ok(Trimmed { revisions: removed as u64 })
+}
+
+/// The revisions before `time` that must stay: heads, and what it takes to merge them.
+fn kept(changelog: &Changelog, log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
+    let mut kept = merge::needed(changelog, log, heads)?;
+    kept.extend(heads);
+    kept.retain(|stamp| stamp.time < time);
+    kept.sort_unstable();
+    kept.dedup();
+    Ok(kept)
 }
 
 /// Rewrites small segments, then trims all revisions but the newest. History goes, rows stay.

@@ -11,6 +11,7 @@ use crate::history::segment::{ChunkRef, Segment};
 use crate::interval::Interval;
 use crate::store::View;
 use arrow_array::{ArrayRef, RecordBatch};
+use arrow_select::coalesce::BatchCoalescer;
 use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -68,11 +69,37 @@ impl Rows {
         segments: &Segments,
         query: &Query,
     ) -> Result<Rows, RowsError> {
-        let runs = find(&view, &schema, segments, query)?;
+        let runs = if query.interval == Interval::ALL {
+            by_position(&view, segments, query)?
+        } else {
+            let runs = by_index(&view, &schema, segments, &query.interval)?;
+            by_tail(runs, query)
+        };
+        Ok(Rows::of(view, schema, runs, query))
+    }
+
+    /// As [`Rows::open`], of a series whose parts lie in several: each interval's rows, ascending.
+    pub fn open_pieces(
+        view: View,
+        schema: Arc<Schema>,
+        pieces: &[(Interval, Segments)],
+        query: &Query,
+    ) -> Result<Rows, RowsError> {
+        let mut runs = Vec::new();
+        for (interval, segments) in pieces {
+            let wanted = interval.intersect(&query.interval);
+            if !wanted.is_empty() {
+                runs.extend(by_index(&view, &schema, segments, &wanted)?);
+            }
+        }
+        Ok(Rows::of(view, schema, by_tail(runs, query), query))
+    }
+
+    fn of(view: View, schema: Arc<Schema>, runs: Vec<Run>, query: &Query) -> Rows {
         let columns = query.columns.clone().unwrap_or_else(|| (0..schema.columns().len()).collect());
         let fields: Vec<_> = columns.iter().map(|&i| Arc::clone(&schema.arrow().fields()[i])).collect();
         let arrow = Arc::new(arrow_schema::Schema::new(fields));
-        Ok(Rows { view, schema, columns, arrow, runs: runs.into(), ready: VecDeque::new() })
+        Rows { view, schema, columns, arrow, runs: runs.into(), ready: VecDeque::new() }
     }
 
     /// How many rows are still to come.
@@ -112,13 +139,21 @@ impl Rows {
     }
 
     /// All of the rows as one frame.
-    pub fn collect_frame(self) -> Result<RecordBatch, RowsError> {
+    pub fn collect_frame(mut self) -> Result<RecordBatch, RowsError> {
         let arrow = Arc::clone(&self.arrow);
-        let frames = self.collect::<Result<Vec<_>, _>>()?;
-        match frames.as_slice() {
-            [one] => Ok(one.clone()),
-            _ => Ok(arrow_select::concat::concat_batches(&arrow, &frames)?),
+        let total = self.len() as usize;
+        let Some(first) = self.next().transpose()? else { return Ok(RecordBatch::new_empty(arrow)) };
+        if first.num_rows() == total {
+            return Ok(first);
         }
+        // Copies each frame as it comes, so that the memory of its parts serves the next ones.
+        let mut whole = BatchCoalescer::new(Arc::clone(&arrow), total);
+        whole.push_batch(first)?;
+        for frame in self {
+            whole.push_batch(frame?)?;
+        }
+        whole.finish_buffered_batch()?;
+        Ok(whole.next_completed_batch().unwrap_or_else(|| RecordBatch::new_empty(arrow)))
     }
 
     fn decode(&self, run: &Run) -> Result<RecordBatch, RowsError> {
@@ -149,29 +184,39 @@ impl Iterator for Rows {
     }
 }
 
-fn find(view: &View, schema: &Schema, segments: &Segments, query: &Query) -> Result<Vec<Run>, RowsError> {
-    if query.interval == Interval::ALL {
-        // No index value to look at: positions alone tell.
-        let wanted = positions(segments.sums().rows, query);
-        let located = segments.locate_rows(view, &wanted)?;
-        let whole =
-            located.segments.into_iter().map(|s| Run { rows: 0..s.rows as usize, segment: s }).collect();
-        let start = wanted.start - located.rows_before.min(wanted.start);
-        return Ok(trim(whole, &(start..start + (wanted.end - wanted.start))));
-    }
+/// The rows of a whole series: no index value to look at, positions alone tell.
+fn by_position(view: &View, segments: &Segments, query: &Query) -> Result<Vec<Run>, RowsError> {
+    let wanted = positions(segments.sums().rows, query);
+    let located = segments.locate_rows(view, &wanted)?;
+    let whole = located.segments.into_iter().map(|s| Run { rows: 0..s.rows as usize, segment: s }).collect();
+    let start = wanted.start - located.rows_before.min(wanted.start);
+    Ok(trim(whole, &(start..start + (wanted.end - wanted.start))))
+}
+
+/// The rows of an interval: of segments at its edges the index columns are decoded.
+fn by_index(
+    view: &View,
+    schema: &Schema,
+    segments: &Segments,
+    interval: &Interval,
+) -> Result<Vec<Run>, RowsError> {
     let mut runs = Vec::new();
-    for segment in segments.locate(view, &query.interval)?.segments {
-        let rows = if query.interval.covers(&segment.span()) {
+    for segment in segments.locate(view, interval)?.segments {
+        let rows = if interval.covers(&segment.span()) {
             0..segment.rows as usize
         } else {
-            keys(view, schema, &segment)?.rows_in(&query.interval)
+            keys(view, schema, &segment)?.rows_in(interval)
         };
         if !rows.is_empty() {
             runs.push(Run { segment, rows });
         }
     }
+    Ok(runs)
+}
+
+fn by_tail(runs: Vec<Run>, query: &Query) -> Vec<Run> {
     let total = runs.iter().map(|run| run.rows.len() as u64).sum();
-    Ok(trim(runs, &positions(total, query)))
+    trim(runs, &positions(total, query))
 }
 
 /// The positions, among `total` rows, that tail, offset and limit choose.

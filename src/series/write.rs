@@ -243,7 +243,7 @@ impl Pass<'_> {
                 std::mem::replace(&mut left, frame::empty(self.target.schema))
             };
             let result = self.combine(&part, piece.as_ref())?;
-            if part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
+            if !more && part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
                 self.changes.unchanged();
                 self.rows_out += rows;
                 return old.iter().try_for_each(|segment| self.out.reuse(segment.clone()));

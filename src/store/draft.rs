@@ -109,6 +109,7 @@ impl Draft {
             places: vec![Place::Staged(0); self.staged.len()],
             closed: Vec::new(),
             open: Vec::new(),
+            outside: false,
         };
         let mut members: Vec<(usize, u64, Spot)> = Vec::new();
         for ((ids, raw), packed) in groups.into_iter().zip(packed) {
@@ -155,6 +156,7 @@ pub struct Laid {
     places: Vec<Place>,
     closed: Vec<(Digest, Bytes)>,
     open: Vec<u8>,
+    outside: bool,
 }
 
 impl Laid {
@@ -175,11 +177,20 @@ impl Laid {
 
     /// Where a staged chunk lies now; other places stay.
     #[must_use]
-    pub fn resolve(&self, place: Place) -> Place {
+    pub fn resolve(&mut self, place: Place) -> Place {
         match place {
             Place::Staged(id) => self.places[id],
-            other => other,
+            other => {
+                self.names_outside();
+                other
+            }
         }
+    }
+
+    /// Says that a node names what lies in other objects: then its bundle is one too, so that a revision file
+    /// never carries part of a large state.
+    pub const fn names_outside(&mut self) {
+        self.outside = true;
     }
 
     /// Adds a node; its bundle is "here" until it is decoded.
@@ -191,7 +202,7 @@ impl Laid {
     #[must_use]
     pub fn finish(self) -> Finished {
         let large = !self.uploaded.is_empty() || !self.kept.is_empty();
-        let embedded = self.closed.is_empty() && !large && self.open.len() <= EMBED_BYTES;
+        let embedded = !self.outside && self.closed.is_empty() && !large && self.open.len() <= EMBED_BYTES;
         let bytes = Bytes::from(self.open);
         let bundle = Digest::of(&bytes);
         let mut bundles = self.closed;

@@ -83,22 +83,20 @@ pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
     Ok(entries)
 }
 
-/// One line of a listing; `None` for what is no key. What went away meanwhile was there: its length is 0.
+/// One line of a listing; `None` for what is no key or went away meanwhile.
 fn entry(found: &DirEntry) -> io::Result<Option<Entry>> {
     let name = match found.file_name().into_string() {
         Ok(name) if !name.starts_with(STAGING) => name,
         _ => return Ok(None),
     };
     let kind = found.file_type()?;
-    if kind.is_dir() {
-        return Ok(Some(Entry { name, folder: true, len: 0 }));
+    if !kind.is_symlink() {
+        return Ok(Some(Entry { name, folder: kind.is_dir() }));
     }
     // Follows links: a user may have moved a folder to another disk.
     match fs::metadata(found.path()) {
-        Ok(data) if data.is_dir() => Ok(Some(Entry { name, folder: true, len: 0 })),
-        Ok(data) => Ok(Some(Entry { name, folder: false, len: data.len() })),
-        Err(e) if e.kind() == io::ErrorKind::NotFound && kind.is_symlink() => Ok(None),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Some(Entry { name, folder: false, len: 0 })),
+        Ok(data) => Ok(Some(Entry { name, folder: data.is_dir() })),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(e),
     }
 }

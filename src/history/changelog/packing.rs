@@ -65,7 +65,7 @@ impl Changelog {
 
     /// Removes the revisions that the horizon hides, and older horizons. The horizon is durable already.
     pub fn trim(&self) -> Result<(), HistoryError> {
-        let horizon = self.log()?.horizon;
+        let horizon = self.log()?.horizon.clone();
         let mut old = Vec::new();
         for folder in &self.folders {
             let key = folder.key();

@@ -57,7 +57,7 @@ impl<'a, T: Item> Builder<'a, T> {
 
     /// Adds a subtree whose top node has `level` levels below it; only where [`Builder::aligned`].
     fn push_child(&mut self, level: usize, child: Child) {
-        if self.inner.len() <= level {
+        while self.inner.len() <= level {
             self.inner.push((Vec::new(), 0));
         }
         let (children, weight) = &mut self.inner[level];
@@ -117,6 +117,7 @@ impl<'a, T: Item> Builder<'a, T> {
     ) -> Result<(), StoreError> {
         let here = |edit: &Edit<T>| end.is_none_or(|end| edit.0.as_slice() < end);
         if self.reusable(view, child, level) && !edits.peek().is_some_and(here) {
+            self.laid.names_outside();
             self.push_child(level, child.clone());
             return Ok(());
         }
@@ -170,6 +171,7 @@ impl<'a, T: Item> Builder<'a, T> {
     ) -> Result<(), StoreError> {
         let end = splice.at + child.sums.segments;
         if self.reusable(view, child, level) && !splice.touches(end) {
+            self.laid.names_outside();
             self.push_child(level, child.clone());
             splice.at = end;
             return Ok(());

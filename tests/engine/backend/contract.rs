@@ -2,7 +2,7 @@
 
 use super::{items, names, put};
 use bytes::Bytes;
-use lakota::backend::{Backend, BackendErrorKind, Entry};
+use lakota::backend::{Backend, BackendErrorKind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -53,7 +53,6 @@ contract! {
     len_of_a_missing_key_is_none,
     len_of_a_folder_is_none,
     list_shows_files_and_folders_of_one_level,
-    list_gives_lengths,
     list_of_a_missing_folder_is_empty,
     rename_moves_the_bytes,
     rename_replaces_its_target,
@@ -186,12 +185,6 @@ fn list_shows_files_and_folders_of_one_level(backend: &dyn Backend) {
         .put_many(&items(&[("aa/b", "1"), ("aa/c/d", "2"), ("aa/c/e", "3"), ("aa/c-", "4"), ("ab/f", "5")]))
         .unwrap();
     assert_eq!(names(backend, "aa"), ["b", "c-", "c/"]);
-}
-
-fn list_gives_lengths(backend: &dyn Backend) {
-    put(backend, "aa/bb", "hello");
-    let expected = Entry { name: "bb".to_owned(), folder: false, len: 5 };
-    assert_eq!(backend.list("aa").unwrap(), [expected]);
 }
 
 fn list_of_a_missing_folder_is_empty(backend: &dyn Backend) {

@@ -1,0 +1,76 @@
+//! The command line: arguments in, calls of the library, text out.
+//!
+//! `args` and `commands` say what can be asked, `output` is the only place that prints, `exit` the only one
+//! that chooses exit codes. A command does its work through the library and holds no rules of its own.
+
+mod args;
+mod commands;
+mod exit;
+mod format;
+mod history;
+mod input;
+mod layout;
+mod load;
+mod output;
+mod render;
+mod session;
+mod timing;
+
+use clap::{CommandFactory, Parser};
+use commands::Command;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A versioned columnar store for time series.
+#[derive(Debug, Parser)]
+#[command(name = "lakota", version, max_term_width = 100, disable_version_flag = true)]
+#[command(after_help = "A first session:
+  lakota create temp/bxl \"timestamp timestamp*\" \"value float\"
+  echo 2020-06-22,25 | lakota write temp/bxl
+  lakota read temp/bxl")]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// Folder of the repository
+    #[arg(short, long, global = true, env = "LAKOTA_REPO", default_value = ".lakota", value_name = "PATH")]
+    #[arg(hide_env_values = true)]
+    pub(crate) repo: PathBuf,
+    /// Say nothing of what was done
+    #[arg(short, long, global = true)]
+    pub(crate) quiet: bool,
+    /// Log what is done to stderr; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// Tell the time and the memory taken, on stderr
+    #[arg(long, global = true)]
+    pub(crate) timing: bool,
+}
+
+/// Runs the program with the process's arguments and environment.
+#[must_use]
+pub fn main() -> ExitCode {
+    let timer = timing::Timer::start();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::of_usage(&error),
+    };
+    output::start_log(cli.global.verbose);
+    let timing = cli.global.timing;
+    let result = cli.command.run(&session::Session::new(cli.global));
+    if timing {
+        timer.report();
+    }
+    exit::of_result(result)
+}
+
+/// The whole command line, for completions.
+pub(crate) fn command() -> clap::Command {
+    Cli::command()
+}

@@ -1,0 +1,73 @@
+//! `show`: one revision in full.
+
+use crate::cli::history::Version;
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::clock::Stamp;
+use crate::collection::{Collection, CollectionError};
+use anyhow::{Result, bail};
+
+/// Show a revision: who, when, why, and the index values that changed
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota show 2020-09-21T14-03-12.506Z-554d6f3600
+  lakota show 554d6f")]
+pub(crate) struct Args {
+    /// Its id as `log` shows it, or the first digits of the last part
+    revision: String,
+    /// Look in this collection only
+    #[arg(long, short)]
+    collection: Option<String>,
+    /// Print it as a JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let repo = session.repo()?;
+    if let Some(label) = &args.collection {
+        let collection = repo.collection(label)?;
+        return show(args, &collection, collection.resolve(&args.revision)?);
+    }
+    let mut found: Vec<(String, Collection, Stamp)> = Vec::new();
+    for label in repo.collections()? {
+        let collection = repo.collection(&label)?;
+        if let Some(stamp) = resolve(&collection, &args.revision)? {
+            found.push((label, collection, stamp));
+        }
+    }
+    match (found.as_slice(), resolve(repo.registry(), &args.revision)?) {
+        ([(_, collection, stamp)], None) => show(args, collection, *stamp),
+        ([], Some(stamp)) => show(args, repo.registry(), stamp),
+        ([], None) => bail!("there is no revision {:?}", args.revision),
+        (several, _) => {
+            let labels: Vec<&str> = several.iter().map(|(label, ..)| label.as_str()).collect();
+            bail!("{:?} is a revision of {}: choose with --collection", args.revision, labels.join(", "))
+        }
+    }
+}
+
+fn resolve(collection: &Collection, text: &str) -> Result<Option<Stamp>, CollectionError> {
+    match collection.resolve(text) {
+        Ok(stamp) => Ok(Some(stamp)),
+        Err(CollectionError::NoRevision(..)) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
+    let changelog = collection.changelog();
+    let revision = changelog.read(changelog.log()?.as_ref(), stamp).map_err(CollectionError::from)?;
+    let changes = revision.change_list().map_err(CollectionError::from)?;
+    let version = Version { stamp, revision: &revision, changes: &changes };
+    if args.json {
+        return output::print(&format!("{}\n", version.json()?));
+    }
+    let text = version.paragraph(true);
+    output::print(&format!(
+        "{:<9} {}\n{}",
+        "of",
+        collection.label(),
+        text.trim_end_matches('\n').to_owned() + "\n"
+    ))
+}

@@ -1,0 +1,173 @@
+//! `pack`, `defrag`, `trim`, `squash`, `gc`, `verify`: the upkeep of a repository.
+
+use crate::cli::args::{parse_duration, parse_time};
+use crate::cli::output::Output;
+use crate::cli::session::{Session, exact};
+use crate::clock::iso;
+use crate::collection::Collection;
+use crate::ops::{self, OpError};
+use anyhow::{Context, Result, bail};
+
+/// Which collections.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Targets {
+    /// Collections; none: the registry, which names them
+    collections: Vec<String>,
+    /// All collections and the registry
+    #[arg(long, short, conflicts_with = "collections")]
+    all: bool,
+}
+
+/// Make one file of the revisions of a collection; its history stays as it is
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota pack temp")]
+pub(crate) struct Pack {
+    #[command(flatten)]
+    targets: Targets,
+}
+
+/// Make full segments of small ones: reads get faster, rows and history stay as they are
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota defrag temp")]
+pub(crate) struct Defrag {
+    #[command(flatten)]
+    targets: Targets,
+}
+
+/// Forget the revisions before a time; what is newer reads the same
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota trim temp --before 2020-09-01")]
+pub(crate) struct Trim {
+    #[command(flatten)]
+    targets: Targets,
+    /// Time (UTC), such as 2020-06-22 or 2020-06-22T14:03
+    #[arg(long, short, value_name = "TIME", value_parser = parse_time)]
+    before: u64,
+}
+
+/// Defragment, then forget all revisions but one
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota squash temp")]
+pub(crate) struct Squash {
+    #[command(flatten)]
+    targets: Targets,
+}
+
+/// Delete what no revision names any more, in two runs: one sets it aside, a later one deletes it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota gc --grace 10m")]
+pub(crate) struct Gc {
+    /// How long an object is kept aside before it is deleted: 600s, 10m, 2h, 1d
+    #[arg(long, default_value = "600s", value_name = "TIME", value_parser = parse_duration)]
+    grace: u64,
+}
+
+/// Read everything and check it; what is damaged is listed, and the exit code is 1
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:
+  lakota verify")]
+pub(crate) struct Verify {}
+
+/// Does `act` to each collection meant; what it gives is said after the collection's name.
+fn each(
+    targets: &Targets,
+    session: &Session,
+    verb: &str,
+    act: impl Fn(&Collection) -> Result<String, OpError>,
+) -> Result<()> {
+    let repo = session.repo()?;
+    let labels = if targets.all { repo.collections()? } else { targets.collections.clone() };
+    let one = |collection: &Collection| -> Result<()> {
+        let label = collection.label();
+        let done = act(collection).with_context(|| format!("cannot {verb} {label}"))?;
+        session.say(format!("{label}: {done}"));
+        Ok(())
+    };
+    for label in &labels {
+        one(&exact(&repo, label)?)?;
+    }
+    // The registry last: it names the others.
+    if labels.is_empty() || targets.all { one(repo.registry()) } else { Ok(()) }
+}
+
+impl Pack {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        each(&self.targets, session, "pack", |collection| {
+            Ok(format!("packed {} revisions in one file", ops::pack(collection)?))
+        })
+    }
+}
+
+impl Defrag {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        each(&self.targets, session, "defrag", |collection| {
+            let rows = collection.context().segment_rows;
+            Ok(defragged(&ops::defrag(collection, rows)?))
+        })
+    }
+}
+
+fn defragged(done: &ops::Defragged) -> String {
+    match done.revision {
+        None => "nothing to defragment".to_owned(),
+        Some(revision) => format!(
+            "defragmented {} series, {} -> {} segments, revision {revision}",
+            done.series, done.segments_before, done.segments_after
+        ),
+    }
+}
+
+impl Trim {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        each(&self.targets, session, "trim", |collection| {
+            let done = ops::trim(collection, self.before)?;
+            Ok(format!("forgot {} revisions before {}", done.revisions, iso(self.before)))
+        })
+    }
+}
+
+impl Squash {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        each(&self.targets, session, "squash", |collection| {
+            let (defragmented, trimmed) = ops::squash(collection)?;
+            Ok(format!("{}, forgot {} revisions", defragged(&defragmented), trimmed.revisions))
+        })
+    }
+}
+
+impl Gc {
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let done = ops::gc(&session.repo()?, self.grace)?;
+        session.say(format!(
+            "deleted {} objects ({} bytes), set {} aside, restored {}",
+            done.deleted, done.bytes, done.set_aside, done.restored
+        ));
+        Ok(())
+    }
+}
+
+impl Verify {
+    #[expect(clippy::unused_self, reason = "every verb runs the same way")]
+    pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let mut output = Output::stdout()?;
+        let mut printed = Ok(());
+        let done = ops::verify(&session.repo()?, &mut |damage| {
+            if printed.is_ok() {
+                printed = output.put(format!("{}\n", damage.what).as_bytes());
+            }
+        })?;
+        printed?;
+        let checked =
+            format!("{} objects ({} bytes), {} revisions", done.objects, done.bytes, done.revisions);
+        if done.damaged > 0 {
+            bail!("{} damaged among {checked}", done.damaged);
+        }
+        session.say(format!("all is well: {checked}"));
+        Ok(())
+    }
+}

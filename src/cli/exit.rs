@@ -1,0 +1,77 @@
+//! Exit codes: 0 ok, 1 failure, 2 usage, 3 conflict. Chosen here and nowhere else.
+
+use super::output::{self, Gone};
+use crate::collection::CollectionError;
+use crate::history::changelog::HistoryError;
+use crate::ops::OpError;
+use crate::repo::RepoError;
+use std::process::ExitCode;
+
+const FAILURE: u8 = 1;
+const USAGE: u8 = 2;
+const CONFLICT: u8 = 3;
+
+/// Arguments that do not go together.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}; see `lakota {1} --help`")]
+pub(crate) struct Usage(String, &'static str);
+
+impl Usage {
+    /// A misuse of a verb.
+    pub(crate) fn of(verb: &'static str, message: impl Into<String>) -> Usage {
+        Usage(message.into(), verb)
+    }
+}
+
+/// The end of a command that ran.
+pub(crate) fn of_result(result: anyhow::Result<()>) -> ExitCode {
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    if error.is::<Gone>() {
+        return ExitCode::SUCCESS;
+    }
+    output::error(&error);
+    ExitCode::from(if error.is::<Usage>() {
+        USAGE
+    } else if error.chain().any(is_conflict) {
+        CONFLICT
+    } else {
+        FAILURE
+    })
+}
+
+/// The end of arguments that could not be read, or that ask for help.
+pub(crate) fn of_usage(error: &clap::Error) -> ExitCode {
+    output::clap(error);
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
+    let history = |e: &HistoryError| matches!(e, HistoryError::Unmergeable(_) | HistoryError::Schemas(_));
+    let collection = |e: &CollectionError| matches!(e, CollectionError::History(e) if history(e));
+    let repo = |e: &RepoError| matches!(e, RepoError::Collection(e) if collection(e));
+    error.downcast_ref::<HistoryError>().is_some_and(history)
+        || error.downcast_ref::<CollectionError>().is_some_and(collection)
+        || error.downcast_ref::<RepoError>().is_some_and(repo)
+        || error.downcast_ref::<OpError>().is_some_and(|e| match e {
+            OpError::Collection(e) => collection(e),
+            OpError::Repo(e) => repo(e),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_that_cannot_be_merged_are_a_conflict_however_wrapped() {
+        let error = RepoError::from(HistoryError::Schemas(Vec::new()));
+        let error = anyhow::Error::new(error).context("cannot write");
+        assert!(error.chain().any(is_conflict));
+    }
+
+    #[test]
+    fn a_missing_collection_is_no_conflict() {
+        let error = RepoError::NoCollection { label: "x".into(), closest: None };
+        assert!(!anyhow::Error::new(error).chain().any(is_conflict));
+    }
+}

@@ -1,0 +1,197 @@
+//! Revisions as text and as JSON.
+
+use crate::clock::{Stamp, iso};
+use crate::data::key;
+use crate::data::schema::Schema;
+use crate::history::revision::{ChangeList, Revision, SeriesChange};
+use crate::interval::{Interval, next_prefix};
+use crate::series::write::show;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// A revision and what it changed.
+#[derive(Debug)]
+pub(crate) struct Version<'a> {
+    pub(crate) stamp: Stamp,
+    pub(crate) revision: &'a Revision,
+    pub(crate) changes: &'a ChangeList,
+}
+
+/// A revision as JSON; the order of the fields is the order of the output.
+#[derive(Serialize)]
+struct JsonVersion<'a> {
+    id: String,
+    time: String,
+    parents: Vec<String>,
+    author: &'a str,
+    message: &'a str,
+    changes: Vec<JsonChange<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonChange<'a> {
+    Schema {
+        schema: Vec<String>,
+    },
+    Series {
+        series: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        created: bool,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        dropped: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        renamed_from: Option<&'a str>,
+        rows_before: u64,
+        rows_after: u64,
+        changed: u64,
+        ranges: Vec<String>,
+    },
+}
+
+/// How many series of a revision a log lists.
+const LISTED: usize = 10;
+
+impl Version<'_> {
+    /// One line.
+    pub(crate) fn line(&self) -> String {
+        let note = &self.revision.note;
+        let changes = self.changes;
+        let what = match changes.series.as_slice() {
+            [] if changes.schema => "schema".to_owned(),
+            [] => self.unchanged().to_owned(),
+            [one] => format!("{}: {}", one.label, change(one)),
+            several => format!("{} series", several.len()),
+        };
+        let author = if note.author.is_empty() { "-" } else { &note.author };
+        format!("{} {author} {:?} {what}\n", self.stamp, note.message)
+    }
+
+    /// A paragraph; the first few series, or all of them and the index values that changed.
+    pub(crate) fn paragraph(&self, all: bool) -> String {
+        let mut out = String::new();
+        let mut field = |name: &str, text: &str| {
+            // Writing to a string cannot fail.
+            writeln!(out, "{name:<9} {text}").unwrap_or_default();
+        };
+        let note = &self.revision.note;
+        field("revision", &self.stamp.to_string());
+        field("time", &iso(self.stamp.time));
+        if all || self.revision.parents.len() > 1 {
+            self.revision.parents.iter().for_each(|parent| field("parent", &parent.to_string()));
+        }
+        if !note.author.is_empty() {
+            field("author", &note.author);
+        }
+        if !note.message.is_empty() {
+            field("message", &note.message);
+        }
+        if self.changes.is_empty() {
+            field("changed", self.unchanged());
+        }
+        if self.changes.schema {
+            field("schema", &columns(&self.revision.state.schema));
+        }
+        let listed = if all { usize::MAX } else { LISTED };
+        for one in self.changes.series.iter().take(listed) {
+            field("changed", &format!("{}: {}", one.label, change(one)));
+            if all {
+                one.intervals.iter().for_each(|range| field("", &format!("  {}", self.range(range))));
+            }
+        }
+        if let Some(more @ 1..) = self.changes.series.len().checked_sub(listed) {
+            field("", &format!("and {more} more series"));
+        }
+        out.push('\n');
+        out
+    }
+
+    /// One JSON object.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        let stamps = |stamps: &[Stamp]| stamps.iter().map(ToString::to_string).collect();
+        let schema = &self.revision.state.schema;
+        let set = self.changes.schema.then(|| schema.columns().iter().map(ToString::to_string).collect());
+        let set = set.map(|schema| JsonChange::Schema { schema });
+        let series = self.changes.series.iter().map(|one| self.json_change(one));
+        serde_json::to_string(&JsonVersion {
+            id: self.stamp.to_string(),
+            time: iso(self.stamp.time),
+            parents: stamps(&self.revision.parents),
+            author: &self.revision.note.author,
+            message: &self.revision.note.message,
+            changes: set.into_iter().chain(series).collect(),
+        })
+    }
+
+    fn json_change<'a>(&self, one: &'a SeriesChange) -> JsonChange<'a> {
+        JsonChange::Series {
+            series: &one.label,
+            created: one.created,
+            dropped: one.dropped,
+            renamed_from: one.renamed_from.as_deref(),
+            rows_before: one.rows_before,
+            rows_after: one.rows_after,
+            changed: one.keys,
+            ranges: one.intervals.iter().map(|range| self.range(range)).collect(),
+        }
+    }
+
+    fn unchanged(&self) -> &'static str {
+        if self.revision.parents.len() > 1 { "nothing: a merge" } else { "nothing: rows stored otherwise" }
+    }
+
+    /// A range of index values: one value, or from one to another, the brackets as in mathematics.
+    fn range(&self, range: &Interval) -> String {
+        let schema = &self.revision.state.schema;
+        let lo = if range.lo.is_empty() { "..".to_owned() } else { show(schema, &range.lo) };
+        match &range.hi {
+            None => format!("[{lo} .. ]"),
+            hi if *hi == next_prefix(&range.lo) => lo,
+            // A range whose last value is known ends right behind it.
+            Some(hi) => match inclusive(schema, hi) {
+                Some(last) => format!("[{lo} .. {last}]"),
+                None => format!("[{lo} .. {})", show(schema, hi)),
+            },
+        }
+    }
+}
+
+/// The index value whose successor `end` is, if it is that of one.
+fn inclusive(schema: &Schema, end: &[u8]) -> Option<String> {
+    let mut last = end.to_vec();
+    *last.last_mut()? = last.last()?.checked_sub(1)?;
+    // The successor of a key lacks the 0xFF at the key's end.
+    for _ in 0..=8 * schema.index().len() {
+        if key::decode(schema, &last).is_some() && next_prefix(&last).as_deref() == Some(end) {
+            return Some(show(schema, &last));
+        }
+        last.push(0xFF);
+    }
+    None
+}
+
+fn columns(schema: &Schema) -> String {
+    schema.columns().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What a revision did to a series.
+fn change(one: &SeriesChange) -> String {
+    let mut parts = Vec::new();
+    if one.created {
+        parts.push("created".to_owned());
+    }
+    if let Some(from) = &one.renamed_from {
+        parts.push(format!("renamed from {from}"));
+    }
+    if one.dropped {
+        parts.push("deleted".to_owned());
+    }
+    if one.keys > 0 || one.dropped {
+        parts.push(format!("{} -> {} rows", one.rows_before, one.rows_after));
+    }
+    if one.keys > 0 {
+        let values = if one.keys == 1 { "value" } else { "values" };
+        parts.push(format!("{} index {values} changed", one.keys));
+    }
+    parts.join(", ")
+}

@@ -1,0 +1,166 @@
+//! Everything that is printed: results on stdout or into a file, notes and errors on stderr.
+//!
+//! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
+//! at all: it is written beside its place and renamed.
+
+use anyhow::{Context, Result};
+use std::fs::File;
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+/// A reader that went away, such as `head`: no failure of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+pub(crate) struct Gone;
+
+/// Writes a line to stderr. Where nobody takes it, nothing is left to tell.
+fn note(line: &str) {
+    writeln!(io::stderr().lock(), "{line}").ok();
+}
+
+/// Says on stderr what was done.
+pub(crate) fn say(line: &str) {
+    note(line);
+}
+
+/// Says on stderr why it was not: the chain of causes, joined by colons.
+pub(crate) fn error(error: &anyhow::Error) {
+    let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
+    causes.dedup();
+    note(&format!("lakota: {}", causes.join(": ")));
+}
+
+/// Prints help on stdout, a usage error on stderr.
+pub(crate) fn clap(error: &clap::Error) {
+    if error.use_stderr() {
+        let text = error.render().to_string();
+        let text =
+            text.strip_prefix("error: ").map_or_else(|| text.clone(), |rest| format!("lakota: {rest}"));
+        note(text.trim_end());
+    } else {
+        // A reader of the help that went away: nothing is left to tell.
+        error.print().ok();
+    }
+}
+
+/// Starts the log: warnings, with `-v` more.
+pub(crate) fn start_log(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => log::LevelFilter::Info,
+        _ => log::LevelFilter::Debug,
+    };
+    env_logger::Builder::new().filter_level(level).init();
+}
+
+/// Whether results go to a terminal.
+pub(crate) fn is_terminal() -> bool {
+    io::stdout().is_terminal()
+}
+
+/// Where results go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Stdout(File),
+    /// A device or a pipe by name: nothing to rename there.
+    Direct(File, PathBuf),
+    File(NamedTempFile, PathBuf),
+}
+
+impl Output {
+    /// Standard output, without a buffer: write large pieces.
+    pub(crate) fn stdout() -> Result<Output> {
+        let copy = io::stdout().as_fd().try_clone_to_owned();
+        let file = File::from(copy.context("cannot open the standard output")?);
+        Ok(Output { place: Place::Stdout(file) })
+    }
+
+    /// A file, or standard output where none is named (or `-`).
+    pub(crate) fn open(path: Option<&Path>) -> Result<Output> {
+        match path {
+            None => Output::stdout(),
+            Some(path) if path == Path::new("-") => Output::stdout(),
+            Some(path) => Output::file(path).with_context(|| format!("cannot write {}", path.display())),
+        }
+    }
+
+    fn file(path: &Path) -> io::Result<Output> {
+        use std::os::unix::fs::PermissionsExt;
+        // A link stays one: what it names is replaced.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        match path.metadata() {
+            Ok(there) if !there.is_file() => {
+                let file = File::options().write(true).open(&path)?;
+                return Ok(Output { place: Place::Direct(file, path) });
+            }
+            _ => {}
+        }
+        let folder = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let mode = match path.metadata() {
+            Ok(there) => there.permissions(),
+            Err(_) => PermissionsExt::from_mode(0o666),
+        };
+        let mut builder = tempfile::Builder::new();
+        let temp = builder.prefix(".lakota-").permissions(mode).tempfile_in(folder)?;
+        Ok(Output { place: Place::File(temp, path) })
+    }
+
+    /// Ends the output: now a named file appears.
+    pub(crate) fn finish(self) -> Result<()> {
+        match self.place {
+            Place::Stdout(_) | Place::Direct(..) => Ok(()),
+            Place::File(temp, path) => {
+                let done = temp.persist(&path).map_err(|e| e.error);
+                done.map(|_| ()).with_context(|| format!("cannot write {}", path.display()))
+            }
+        }
+    }
+
+    /// Makes the error of a write to it one that says where.
+    pub(crate) fn failed(&self, error: io::Error) -> anyhow::Error {
+        let place = match &self.place {
+            Place::Stdout(_) if error.kind() == ErrorKind::BrokenPipe => return Gone.into(),
+            Place::Stdout(_) => "the standard output".to_owned(),
+            Place::Direct(_, path) | Place::File(_, path) => path.display().to_string(),
+        };
+        anyhow::Error::new(error).context(format!("cannot write {place}"))
+    }
+
+    /// Writes all of `bytes`.
+    pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<()> {
+        self.write_all(bytes).map_err(|e| self.failed(e))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.place {
+            Place::Stdout(file) | Place::Direct(file, _) => file.write(bytes),
+            Place::File(temp, _) => temp.as_file_mut().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Prints a text on standard output.
+pub(crate) fn print(text: &str) -> Result<()> {
+    Output::stdout()?.put(text.as_bytes())
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn rows(count: u64) -> String {
+    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+}

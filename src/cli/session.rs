@@ -1,0 +1,82 @@
+//! One run of the program: its repository, who runs it, and what it says.
+
+use super::{Global, output};
+use crate::collection::Collection;
+use crate::repo::{Options, Repo, RepoError};
+use std::path::Path;
+
+/// What commands work with.
+#[derive(Debug)]
+pub(crate) struct Session {
+    global: Global,
+}
+
+impl Session {
+    pub(crate) const fn new(global: Global) -> Session {
+        Session { global }
+    }
+
+    /// The folder of the repository.
+    pub(crate) fn place(&self) -> &Path {
+        &self.global.repo
+    }
+
+    /// Whether nothing is to be said.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.global.quiet
+    }
+
+    /// Says what was done, unless nothing is to be said.
+    pub(crate) fn say(&self, line: impl AsRef<str>) {
+        if !self.global.quiet {
+            output::say(line.as_ref());
+        }
+    }
+
+    /// Opens the repository.
+    pub(crate) fn repo(&self) -> Result<Repo, RepoError> {
+        Repo::open(&self.global.repo, options(true))
+    }
+
+    /// Opens the repository for writes that are on disk when they return only if `durable`.
+    pub(crate) fn repo_for_writes(&self, durable: bool) -> Result<Repo, RepoError> {
+        Repo::open(&self.global.repo, options(durable))
+    }
+
+    /// Opens the repository, made first where there is none.
+    pub(crate) fn create(&self) -> Result<Repo, RepoError> {
+        Repo::create(&self.global.repo, options(true))
+    }
+}
+
+/// The collection of exactly this label: what is written to is never guessed.
+pub(crate) fn exact(repo: &Repo, label: &str) -> Result<Collection, RepoError> {
+    let found = repo.collection(label)?;
+    if found.label() == label {
+        return Ok(found);
+    }
+    Err(RepoError::NoCollection { label: label.to_owned(), closest: Some(found.label().to_owned()) })
+}
+
+fn options(durable: bool) -> Options {
+    Options { durable, author: author(), ..Options::default() }
+}
+
+/// `user@host`, as the system tells them.
+fn author() -> String {
+    let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
+    let user = user.or_else(user_by_id).unwrap_or_else(|| "unknown".to_owned());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim();
+    if host.is_empty() { user } else { format!("{user}@{host}") }
+}
+
+/// The name of the user who runs the program, from the list of users.
+fn user_by_id() -> Option<String> {
+    use std::os::unix::fs::MetadataExt;
+    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let own = fields.into_iter().find(|fields| fields.get(2) == Some(&id.as_str()))?;
+    Some((*own.first()?).to_owned())
+}

@@ -1,0 +1,38 @@
+//! Frames as files of other forms than CSV: Parquet, Arrow, JSON lines, and tables for people.
+//!
+//! Readers give batches with the file's own columns made those of a schema, or an error that names row and
+//! column. Nothing here opens files: callers bring them.
+
+pub mod arrow;
+mod cell;
+pub mod json;
+pub mod parquet;
+pub mod table;
+
+use super::frame;
+use super::input::InputError;
+use super::schema::Schema;
+use arrow_array::RecordBatch;
+
+/// Batches of a file as frames of a schema, in turn.
+pub type Frames = Box<dyn Iterator<Item = Result<RecordBatch, InputError>> + Send>;
+
+/// Makes each batch a frame of `schema`; rows in errors count from the file's start. With `partial`, value
+/// columns may be missing.
+fn conform(
+    schema: Schema,
+    partial: bool,
+    batches: impl Iterator<Item = Result<RecordBatch, InputError>> + Send + 'static,
+) -> Frames {
+    let mut before = 0;
+    Box::new(batches.map(move |batch| {
+        let batch = batch?;
+        let made = if partial { frame::conform_partial } else { frame::conform };
+        let result = made(&schema, &batch).map_err(|e| {
+            let row = if e.line == 0 { 0 } else { e.line + before };
+            e.at_line(row)
+        });
+        before += batch.num_rows() as u64;
+        result
+    }))
+}

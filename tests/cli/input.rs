@@ -1,0 +1,235 @@
+//! Bad input: exit code, message, and a history that stays as it was.
+
+use super::Sandbox;
+
+/// Asserts that a message tells all of these.
+#[track_caller]
+fn tells(message: &str, parts: &[&str]) {
+    assert!(message.starts_with("lakota: "), "{message}");
+    for part in parts {
+        assert!(message.contains(part), "{part:?} not in {message}");
+    }
+}
+
+#[test]
+fn wrong_number_of_fields_is_told_with_line_and_columns() {
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n2020-07-02,1,2\n", &["write", "temp/bxl"]);
+    tells(&message, &["stdin: line 2", "3 fields, expected 2 (timestamp, value)"]);
+}
+
+#[test]
+fn unknown_column_in_a_header_is_told_with_those_there_are() {
+    let message = Sandbox::with_rows().refused("timestamp,valeu\n2020-07-01,1\n", &["write", "temp/bxl"]);
+    tells(&message, &["stdin: line 1, column valeu", "timestamp, value"]);
+}
+
+#[test]
+fn missing_column_in_a_header_is_told_by_name() {
+    let message = Sandbox::with_rows().refused("timestamp\n2020-07-01\n", &["write", "temp/bxl"]);
+    tells(&message, &["column value", "missing"]);
+}
+
+#[test]
+fn value_that_is_no_number_is_told_with_file_line_and_column() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.file("bad.csv", "2020-07-01,1\n2020-07-02,abc\n");
+    let message = sandbox.refused("", &["write", "temp/bxl", "bad.csv"]);
+    tells(&message, &["bad.csv: line 2, column value", "\"abc\" is not a float"]);
+}
+
+#[test]
+fn value_that_is_no_time_is_told() {
+    let message = Sandbox::with_rows().refused("timestamp,value\n2020-13-01,1\n", &["write", "temp/bxl"]);
+    tells(&message, &["line 2, column timestamp", "\"2020-13-01\" is not a timestamp"]);
+}
+
+#[test]
+fn int_that_overflows_is_told() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["create", "count", "day date*", "n int"]).ok();
+    let message = sandbox.pipe("2020-07-01,9223372036854775808\n", &["write", "count/x"]).fails(1);
+    tells(&message, &["line 1, column n", "9223372036854775808", "64-bit int"]);
+}
+
+#[test]
+fn time_below_the_unit_is_told() {
+    let input = "2020-07-01T00:00:00.0001,1\n";
+    let message = Sandbox::with_rows().refused(input, &["write", "temp/bxl"]);
+    tells(&message, &["line 1, column timestamp", "2020-07-01T00:00:00.0001", "whole milliseconds"]);
+}
+
+#[test]
+fn null_in_the_index_is_told() {
+    let message = Sandbox::with_rows().refused("timestamp,value\n,1\n", &["write", "temp/bxl"]);
+    tells(&message, &["line 2, column timestamp"]);
+}
+
+#[test]
+fn invalid_utf_8_is_told() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["create", "names", "day date*", "who str"]).ok();
+    let message = sandbox.pipe(b"2020-07-01,caf\xE9\n", &["write", "names/x"]).fails(1);
+    tells(&message, &["line 1, column who", "UTF-8"]);
+}
+
+#[test]
+fn quote_without_end_is_told() {
+    let message = Sandbox::with_rows().refused("2020-07-01,\"1\n2020-07-02,2\n", &["write", "temp/bxl"]);
+    tells(&message, &["line 1", "quote"]);
+}
+
+#[test]
+fn empty_input_is_told() {
+    let message = Sandbox::with_rows().refused("", &["write", "temp/bxl"]);
+    tells(&message, &["stdin: the input is empty"]);
+}
+
+#[test]
+fn header_without_rows_is_told() {
+    let message = Sandbox::with_rows().refused("timestamp,value\n", &["write", "temp/bxl"]);
+    tells(&message, &["stdin: there are no rows"]);
+}
+
+#[test]
+fn header_without_rows_empties_a_series_that_is_replaced() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe("timestamp,value\n", &["write", "temp/bxl", "--replace"]).ok();
+    assert_eq!(sandbox.run(&["len", "temp/bxl"]).ok(), "0\n");
+}
+
+#[test]
+fn start_after_stop_is_told() {
+    let words = ["write", "temp/bxl", "--start", "2020-07-02", "--stop", "2020-07-01"];
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n", &words);
+    tells(&message, &["start 2020-07-02 lies after stop 2020-07-01"]);
+}
+
+#[test]
+fn row_outside_the_range_is_told() {
+    let words = ["write", "temp/bxl", "--start", "2020-07-01", "--stop", "2020-07-02", "--closed", "left"];
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n2020-07-02,2\n", &words);
+    tells(&message, &["stdin: the row at 2020-07-02T00:00:00 lies outside"]);
+}
+
+#[test]
+fn missing_file_is_told() {
+    let message = Sandbox::with_rows().refused("", &["write", "temp/bxl", "none.csv"]);
+    tells(&message, &["none.csv: cannot read the input: No such file"]);
+}
+
+#[test]
+fn file_of_another_format_is_told() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.file("bad.parquet", "2020-07-01,1\n");
+    let message = sandbox.refused("", &["write", "temp/bxl", "bad.parquet"]);
+    tells(&message, &["bad.parquet: not a readable Parquet file"]);
+}
+
+#[test]
+fn series_that_does_not_exist_is_told_with_the_closest() {
+    let message = Sandbox::with_rows().run(&["read", "temp/bxk"]).fails(1);
+    tells(&message, &["there is no series \"bxk\" in temp; did you mean \"bxl\"?"]);
+}
+
+#[test]
+fn collection_that_does_not_exist_is_told_with_the_closest() {
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n", &["write", "tmp/bxl"]);
+    tells(&message, &["there is no collection \"tmp\"; did you mean \"temp\"?"]);
+}
+
+#[test]
+fn prefix_of_a_collection_is_not_written_to() {
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n", &["write", "te/bxl"]);
+    tells(&message, &["there is no collection \"te\"; did you mean \"temp\"?"]);
+}
+
+#[test]
+fn label_with_a_control_character_is_told() {
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n", &["write", "temp/b\nl"]);
+    tells(&message, &["control character"]);
+}
+
+#[test]
+fn label_that_is_too_long_is_told() {
+    let place = format!("temp/{}", "x".repeat(256));
+    let message = Sandbox::with_rows().refused("2020-07-01,1\n", &["write", &place]);
+    tells(&message, &["256 bytes", "255"]);
+}
+
+#[test]
+fn bad_schemas_are_told_and_make_no_repository() {
+    for (columns, part) in [
+        (["a int*", "a int"], "\"a\" appears twice"),
+        (["a int", "b int"], "no index column"),
+        (["a integer*", "b int"], "types: timestamp, timestamp[s]"),
+        (["", "b int*"], "expected \"name type\""),
+    ] {
+        let sandbox = Sandbox::new();
+        let message = sandbox.run(&["create", "c", columns[0], columns[1]]).fails(1);
+        tells(&message, &[part]);
+        assert!(!sandbox.path(".lakota").exists());
+    }
+}
+
+#[test]
+fn repository_of_a_newer_format_is_told() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.file(".lakota/format", "lakota repository, format 999\n");
+    let message = sandbox.run(&["ls"]).fails(1);
+    tells(&message, &[".lakota has format 999", "newer lakota"]);
+}
+
+#[test]
+fn place_that_is_no_repository_is_told() {
+    let sandbox = Sandbox::new();
+    sandbox.file("data/notes.txt", "mine");
+    for place in ["none", "data"] {
+        let message = sandbox.run(&["-r", place, "ls"]).fails(1);
+        tells(&message, &[place, "is not a lakota repository"]);
+    }
+}
+
+#[test]
+fn folder_of_other_things_does_not_become_a_repository() {
+    let sandbox = Sandbox::new();
+    sandbox.file("data/notes.txt", "mine");
+    sandbox.run(&["-r", "data", "create", "c", "a int*"]).fails(1);
+    assert_eq!(std::fs::read_dir(sandbox.path("data")).unwrap().count(), 1);
+}
+
+#[test]
+fn place_that_cannot_be_written_is_told() {
+    let message = Sandbox::new().run(&["-r", "/sys/lakota", "create", "c", "a int*"]).fails(1);
+    tells(&message, &["/sys/lakota"]);
+}
+
+#[test]
+fn full_disk_is_told_and_leaves_the_history() {
+    let sandbox = Sandbox::with_rows();
+    let log = sandbox.run(&["log", "temp"]).ok();
+    let script = "trap '' XFSZ; ulimit -f 0; echo 2020-07-01,1 | $LAKOTA write temp/bxl";
+    tells(&sandbox.shell(script).fails(1), &["cannot write", "File too large"]);
+    assert_eq!(sandbox.run(&["log", "temp"]).ok(), log);
+}
+
+#[test]
+fn misuse_is_exit_2() {
+    let sandbox = Sandbox::with_rows();
+    for words in [
+        &["read", "temp"][..],
+        &["write", "temp"],
+        &["write", "temp/"],
+        &["write", "temp/bxl", "--upsert", "--append"],
+        &["write", "temp/bxl", "--append", "--start", "2020-01-01"],
+        &["write", "temp/bxl", "a.csv", "b.csv"],
+        &["read", "temp/bxl", "--closed", "up"],
+        &["read", "temp/bxl", "--before", "yesterday"],
+        &["trim", "temp"],
+        &["delete", "temp", "--start", "2020-01-01"],
+        &["rename", "temp/bxl", "temp"],
+        &["nothing"],
+        &[],
+    ] {
+        sandbox.run(words).fails(2);
+    }
+}

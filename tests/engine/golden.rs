@@ -136,7 +136,7 @@ impl Replay {
                     "multi" => {
                         args["writes"].as_array().unwrap().iter().for_each(|w| self.write(&mut batch, w));
                     }
-                    other => panic!("unknown step {other}"),
+                    other => unreachable!("step {other}"),
                 }
                 batch.commit().unwrap();
             }

@@ -22,7 +22,7 @@ use log::Source;
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ const MAX_PACKS: usize = 8;
 
 /// Decoded revisions kept in memory.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// A folder of more files may be listed in several steps, between which somebody packs.
+const ONE_STEP: usize = 128;
 
 /// Times a listing is taken again when a file it names is gone: somebody packs meanwhile.
 const RETRIES: usize = 5;
@@ -145,11 +148,7 @@ impl Changelog {
     /// Brings a listing up to date. Where only revisions were added, what is known of the others stays.
     fn refresh(&self, listing: &mut Listing) -> Result<(), HistoryError> {
         for _ in 0..RETRIES {
-            let mut files = Vec::new();
-            for folder in &self.folders {
-                let entries = self.store.backend().list(&folder.key())?;
-                files.extend(entries.into_iter().map(|entry| (*folder, entry.name)));
-            }
+            let Some(files) = self.files()? else { continue };
             let new: Vec<_> = files.iter().filter(|file| !listing.files.contains(*file)).collect();
             if new.is_empty() && files.len() == listing.files.len() {
                 return Ok(());
@@ -170,6 +169,20 @@ impl Changelog {
         }
         let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
         Err(BackendError::not_found("list", folder.key()).into())
+    }
+
+    /// All files; `None` where a pack came or went meanwhile: a revision may then have been in neither place.
+    fn files(&self) -> Result<Option<Vec<(Digest, String)>>, HistoryError> {
+        let mut files = Vec::new();
+        for folder in &self.folders {
+            let list = || self.store.backend().list(&folder.key());
+            let entries = list()?;
+            if entries.len() > ONE_STEP && others(&entries) != others(&list()?) {
+                return Ok(None);
+            }
+            files.extend(entries.into_iter().map(|entry| (*folder, entry.name)));
+        }
+        Ok(Some(files))
     }
 
     /// Makes a log of all files; `None` where one went away meanwhile.
@@ -216,10 +229,14 @@ impl Changelog {
         if let Some(revision) = self.recent.lock().get(&stamp) {
             return Ok(Arc::clone(revision));
         }
-        let bytes = match self.bytes(log, stamp)? {
-            Some(bytes) => bytes,
-            None => self.bytes(self.log()?.as_ref(), stamp)?.ok_or(HistoryError::Gone(stamp))?,
-        };
+        let mut found = self.bytes(log, stamp)?;
+        for _ in 0..RETRIES {
+            if found.is_some() {
+                break;
+            }
+            found = self.bytes(self.log()?.as_ref(), stamp)?;
+        }
+        let bytes = found.ok_or(HistoryError::Gone(stamp))?;
         let revision =
             Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
         if revision.time != stamp.time {
@@ -290,6 +307,11 @@ impl Changelog {
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
         if log.loose > MAX_LOOSE { self.pack_files(log.packs >= MAX_PACKS).map(|_| ()) } else { Ok(()) }
     }
+}
+
+/// The names of packs and horizons.
+fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
+    files.iter().map(|file| file.name.as_str()).filter(|name| parse_name(name).is_none()).collect()
 }
 
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {

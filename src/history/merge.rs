@@ -5,7 +5,7 @@
 //! reads change lists through a function and says which head each part of a series is taken from; below the
 //! oldest revision some head lacks, all heads agree.
 
-use super::changelog::{HistoryError, Log};
+use super::changelog::{Changelog, HistoryError, Log};
 use super::entry::SeriesId;
 use super::revision::{ChangeList, SeriesChange};
 use crate::clock::Stamp;
@@ -69,18 +69,29 @@ pub struct Plan {
     pub series: Vec<SeriesPlan>,
 }
 
-/// Plans the merge of `heads` (sorted, at least two). `load` gives the change list of a revision.
+/// What a merge needs of a revision: its parents, as its file names them, and what it changed.
+///
+/// A listing may lack some of a merge's files, or a revision put while it was taken: rows of one that is not
+/// known to be an ancestor would be lost.
+#[derive(Debug)]
+pub struct Step {
+    /// All parents.
+    pub parents: Vec<Stamp>,
+    /// What it changed.
+    pub changes: ChangeList,
+}
+
+/// Plans the merge of `heads` (sorted, at least two). `load` reads a revision; none: it was trimmed.
 ///
 /// Fails where change lists that are needed were trimmed.
 pub fn plan(
-    log: &Log,
     heads: &[Stamp],
-    load: &mut dyn FnMut(Stamp) -> Result<ChangeList, HistoryError>,
+    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
 ) -> Result<Plan, HistoryError> {
     let mut tracks: BTreeMap<SeriesId, Track> = BTreeMap::new();
-    for (stamp, mask) in since_parting(log, heads)? {
+    for (stamp, mask, changes) in since_parting(heads, load)? {
         let holders: Vec<usize> = (0..heads.len()).filter(|&head| mask.has(head)).collect();
-        for change in load(stamp)?.series {
+        for change in changes.series {
             tracks.entry(change.id).or_default().add(stamp, &holders, change);
         }
     }
@@ -90,15 +101,32 @@ pub fn plan(
 }
 
 /// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
-pub fn needed(log: &Log, heads: &[Stamp]) -> Result<Vec<Stamp>, HistoryError> {
+pub fn needed(
+    heads: &[Stamp],
+    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
+) -> Result<Vec<Stamp>, HistoryError> {
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    Ok(since_parting(log, heads)?.into_iter().map(|(stamp, _)| stamp).collect())
+    Ok(since_parting(heads, load)?.into_iter().map(|(stamp, ..)| stamp).collect())
+}
+
+/// What [`plan`] and [`needed`] load, from a changelog.
+pub fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Step>, HistoryError> {
+    match changelog.read(log, stamp) {
+        Err(HistoryError::Gone(_)) => Ok(None),
+        revision => {
+            let revision = revision?;
+            Ok(Some(Step { parents: revision.parents.clone(), changes: revision.change_list()? }))
+        }
+    }
 }
 
 /// All revisions from the oldest that some head lacks, oldest first, with the heads that have them.
-fn since_parting(log: &Log, heads: &[Stamp]) -> Result<Vec<(Stamp, Mask)>, HistoryError> {
+fn since_parting(
+    heads: &[Stamp],
+    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
+) -> Result<Vec<(Stamp, Mask, ChangeList)>, HistoryError> {
     let mut open: BTreeMap<Stamp, Mask> = BTreeMap::new();
     for (i, head) in heads.iter().enumerate() {
         open.entry(*head).or_insert_with(|| Mask::none(heads.len())).set(i);
@@ -111,18 +139,18 @@ fn since_parting(log: &Log, heads: &[Stamp]) -> Result<Vec<(Stamp, Mask)>, Histo
         if !lacking && open.values().all(|m| m.is_full(heads.len())) && stamp < oldest {
             break;
         }
-        let Some(parents) = log.parents(stamp) else {
+        let Some(step) = load(stamp)? else {
             return Err(HistoryError::Unmergeable(heads.to_vec()));
         };
         if lacking {
             oldest = stamp;
         }
-        for parent in parents {
-            open.entry(*parent).or_insert_with(|| Mask::none(heads.len())).add(&mask);
+        for parent in step.parents {
+            open.entry(parent).or_insert_with(|| Mask::none(heads.len())).add(&mask);
         }
-        seen.push((stamp, mask));
+        seen.push((stamp, mask, step.changes));
     }
-    seen.retain(|(stamp, _)| *stamp >= oldest);
+    seen.retain(|(stamp, ..)| *stamp >= oldest);
     seen.reverse();
     Ok(seen)
 }

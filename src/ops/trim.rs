@@ -3,7 +3,7 @@
 use super::{Defragged, OpError, defrag};
 use crate::clock::Stamp;
 use crate::collection::Collection;
-use crate::history::changelog::{Horizon, Log};
+use crate::history::changelog::{Changelog, Horizon, Log};
 use crate::history::merge;
 
 /// What a trim did.
@@ -22,7 +22,7 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let Some(newest) = heads.last() else { return Ok(Trimmed::default()) };
     // Not beyond the newest head: revisions yet to come must not be born hidden.
     let time = before.min(newest.time).max(all.horizon.time);
-    let kept = kept(&all, &heads, time)?;
+    let kept = kept(changelog, &all, &heads, time)?;
     let removed = all.stamps().filter(|stamp| stamp.time < time && !kept.contains(stamp)).count();
     if removed == 0 {
         return Ok(Trimmed::default());
@@ -31,7 +31,7 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     changelog.put_horizon(&horizon)?;
     // A writer that did not see the horizon has put its revision before it could: that one is seen now.
     let now = changelog.unhidden_log()?;
-    let late = self::kept(&now, &now.heads(), time)?;
+    let late = self::kept(changelog, &now, &now.heads(), time)?;
     if late.iter().any(|head| !horizon.kept.contains(head)) {
         horizon.kept = late;
         changelog.put_horizon(&horizon)?;
@@ -41,8 +41,8 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
 }
 
 /// The revisions before `time` that must stay: heads, and what it takes to merge them.
-fn kept(log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
-    let mut kept = merge::needed(log, heads)?;
+fn kept(changelog: &Changelog, log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
+    let mut kept = merge::needed(heads, &mut |stamp| merge::step(changelog, log, stamp))?;
     kept.extend(heads);
     kept.retain(|stamp| stamp.time < time);
     kept.sort_unstable();

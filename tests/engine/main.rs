@@ -8,6 +8,7 @@
 
 mod backend;
 mod batch;
+mod crash;
 mod golden;
 mod merge;
 mod series;

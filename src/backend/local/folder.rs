@@ -71,10 +71,14 @@ fn make_with_parents(folder: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 /// What lies in a folder, without staging files.
+///
+/// As of one moment, as nearly as the system can: all names first. Who packs puts one file, then deletes
+/// others; a listing that took long could show neither.
 pub(super) fn entries(folder: &Path) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for found in fs::read_dir(folder)? {
-        entries.extend(entry(&found?)?);
+    let names = fs::read_dir(folder)?.collect::<io::Result<Vec<_>>>()?;
+    let mut entries = Vec::with_capacity(names.len());
+    for found in names {
+        entries.extend(entry(&found)?);
     }
     Ok(entries)
 }

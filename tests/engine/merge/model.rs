@@ -58,7 +58,7 @@ impl Model {
                 dropped,
                 created,
                 label: label.cloned(),
-                keys: differences(before.get(id), after.get(id)),
+                keys: differences(before.get(id).filter(|_| !again.contains(id)), after.get(id)),
             };
             if dropped || created || change.label.is_some() || !change.keys.is_empty() {
                 changes.insert(*id, change);

@@ -171,7 +171,7 @@ impl Collection {
         let heads = match at {
             At::Newest => self.changelog.heads(&log)?,
             At::Revision(stamp) => vec![stamp],
-            At::Before(time) if time < log.horizon.time => {
+            At::Before(time) if time < log.horizon.time || !log.knows_before(time) => {
                 return Err(HistoryError::Trimmed(log.horizon.time).into());
             }
             At::Before(time) => log.heads_before(time),

@@ -1,8 +1,25 @@
-//! Maintenance: packing, defragmenting, trimming, collecting garbage, verifying.
+//! Maintenance: what keeps a repository small, fast and sound.
+//!
+//! Each operation looks first, then writes, and may run beside readers and writers. None changes what any
+//! remaining revision reads.
 
-use crate::clock::Stamp;
+mod defrag;
+mod gc;
+mod reach;
+mod trim;
+mod verify;
+
+pub use defrag::{Defragged, defrag};
+pub use gc::{Collected, gc};
+pub use trim::{Trimmed, squash, trim};
+pub use verify::{Damage, Verified, verify};
+
+use crate::backend::BackendError;
 use crate::collection::{Collection, CollectionError};
-use crate::repo::{Repo, RepoError};
+use crate::history::changelog::HistoryError;
+use crate::repo::RepoError;
+use crate::series::RowsError;
+use crate::store::StoreError;
 
 /// A failed maintenance operation.
 #[derive(Debug, thiserror::Error)]
@@ -13,90 +30,34 @@ pub enum OpError {
     /// A collection failed.
     #[error(transparent)]
     Collection(#[from] CollectionError),
-    /// What this build cannot do.
-    #[error("{0} is not part of this build")]
-    Missing(&'static str),
 }
 
-/// What `defrag` did.
-#[derive(Debug, Clone, Copy)]
-pub struct Defragged {
-    /// Series whose segments were rewritten.
-    pub series: u64,
-    /// Segments before.
-    pub segments_before: u64,
-    /// Segments afterwards.
-    pub segments_after: u64,
-    /// The revision made.
-    pub revision: Option<Stamp>,
+impl From<HistoryError> for OpError {
+    fn from(error: HistoryError) -> OpError {
+        OpError::Collection(error.into())
+    }
 }
 
-/// What `trim` did.
-#[derive(Debug, Clone, Copy)]
-pub struct Trimmed {
-    /// Revisions removed.
-    pub revisions: u64,
+impl From<StoreError> for OpError {
+    fn from(error: StoreError) -> OpError {
+        OpError::Collection(error.into())
+    }
 }
 
-/// What `gc` did.
-#[derive(Debug, Clone, Copy)]
-pub struct Collected {
-    /// Objects renamed, to be deleted later.
-    pub set_aside: u64,
-    /// Objects deleted.
-    pub deleted: u64,
-    /// Objects that are named again.
-    pub restored: u64,
-    /// Bytes deleted.
-    pub bytes: u64,
+impl From<RowsError> for OpError {
+    fn from(error: RowsError) -> OpError {
+        OpError::Collection(error.into())
+    }
 }
 
-/// Something damaged.
-#[derive(Debug, Clone)]
-pub struct Damage {
-    /// One line for people.
-    pub what: String,
+impl From<BackendError> for OpError {
+    fn from(error: BackendError) -> OpError {
+        OpError::Repo(error.into())
+    }
 }
 
-/// What `verify` looked at.
-#[derive(Debug, Clone, Copy)]
-pub struct Verified {
-    /// Objects read.
-    pub objects: u64,
-    /// Bytes read.
-    pub bytes: u64,
-    /// Revisions read.
-    pub revisions: u64,
-    /// Damaged ones.
-    pub damaged: u64,
-}
-
-/// Makes one file of a collection's revisions; gives how many are in it.
-pub fn pack(_: &Collection) -> Result<usize, OpError> {
-    Err(OpError::Missing("pack"))
-}
-
-/// Makes full segments of small ones.
-pub fn defrag(_: &Collection, _segment_rows: usize) -> Result<Defragged, OpError> {
-    Err(OpError::Missing("defrag"))
-}
-
-/// Removes revisions older than `before_ms`.
-pub fn trim(_: &Collection, _before_ms: u64) -> Result<Trimmed, OpError> {
-    Err(OpError::Missing("trim"))
-}
-
-/// Defragments, then trims to one revision.
-pub fn squash(_: &Collection) -> Result<(Defragged, Trimmed), OpError> {
-    Err(OpError::Missing("squash"))
-}
-
-/// Collects garbage.
-pub fn gc(_: &Repo, _grace_ms: u64) -> Result<Collected, OpError> {
-    Err(OpError::Missing("gc"))
-}
-
-/// Reads everything and reports what is damaged.
-pub fn verify(_: &Repo, _report: &mut dyn FnMut(&Damage)) -> Result<Verified, OpError> {
-    Err(OpError::Missing("verify"))
+/// Makes one file of a collection's revision files; gives how many revisions it holds, 0 where there was one
+/// file already.
+pub fn pack(collection: &Collection) -> Result<usize, OpError> {
+    Ok(collection.changelog().pack_files(true)?)
 }

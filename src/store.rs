@@ -194,7 +194,10 @@ impl View {
     pub fn pages(&self, place: &Place, len: u64, check: Check) -> Result<Bytes, StoreError> {
         match *place {
             Place::Object(digest) => {
-                let object = self.store.object(digest)?;
+                let object = match self.held.get(&digest) {
+                    Some(object) => object.clone(),
+                    None => self.store.object(digest)?,
+                };
                 let start = crate::data::pages::PAGES_AT;
                 cut(&object, start as u64, len, digest)
             }

@@ -29,7 +29,7 @@ impl Writer {
     }
 
     /// A length.
-    pub fn len(&mut self, value: usize) {
+    pub fn size(&mut self, value: usize) {
         self.uint(value as u64);
     }
 
@@ -40,20 +40,20 @@ impl Writer {
 
     /// A byte string: its length, its bytes.
     pub fn string(&mut self, bytes: &[u8]) {
-        self.len(bytes.len());
+        self.size(bytes.len());
         self.raw(bytes);
     }
 
     /// A byte string of a sorted list: the bytes it shares with `previous`, then the rest.
     pub fn after(&mut self, previous: &[u8], bytes: &[u8]) {
         let shared = previous.iter().zip(bytes).take_while(|(a, b)| a == b).count();
-        self.len(shared);
+        self.size(shared);
         self.string(&bytes[shared..]);
     }
 
     /// A block: raw length, stored length (0: stored as it is), bytes; zstd where that is smaller.
     pub fn block(&mut self, bytes: &[u8]) {
-        self.len(bytes.len());
+        self.size(bytes.len());
         match compress(bytes) {
             Some(packed) => self.string(&packed),
             None => {
@@ -127,13 +127,13 @@ impl<'a> Reader<'a> {
     }
 
     /// A length, or a count of things that take at least one byte each.
-    pub fn len(&mut self) -> Result<usize, Damaged> {
+    pub fn size(&mut self) -> Result<usize, Damaged> {
         usize::try_from(self.uint()?).map_err(|_overflow| self.damaged())
     }
 
     /// A count of things that each take at least one byte of what is left.
     pub fn count(&mut self) -> Result<usize, Damaged> {
-        let count = self.len()?;
+        let count = self.size()?;
         if count > self.rest.len() { Err(self.damaged()) } else { Ok(count) }
     }
 
@@ -157,7 +157,7 @@ impl<'a> Reader<'a> {
 
     /// A byte string.
     pub fn string(&mut self) -> Result<&'a [u8], Damaged> {
-        let len = self.len()?;
+        let len = self.size()?;
         self.raw(len)
     }
 
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
 
     /// A byte string of a sorted list.
     pub fn after(&mut self, previous: &[u8]) -> Result<Vec<u8>, Damaged> {
-        let shared = self.len()?;
+        let shared = self.size()?;
         let rest = self.string()?;
         let head = previous.get(..shared).ok_or_else(|| self.damaged())?;
         Ok([head, rest].concat())
@@ -177,8 +177,8 @@ impl<'a> Reader<'a> {
 
     /// A block.
     pub fn block(&mut self) -> Result<Vec<u8>, Damaged> {
-        let raw_len = self.len()?;
-        match self.len()? {
+        let raw_len = self.size()?;
+        match self.size()? {
             0 => Ok(self.raw(raw_len)?.to_vec()),
             stored => decompress(self.raw(stored)?, raw_len, self.what),
         }
@@ -186,8 +186,8 @@ impl<'a> Reader<'a> {
 
     /// Skips a block.
     pub fn skip_block(&mut self) -> Result<(), Damaged> {
-        let raw_len = self.len()?;
-        let stored = self.len()?;
+        let raw_len = self.size()?;
+        let stored = self.size()?;
         self.raw(if stored == 0 { raw_len } else { stored })?;
         Ok(())
     }

@@ -9,6 +9,7 @@ use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
 use crate::data::sort::{Sorted, Sorter};
+use crate::history::changelog::HistoryError;
 use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ChangeList, LIST_BYTES, ListPlace, Note, Revision, SeriesChange};
@@ -23,6 +24,7 @@ use parking_lot::Mutex;
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// What a write did to a series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +49,11 @@ pub struct Batch<'a> {
     edits: Edits,
     changes: BTreeMap<SeriesId, SeriesChange>,
     renamed: Vec<SeriesId>,
+    started: Instant,
 }
+
+/// A batch that takes longer makes sure that its parent was not trimmed meanwhile.
+const TRUST: Duration = Duration::from_secs(1);
 
 impl<'a> Batch<'a> {
     pub(super) fn new(collection: &'a Collection, message: &str) -> Result<Batch<'a>, CollectionError> {
@@ -59,7 +65,7 @@ impl<'a> Batch<'a> {
             [one] => (*one, changelog.read(&log, *one)?.state.clone()),
             several => {
                 let stamp = collection.merge(&log, several)?.put(changelog)?;
-                (stamp, changelog.read(&changelog.log()?, stamp)?.state.clone())
+                (stamp, changelog.read(changelog.log()?.as_ref(), stamp)?.state.clone())
             }
         };
         let renamed = base.renamed_ids()?;
@@ -86,6 +92,7 @@ impl<'a> Batch<'a> {
             edits: Edits::new(),
             changes: BTreeMap::new(),
             renamed: Vec::new(),
+            started: Instant::now(),
         }
     }
 
@@ -150,14 +157,21 @@ impl<'a> Batch<'a> {
         self.write(label, &Mode::Overlay(interval), rows)
     }
 
-    /// Writes several series at once, on all cores. A label may come once only.
+    /// Writes several series at once, on all cores. Fails where a label comes twice.
     pub fn write_all(
         &mut self,
         writes: Vec<(String, Mode, Sorted)>,
     ) -> Result<Vec<Outcome>, CollectionError> {
+        let mut labels: Vec<&String> = writes.iter().map(|(label, _, _)| label).collect();
+        labels.sort_unstable();
+        if let Some(twice) = labels.windows(2).find(|pair| pair[0] == pair[1]) {
+            let message = format!("series {:?} is written twice at once", twice[0]);
+            return Err(crate::series::RowsError::Refused(message).into());
+        }
+        // Before the first entry is taken: settling moves what entries name.
+        writes.iter().try_for_each(|(label, _, _)| self.settle_if_edited(label))?;
         let mut jobs = Vec::with_capacity(writes.len());
         for (label, mode, rows) in writes {
-            self.settle_if_edited(&label)?;
             let (id, segments) = self.open(&label)?;
             // Marks the label, so that a second write of it sees the first.
             self.edits.insert(label.clone(), Some(NewEntry::keep(id, segments.clone())));
@@ -217,6 +231,11 @@ impl<'a> Batch<'a> {
             .changes
             .entry(entry.id)
             .or_insert_with(|| SeriesChange { rows_before: rows, ..SeriesChange::none(entry.id, label) });
+        if change.created && !change.dropped {
+            // Nobody has seen it: dropping it says nothing about a series that others create.
+            self.changes.remove(&entry.id);
+            return Ok(());
+        }
         (change.dropped, change.created, change.rows_after) = (true, false, 0);
         change.intervals.clear();
         Ok(())
@@ -225,8 +244,9 @@ impl<'a> Batch<'a> {
     /// Renames a series. Fails where the new label is taken.
     pub fn rename(&mut self, from: &str, to: &str) -> Result<(), CollectionError> {
         label::check(to)?;
-        let entry = self.existing(from)?;
+        // Before the entry is taken: settling moves what entries name.
         self.settle_if_edited(to)?;
+        let entry = self.existing(from)?;
         if self.base.entry(to)?.is_some() {
             return Err(CollectionError::Exists(to.to_owned()));
         }
@@ -311,6 +331,13 @@ impl<'a> Batch<'a> {
         };
         let changelog = self.collection.changelog();
         let context = self.collection.context();
+        if let Some(parent) = self.parent
+            && self.started.elapsed() > TRUST
+            && !changelog.log()?.contains(parent)
+        {
+            // What the parent named may be gone by now.
+            return Err(HistoryError::Gone(parent).into());
+        }
         let mut revision = Revision {
             parents: self.parent.into_iter().collect(),
             time: 0,
@@ -325,6 +352,11 @@ impl<'a> Batch<'a> {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
             let log = changelog.log()?;
+            if self.parent.is_some_and(|parent| !log.contains(parent)) {
+                // A trim that did not see this revision took what its merge would need: it never was.
+                changelog.withdraw(&revision, stamp)?;
+                return Err(HistoryError::Gone(revision.parents[0]).into());
+            }
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
                 changelog.pack_if_many(&log)?;

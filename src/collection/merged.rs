@@ -13,17 +13,18 @@ use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
 use crate::series::splice::{Part, splice};
+use crate::store::View;
 use crate::store::draft::{Draft, Finished};
-use crate::store::{StoreError, View};
 use bytes::Bytes;
 use parking_lot::Mutex;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A merge that may not be written yet.
 #[derive(Debug)]
 pub(super) struct Merged {
     revision: Revision,
-    finished: Mutex<Option<Finished>>,
+    finished: Finished,
 }
 
 impl Merged {
@@ -40,7 +41,7 @@ impl Merged {
         }
         let view = View::union(changelog.store(), states.iter().map(|state| &state.view));
         let base = State { view, ..states[0].clone() };
-        let draft = Mutex::new(Draft::new(Arc::clone(changelog.store())));
+        let draft = Mutex::new(Draft::in_memory(Arc::clone(changelog.store())));
         let edits = carry_out(&plan, &base, &states, &draft)?;
         let schema = Arc::clone(&base.schema);
         let edited = apply(draft.into_inner(), &base, &schema, edits, None)?;
@@ -50,7 +51,7 @@ impl Merged {
         let changes = ListPlace::Here(ChangeList::default().encode());
         let note = Note::default();
         let revision = Revision { parents, time, wall: time, note, state: edited.state, changes, embedded };
-        Ok(Merged { revision, finished: Mutex::new(Some(finished)) })
+        Ok(Merged { revision, finished })
     }
 
     /// The merged state, readable before it is written.
@@ -58,11 +59,9 @@ impl Merged {
         self.revision.state.clone()
     }
 
-    /// Makes the merge durable.
+    /// Makes the merge durable. After a failure it may be tried again.
     pub(super) fn put(&self, changelog: &Changelog) -> Result<Stamp, CollectionError> {
-        if let Some(finished) = self.finished.lock().take() {
-            finished.put()?;
-        }
+        self.finished.put_kept()?;
         Ok(changelog.put(&self.revision)?)
     }
 }
@@ -76,9 +75,11 @@ fn carry_out(
 ) -> Result<Edits, CollectionError> {
     let mut edits = Edits::new();
     let mut placed = Vec::new();
+    let labels = plan.series.iter().flat_map(|series| series.labels.iter().cloned()).collect();
+    let heads = states.iter().map(|state| state.entries_of(&labels)).collect::<Result<Vec<_>, _>>()?;
     for series in &plan.series {
-        let found = states.iter().map(|state| entry_in(state, series)).collect::<Result<Vec<_>, _>>()?;
-        if let Some(entry) = &found[0] {
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        if let Some(entry) = found[0] {
             edits.insert(entry.label.clone(), None);
         }
         if let Some(label) = &series.label
@@ -102,25 +103,18 @@ fn carry_out(
 }
 
 /// The series of a plan as a head has it, under one of the labels it had.
-fn entry_in(state: &State, series: &SeriesPlan) -> Result<Option<Entry>, StoreError> {
-    for label in &series.labels {
-        if let Some(entry) = state.entry(label)?
-            && entry.id == series.id
-        {
-            return Ok(Some(entry));
-        }
-    }
-    Ok(None)
+fn entry_in<'a>(entries: &'a HashMap<String, Entry>, series: &SeriesPlan) -> Option<&'a Entry> {
+    series.labels.iter().filter_map(|label| entries.get(label)).find(|entry| entry.id == series.id)
 }
 
 fn merge_series(
     series: &SeriesPlan,
-    found: &[Option<Entry>],
+    found: &[Option<&Entry>],
     base: &State,
     draft: &Mutex<Draft>,
 ) -> Result<Option<NewEntry>, CollectionError> {
     let Some(from) = series.base(found.len(), |head| found[head].is_some()) else { return Ok(None) };
-    let Some(entry) = &found[from] else { return Ok(None) };
+    let Some(entry) = found[from] else { return Ok(None) };
     let mut parts: Vec<Part<'_>> = Vec::new();
     for (interval, winner) in &series.pieces {
         if winner.in_head(from) {
@@ -128,7 +122,7 @@ fn merge_series(
         }
         let source = match winner {
             Winner::Dropped => None,
-            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h].as_ref()).map(|e| &e.segments),
+            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h]).map(|e| &e.segments),
         };
         parts.push(Part { interval: Interval::clone(interval), source });
     }

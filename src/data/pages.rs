@@ -244,6 +244,16 @@ fn layout_of(
     })
 }
 
+/// Bytes of pages in an object, by its own footer. Fails where it is no Parquet file of one column and one row
+/// group.
+pub fn page_bytes(object: &Bytes) -> Result<u64, ParquetError> {
+    let metadata = ParquetMetaDataReader::new().parse_and_finish(object)?;
+    match metadata.row_groups() {
+        [group] if group.num_columns() == 1 => Ok(group.column(0).byte_range().1),
+        _ => Err(ParquetError::General("not one column in one row group".to_owned())),
+    }
+}
+
 /// Decodes rows `rows` of a chunk from its pages.
 ///
 /// Fails where the pages are not what `layout` says.

@@ -7,6 +7,7 @@
 mod horizon;
 mod log;
 mod pack;
+mod packing;
 
 pub use horizon::Horizon;
 pub use log::Log;
@@ -17,11 +18,11 @@ use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
-use log::{Entry, Source};
+use log::Source;
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -76,12 +77,22 @@ fn list(stamps: &[Stamp]) -> String {
     stamps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+/// The files of a changelog when they were listed last, and what they say.
+#[derive(Debug, Default)]
+struct Listing {
+    files: HashSet<(Digest, String)>,
+    all: Arc<Log>,
+    /// Without what the horizon hides, where it hides anything.
+    visible: Option<Arc<Log>>,
+}
+
 /// The changelog of one collection.
 #[derive(Debug)]
 pub struct Changelog {
     store: Arc<Store>,
     /// Sorted; new files go to the first.
     folders: Vec<Digest>,
+    listing: Mutex<Listing>,
     packs: Mutex<HashMap<String, Arc<Pack>>>,
     recent: Mutex<LruCache<Stamp, Arc<Revision>>>,
 }
@@ -92,7 +103,13 @@ impl Changelog {
     pub fn new(store: Arc<Store>, mut folders: Vec<Digest>) -> Changelog {
         folders.sort_unstable();
         folders.dedup();
-        Changelog { store, folders, packs: Mutex::default(), recent: Mutex::new(LruCache::new(RECENT)) }
+        Changelog {
+            store,
+            folders,
+            listing: Mutex::default(),
+            packs: Mutex::default(),
+            recent: Mutex::new(LruCache::new(RECENT)),
+        }
     }
 
     /// Its folders, sorted.
@@ -108,44 +125,75 @@ impl Changelog {
     }
 
     /// The revisions there are now.
-    pub fn log(&self) -> Result<Log, HistoryError> {
+    pub fn log(&self) -> Result<Arc<Log>, HistoryError> {
+        let mut listing = self.listing.lock();
+        self.refresh(&mut listing)?;
+        if listing.all.horizon.time == 0 {
+            return Ok(Arc::clone(&listing.all));
+        }
+        let all = Arc::clone(&listing.all);
+        Ok(Arc::clone(listing.visible.get_or_insert_with(|| Arc::new(all.visible()))))
+    }
+
+    /// The revisions there are now, also those that the horizon hides but that are not removed yet.
+    pub fn unhidden_log(&self) -> Result<Arc<Log>, HistoryError> {
+        let mut listing = self.listing.lock();
+        self.refresh(&mut listing)?;
+        Ok(Arc::clone(&listing.all))
+    }
+
+    /// Brings a listing up to date. Where only revisions were added, what is known of the others stays.
+    fn refresh(&self, listing: &mut Listing) -> Result<(), HistoryError> {
         for _ in 0..RETRIES {
-            if let Some(log) = self.try_log()? {
-                return Ok(log);
+            let mut files = Vec::new();
+            for folder in &self.folders {
+                let entries = self.store.backend().list(&folder.key())?;
+                files.extend(entries.into_iter().map(|entry| (*folder, entry.name)));
+            }
+            let new: Vec<_> = files.iter().filter(|file| !listing.files.contains(*file)).collect();
+            if new.is_empty() && files.len() == listing.files.len() {
+                return Ok(());
+            }
+            listing.visible = None;
+            let only_more = files.len() - new.len() == listing.files.len();
+            if only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
+                let log = Arc::make_mut(&mut listing.all);
+                new.iter().for_each(|(folder, name)| add_loose(log, *folder, name));
+                let new: Vec<_> = new.into_iter().cloned().collect();
+                listing.files.extend(new);
+                return Ok(());
+            }
+            if let Some(log) = self.read_all(&files)? {
+                *listing = Listing { files: files.into_iter().collect(), all: Arc::new(log), visible: None };
+                return Ok(());
             }
         }
         let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
         Err(BackendError::not_found("list", folder.key()).into())
     }
 
-    /// Lists; `None` where a pack went away meanwhile.
-    fn try_log(&self) -> Result<Option<Log>, HistoryError> {
-        let mut entries: BTreeMap<Stamp, Entry> = BTreeMap::new();
+    /// Makes a log of all files; `None` where one went away meanwhile.
+    fn read_all(&self, files: &[(Digest, String)]) -> Result<Option<Log>, HistoryError> {
+        let mut log = Log::default();
         let mut horizons = Vec::new();
-        let (mut loose, mut packs) = (0, 0);
-        for folder in &self.folders {
-            let key = folder.key();
-            for file in self.store.backend().list(&key)? {
-                if let Some((parent, child)) = parse_name(&file.name) {
-                    loose += 1;
-                    let entry = entries.entry(child).or_insert_with(|| Entry::new(Source::Loose(*folder)));
-                    entry.add_parent(parent);
-                } else if let Some(name) = pack::is_pack(&file.name) {
-                    packs += 1;
-                    let Some(pack) = self.pack(&key, name)? else { return Ok(None) };
-                    for (i, (child, parents)) in pack.revisions().enumerate() {
-                        let entry = entries
-                            .entry(child)
-                            .or_insert_with(|| Entry::new(Source::Packed(Arc::clone(&pack), i)));
-                        parents.iter().for_each(|parent| entry.add_parent(*parent));
-                    }
-                } else if let Some(horizon) = Horizon::of_name(&file.name) {
-                    horizons.push((format!("{key}/{}", file.name), horizon));
+        for (folder, name) in files {
+            if parse_name(name).is_some() {
+                add_loose(&mut log, *folder, name);
+            } else if let Some(name) = pack::is_pack(name) {
+                log.packs += 1;
+                let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
+                for (i, (child, parents)) in pack.revisions().enumerate() {
+                    let source = || Source::Packed(Arc::clone(&pack), i);
+                    log.add(child, Stamp::ROOT, source);
+                    parents.iter().for_each(|parent| log.add(child, *parent, source));
                 }
+            } else if let Some(stamp) = Horizon::of_name(name) {
+                horizons.push((format!("{}/{name}", folder.key()), stamp));
             }
         }
         let Some(horizon) = self.horizon(horizons)? else { return Ok(None) };
-        Ok(Some(Log::new(entries, horizon, loose, packs)))
+        log.horizon = horizon;
+        Ok(Some(log))
     }
 
     fn pack(&self, folder: &str, name: &str) -> Result<Option<Arc<Pack>>, HistoryError> {
@@ -170,7 +218,7 @@ impl Changelog {
         }
         let bytes = match self.bytes(log, stamp)? {
             Some(bytes) => bytes,
-            None => self.bytes(&self.log()?, stamp)?.ok_or(HistoryError::Gone(stamp))?,
+            None => self.bytes(self.log()?.as_ref(), stamp)?.ok_or(HistoryError::Gone(stamp))?,
         };
         let revision =
             Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
@@ -186,9 +234,8 @@ impl Changelog {
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
-            Source::Loose(folder) => {
-                let parent = entry.parents.first().copied().unwrap_or(Stamp::ROOT);
-                self.store.backend().get(&file_key(*folder, parent, stamp)).map_err(HistoryError::from)
+            Source::Loose(folder, parent) => {
+                self.store.backend().get(&file_key(*folder, *parent, stamp)).map_err(HistoryError::from)
             }
             Source::Packed(pack, i) => pack.read(&self.store, *i),
         };
@@ -214,6 +261,17 @@ impl Changelog {
         Ok(stamp)
     }
 
+    /// Takes back a revision that was put just now and that nobody was told of.
+    pub fn withdraw(&self, revision: &Revision, stamp: Stamp) -> Result<(), HistoryError> {
+        let files: Vec<String> = self
+            .folders
+            .iter()
+            .flat_map(|f| revision.parents.iter().map(|p| file_key(*f, *p, stamp)))
+            .collect();
+        self.recent.lock().pop(&stamp);
+        Ok(self.store.backend().delete_many(&files)?)
+    }
+
     /// The heads of a log, without those that another head names as a parent though its second file was
     /// never written.
     pub fn heads(&self, log: &Log) -> Result<Vec<Stamp>, HistoryError> {
@@ -231,6 +289,13 @@ impl Changelog {
     /// Packs if there are many loose files.
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
         if log.loose > MAX_LOOSE { self.pack_files(log.packs >= MAX_PACKS).map(|_| ()) } else { Ok(()) }
+    }
+}
+
+fn add_loose(log: &mut Log, folder: Digest, name: &str) {
+    if let Some((parent, child)) = parse_name(name) {
+        log.loose += 1;
+        log.add(child, parent, || Source::Loose(folder, parent));
     }
 }
 

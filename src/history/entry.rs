@@ -284,7 +284,7 @@ impl Leaf for Entry {
         }
         let counts = trees
             .iter()
-            .map(|tree| if tree.is_none() { body.len() } else { Ok(0) })
+            .map(|tree| if tree.is_none() { body.size() } else { Ok(0) })
             .collect::<Result<Vec<_>, _>>()?;
         let mut all = segment::read_list(bundles, body)?.into_iter();
         let mut entries = Vec::with_capacity(summaries.len());
@@ -331,7 +331,7 @@ impl Item for Entry {
         let mut all = Vec::new();
         for entry in items {
             if let Segments::Few(list) = &entry.segments {
-                body.len(list.len());
+                body.size(list.len());
                 all.extend(list.iter().cloned());
             }
         }
@@ -340,7 +340,7 @@ impl Item for Entry {
 }
 
 fn write_summaries(items: &[Entry], head: &mut Writer) {
-    head.len(items.len());
+    head.size(items.len());
     let mut previous: &[u8] = &[];
     for entry in items {
         head.after(previous, entry.label.as_bytes());

@@ -89,6 +89,14 @@ pub fn plan(
     Ok(Plan { series })
 }
 
+/// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
+pub fn needed(log: &Log, heads: &[Stamp]) -> Result<Vec<Stamp>, HistoryError> {
+    if heads.len() < 2 {
+        return Ok(Vec::new());
+    }
+    Ok(since_parting(log, heads)?.into_iter().map(|(stamp, _)| stamp).collect())
+}
+
 /// All revisions from the oldest that some head lacks, oldest first, with the heads that have them.
 fn since_parting(log: &Log, heads: &[Stamp]) -> Result<Vec<(Stamp, Mask)>, HistoryError> {
     let mut open: BTreeMap<Stamp, Mask> = BTreeMap::new();

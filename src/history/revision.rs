@@ -85,7 +85,7 @@ impl ChangeList {
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
         out.uint(u64::from(self.schema));
-        out.len(self.series.len());
+        out.size(self.series.len());
         let mut previous: &[u8] = &[];
         for change in &self.series {
             out.after(previous, change.label.as_bytes());
@@ -139,7 +139,7 @@ impl SeriesChange {
         out.uint(self.rows_before);
         out.uint(self.rows_after);
         out.uint(self.keys);
-        out.len(self.intervals.len());
+        out.size(self.intervals.len());
         let mut previous: &[u8] = &[];
         for interval in &self.intervals {
             out.after(previous, &interval.lo);
@@ -254,7 +254,7 @@ impl Revision {
             }
         }
         let mut head = Writer::default();
-        head.len(self.parents.len());
+        head.size(self.parents.len());
         for parent in &self.parents {
             head.uint(parent.time);
             head.raw(parent.digest.as_bytes());

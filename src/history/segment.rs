@@ -14,7 +14,7 @@ use crate::store::place::{Bundles, Place};
 use crate::wire::{Damaged, Reader, Writer};
 
 /// A column's slice of rows, as the index names it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct ChunkRef {
     /// Where its pages lie.
     pub place: Place,
@@ -30,7 +30,7 @@ pub struct ChunkRef {
 }
 
 /// The chunks of all columns, in schema order, for one run of rows.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Segment {
     /// Rows, at least one.
     pub rows: u64,
@@ -117,10 +117,10 @@ impl Item for Segment {
 
 /// Appends a list of segments, a field at a time, since like fields compress together.
 pub fn write_list(segments: &[Segment], bundles: &mut Bundles, out: &mut Writer) {
-    out.len(segments.len());
+    out.size(segments.len());
     let Some(first) = segments.first() else { return };
     let columns = first.chunks.len();
-    out.len(columns);
+    out.size(columns);
     let mut previous: &[u8] = &[];
     for segment in segments {
         out.uint(segment.rows);

@@ -6,7 +6,8 @@ use super::entry::{Entry, SeriesId, Summary};
 use super::tree::{Child, Leaf, Sums, Tree};
 use crate::data::schema::Schema;
 use crate::store::{StoreError, View};
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 /// The state of a collection at a revision, or of the merge of several.
@@ -29,6 +30,23 @@ impl State {
         self.scan(wanted, |entry: Entry| {
             if entry.label == label {
                 found = Some(entry);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
+    /// The series of those labels that there are.
+    pub fn entries_of(&self, labels: &BTreeSet<String>) -> Result<HashMap<String, Entry>, StoreError> {
+        let mut found = HashMap::new();
+        let by_key: BTreeSet<Vec<u8>> = labels.iter().map(|label| label.clone().into_bytes()).collect();
+        let within = |child: &Child| {
+            let range = (Bound::Included(child.key.as_slice()), Bound::Included(child.last.as_slice()));
+            by_key.range::<[u8], _>(range).next().is_some()
+        };
+        self.scan(within, |entry: Entry| {
+            if labels.contains(&entry.label) {
+                found.insert(entry.label.clone(), entry);
             }
             ControlFlow::Continue(())
         })?;

@@ -211,7 +211,14 @@ struct EncodedSegment {
     rows: u64,
     first: Key,
     last: Key,
-    chunks: Vec<(Encoded, u64, Option<(Key, Key)>)>,
+    chunks: Vec<EncodedChunk>,
+}
+
+#[derive(Debug)]
+struct EncodedChunk {
+    encoded: Encoded,
+    csv_len: u64,
+    range: Option<(Key, Key)>,
 }
 
 impl EncodedSegment {
@@ -221,11 +228,11 @@ impl EncodedSegment {
         for (i, column) in schema.columns().iter().enumerate() {
             let array = frame.column(i);
             let range = (column.index && schema.index().first() != Some(&i)).then(|| range(column, array));
-            chunks.push((
-                pages::encode(column, array)?,
-                csv::column_len(column.ty, array),
-                range.transpose()?,
-            ));
+            chunks.push(EncodedChunk {
+                encoded: pages::encode(column, array)?,
+                csv_len: csv::column_len(column.ty, array),
+                range: range.transpose()?,
+            });
         }
         Ok(EncodedSegment {
             rows: frame.num_rows() as u64,
@@ -236,7 +243,7 @@ impl EncodedSegment {
     }
 
     fn stage(self, draft: &mut Draft) -> Segment {
-        let chunks = self.chunks.into_iter().map(|(encoded, csv_len, range)| {
+        let chunks = self.chunks.into_iter().map(|EncodedChunk { encoded, csv_len, range }| {
             let (place, check) = draft.stage(&encoded);
             ChunkRef { place, check, layout: encoded.layout, csv_len, range }
         });

@@ -4,7 +4,7 @@
 //! own, so that every reference is to a whole chunk.
 
 use super::RowsError;
-use super::encode::SegmentWriter;
+use super::encode::{SegmentWriter, TARGET_ROWS};
 use super::read;
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
@@ -14,7 +14,9 @@ use crate::history::segment::Segment;
 use crate::interval::Interval;
 use crate::store::View;
 use crate::store::draft::Draft;
+use arrow_array::RecordBatch;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Where a part of a series comes from.
@@ -40,15 +42,16 @@ pub fn splice(
     };
     let hull = Interval { lo: first.interval.lo.clone(), hi: last.interval.hi.clone() };
     let located = base.locate(view, &hull)?;
-    // As many rows as one segment may have: no part is cut anew, whatever its size.
-    let mut out = SegmentWriter::new(Arc::clone(schema), draft, usize::MAX / 2);
+    // Always the same size: a merge is a function of its heads alone.
+    let mut out = SegmentWriter::new(Arc::clone(schema), draft, TARGET_ROWS);
+    let mut recent = Recent { view, schema, decoded: VecDeque::new() };
     let mut at = Vec::new();
     for part in parts {
         let gap = Interval { lo: at, hi: Some(part.interval.lo.clone()) };
-        take(view, schema, &located.segments, &gap, &mut out)?;
+        recent.take(&located.segments, &gap, &mut out)?;
         if let Some(source) = part.source {
             let segments = source.locate(view, &part.interval)?.segments;
-            take(view, schema, &segments, &part.interval, &mut out)?;
+            recent.take(&segments, &part.interval, &mut out)?;
         }
         match &part.interval.hi {
             Some(hi) => at = hi.clone(),
@@ -62,26 +65,47 @@ pub fn splice(
             }
         }
     }
-    take(view, schema, &located.segments, &Interval { lo: at, hi: None }, &mut out)?;
+    recent.take(&located.segments, &Interval { lo: at, hi: None }, &mut out)?;
     Ok(NewEntry { id, base: base.clone(), replaced: located.range(), with: out.finish()? })
 }
 
-/// Adds the rows of `segments` in `interval`.
-fn take(
-    view: &View,
-    schema: &Arc<Schema>,
-    segments: &[Segment],
-    interval: &Interval,
-    out: &mut SegmentWriter<'_>,
-) -> Result<(), RowsError> {
-    for segment in segments {
-        if interval.covers(&segment.span()) {
-            out.reuse(segment.clone())?;
-        } else if interval.overlaps(&segment.span()) {
-            let frame = read::whole(view, schema, segment)?;
-            let rows = Keys::of(schema, &frame).rows_in(interval);
-            out.push(frame.slice(rows.start, rows.len()))?;
+/// Segments decoded lately: many small parts in turn are cut from the same few.
+struct Recent<'a> {
+    view: &'a View,
+    schema: &'a Arc<Schema>,
+    decoded: VecDeque<(Segment, RecordBatch)>,
+}
+
+/// Decoded segments kept: of the base, and of a few heads.
+const RECENT: usize = 4;
+
+impl Recent<'_> {
+    /// Adds the rows of `segments` in `interval`.
+    fn take(
+        &mut self,
+        segments: &[Segment],
+        interval: &Interval,
+        out: &mut SegmentWriter<'_>,
+    ) -> Result<(), RowsError> {
+        for segment in segments {
+            if interval.covers(&segment.span()) {
+                out.reuse(segment.clone())?;
+            } else if interval.overlaps(&segment.span()) {
+                let frame = self.decode(segment)?;
+                let rows = Keys::of(self.schema, &frame).rows_in(interval);
+                out.push(frame.slice(rows.start, rows.len()))?;
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn decode(&mut self, segment: &Segment) -> Result<RecordBatch, RowsError> {
+        if let Some((_, frame)) = self.decoded.iter().find(|(known, _)| known == segment) {
+            return Ok(frame.clone());
+        }
+        let frame = read::whole(self.view, self.schema, segment)?;
+        self.decoded.truncate(RECENT - 1);
+        self.decoded.push_front((segment.clone(), frame.clone()));
+        Ok(frame)
+    }
 }

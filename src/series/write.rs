@@ -75,7 +75,7 @@ const PIECE_ROWS: usize = 131_072;
 impl Target<'_> {
     /// Writes sorted rows.
     pub fn write(&self, mode: &Mode, rows: Sorted) -> Result<Written, RowsError> {
-        let mut feed = Feed::new(self.schema, rows);
+        let mut feed = Feed::new(self.schema, rows, mode);
         let Some((first, last)) = feed.span(mode)? else { return Ok(self.unchanged()) };
         if *mode == Mode::Append {
             self.check_append(&first)?;
@@ -243,7 +243,7 @@ impl Pass<'_> {
                 std::mem::replace(&mut left, frame::empty(self.target.schema))
             };
             let result = self.combine(&part, piece.as_ref())?;
-            if part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
+            if !more && part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
                 self.changes.unchanged();
                 self.rows_out += rows;
                 return old.iter().try_for_each(|segment| self.out.reuse(segment.clone()));
@@ -383,7 +383,7 @@ fn update(schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<Recor
     let mut arrays = Vec::with_capacity(schema.columns().len());
     for (column, old) in schema.columns().iter().zip(old.columns()) {
         arrays.push(match new.column_by_name(&column.name) {
-            Some(given) if !column.index && given.len() > 0 => {
+            Some(given) if !column.index && !given.is_empty() => {
                 let taken = arrow_select::take::take(given, &rows, None)?;
                 arrow_select::zip::zip(&mask, &taken, old)?
             }
@@ -397,12 +397,18 @@ fn update(schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<Recor
 struct Feed {
     schema: Arc<Schema>,
     rows: Sorted,
+    /// The range of an overlay: rows outside of it would stand where they do not belong.
+    within: Option<Interval>,
     current: Option<(RecordBatch, Keys)>,
 }
 
 impl Feed {
-    fn new(schema: &Arc<Schema>, rows: Sorted) -> Feed {
-        Feed { schema: Arc::clone(schema), rows, current: None }
+    fn new(schema: &Arc<Schema>, rows: Sorted, mode: &Mode) -> Feed {
+        let within = match mode {
+            Mode::Overlay(interval) => Some(interval.clone()),
+            _ => None,
+        };
+        Feed { schema: Arc::clone(schema), rows, within, current: None }
     }
 
     /// The first index value, and the last where it is known without reading on; none where nothing is to
@@ -423,11 +429,21 @@ impl Feed {
                 Some(frame) if frame.num_rows() == 0 => {}
                 Some(frame) => {
                     let keys = Keys::of_frame(&self.schema, &frame);
+                    self.check(&keys)?;
                     self.current = Some((frame, keys));
                 }
             }
         }
         Ok(())
+    }
+
+    fn check(&self, keys: &Keys) -> Result<(), RowsError> {
+        let Some(within) = &self.within else { return Ok(()) };
+        let mut ends = [keys.key(0), keys.key(keys.rows() - 1)].into_iter();
+        ends.find(|key| !within.contains(key)).map_or(Ok(()), |key| {
+            let at = show(&self.schema, &key);
+            Err(RowsError::Refused(format!("the row at {at} lies outside of the range to be written")))
+        })
     }
 
     /// Whether rows before `end` are left.

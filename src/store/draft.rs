@@ -35,6 +35,8 @@ pub struct Draft {
     upload: Option<Upload>,
     started: Instant,
     uploaded: Vec<Digest>,
+    /// Large chunks that wait for `Finished::put` like all others, where nothing may be written before.
+    kept: Option<Vec<(Digest, Bytes)>>,
     staged: Vec<Bytes>,
     by_check: HashMap<Check, usize>,
 }
@@ -48,9 +50,16 @@ impl Draft {
             upload: None,
             started: Instant::now(),
             uploaded: Vec::new(),
+            kept: None,
             staged: Vec::new(),
             by_check: HashMap::new(),
         }
+    }
+
+    /// Starts with nothing; writes nothing before `Finished::put`, so that readers may use it.
+    #[must_use]
+    pub fn in_memory(store: Arc<Store>) -> Draft {
+        Draft { kept: Some(Vec::new()), ..Draft::new(store) }
     }
 
     /// Adds an encoded chunk; one that was added before gives the same place.
@@ -61,6 +70,10 @@ impl Draft {
             return (self.stage_pages(pages, check), check);
         }
         let digest = Digest::of(&encoded.file);
+        if let Some(kept) = &mut self.kept {
+            kept.push((digest, encoded.file.clone()));
+            return (Place::Object(digest), Check::from(digest));
+        }
         let store = &self.store;
         self.upload.get_or_insert_with(|| Upload::start(Arc::clone(store))).put(digest, encoded.file.clone());
         self.uploaded.push(digest);
@@ -92,6 +105,7 @@ impl Draft {
             upload: self.upload,
             started: self.started,
             uploaded: self.uploaded,
+            kept: self.kept.unwrap_or_default(),
             places: vec![Place::Staged(0); self.staged.len()],
             closed: Vec::new(),
             open: Vec::new(),
@@ -137,6 +151,7 @@ pub struct Laid {
     upload: Option<Upload>,
     started: Instant,
     uploaded: Vec<Digest>,
+    kept: Vec<(Digest, Bytes)>,
     places: Vec<Place>,
     closed: Vec<(Digest, Bytes)>,
     open: Vec<u8>,
@@ -175,7 +190,8 @@ impl Laid {
     /// Closes the last bundle.
     #[must_use]
     pub fn finish(self) -> Finished {
-        let embedded = self.closed.is_empty() && self.uploaded.is_empty() && self.open.len() <= EMBED_BYTES;
+        let large = !self.uploaded.is_empty() || !self.kept.is_empty();
+        let embedded = self.closed.is_empty() && !large && self.open.len() <= EMBED_BYTES;
         let bytes = Bytes::from(self.open);
         let bundle = Digest::of(&bytes);
         let mut bundles = self.closed;
@@ -185,6 +201,7 @@ impl Laid {
             upload: self.upload,
             started: self.started,
             uploaded: self.uploaded,
+            kept: self.kept,
             bundles,
             bundle,
             embedded,
@@ -199,6 +216,7 @@ pub struct Finished {
     upload: Option<Upload>,
     started: Instant,
     uploaded: Vec<Digest>,
+    kept: Vec<(Digest, Bytes)>,
     bundles: Vec<(Digest, Bytes)>,
     /// The bundle that holds the nodes.
     pub bundle: Digest,
@@ -206,14 +224,15 @@ pub struct Finished {
     pub embedded: bool,
 }
 
-/// Objects that a commit found in place are looked at again after this long: half the default grace of gc.
-const TRUST: Duration = Duration::from_secs(300);
+/// Objects that were put, or found in place, so long ago are looked at again before a revision names them.
+/// Far below any sensible grace of gc.
+const TRUST: Duration = Duration::from_secs(1);
 
 impl Finished {
-    /// The new bundles by digest, to be read before they are written.
+    /// The new bundles (and objects kept in memory) by digest, to be read before they are written.
     #[must_use]
     pub fn held(&self) -> HashMap<Digest, Bytes> {
-        self.bundles.iter().cloned().collect()
+        self.bundles.iter().chain(&self.kept).cloned().collect()
     }
 
     /// The bytes of the bundle that holds the nodes.
@@ -230,20 +249,39 @@ impl Finished {
     /// Makes everything durable, except a bundle that is embedded.
     ///
     /// Fails where the backend does, and where gc has removed an object that was in place at first.
-    pub fn put(self) -> Result<(), StoreError> {
-        if let Some(upload) = self.upload {
+    pub fn put(mut self) -> Result<(), StoreError> {
+        if let Some(upload) = self.upload.take() {
             upload.finish()?;
         }
-        if !self.embedded {
-            put_missing(&self.store, self.bundles)?;
-        }
+        self.put_kept()?;
         if self.started.elapsed() > TRUST {
             for digest in self.uploaded {
-                if self.store.backend().len(&digest.key())?.is_none() {
-                    return Err(StoreError::Missing(digest));
-                }
+                restore(&self.store, digest)?;
             }
         }
         Ok(())
     }
+}
+
+impl Finished {
+    /// As [`Finished::put`], of a draft in memory: may be repeated, after a failure too.
+    pub fn put_kept(&self) -> Result<(), StoreError> {
+        put_missing(&self.store, self.kept.clone())?;
+        if self.embedded { Ok(()) } else { put_missing(&self.store, self.bundles.clone()) }
+    }
+}
+
+/// Gives an object its plain name back where gc has set it aside.
+fn restore(store: &Store, digest: Digest) -> Result<(), StoreError> {
+    let backend = store.backend();
+    if backend.len(&digest.key())?.is_some() {
+        return Ok(());
+    }
+    for aside in store.set_aside(digest)? {
+        match backend.rename(&aside, &digest.key()) {
+            Err(e) if e.is_not_found() => {}
+            done => return Ok(done?),
+        }
+    }
+    Err(StoreError::Missing(digest))
 }

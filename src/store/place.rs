@@ -51,7 +51,7 @@ impl Bundles {
 
     /// Appends the table.
     pub fn write(&self, out: &mut Writer) {
-        out.len(self.list.len());
+        out.size(self.list.len());
         for bundle in &self.list {
             out.raw(bundle.as_bytes());
         }
@@ -69,7 +69,7 @@ impl Bundles {
 
     /// Appends a spot.
     pub fn write_spot(&mut self, spot: &Spot, out: &mut Writer) {
-        out.len(self.number(spot.bundle));
+        out.size(self.number(spot.bundle));
         out.uint(spot.at);
         out.uint(spot.stored);
         out.uint(spot.raw);
@@ -77,7 +77,7 @@ impl Bundles {
 
     /// Reads a spot; only on a table that was read.
     pub fn read_spot(&self, input: &mut Reader<'_>) -> Result<Spot, Damaged> {
-        let number = input.len()?;
+        let number = input.size()?;
         let bundle = *self.list.get(number).ok_or_else(|| input.damaged())?;
         Ok(Spot { bundle, at: input.uint()?, stored: input.uint()?, raw: input.uint()? })
     }

@@ -7,4 +7,8 @@
 )]
 
 mod backend;
+mod batch;
+mod golden;
+mod merge;
 mod series;
+mod support;

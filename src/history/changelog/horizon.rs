@@ -37,7 +37,7 @@ impl Horizon {
         let mut out = Writer::default();
         out.raw(MAGIC);
         out.uint(self.time);
-        out.len(self.kept.len());
+        out.size(self.kept.len());
         for stamp in &self.kept {
             out.uint(stamp.time);
             out.raw(stamp.digest.as_bytes());

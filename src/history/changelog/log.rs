@@ -4,13 +4,14 @@ use super::horizon::Horizon;
 use super::pack::Pack;
 use crate::clock::Stamp;
 use crate::digest::Digest;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// Where a revision's bytes are.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    Loose(Digest),
+    /// A file of its own, under this parent, in this folder.
+    Loose(Digest, Stamp),
     Packed(Arc<Pack>, usize),
 }
 
@@ -21,24 +22,14 @@ pub(super) struct Entry {
     pub(super) source: Source,
 }
 
-impl Entry {
-    pub(super) const fn new(source: Source) -> Entry {
-        Entry { parents: Vec::new(), source }
-    }
-
-    pub(super) fn add_parent(&mut self, parent: Stamp) {
-        if parent != Stamp::ROOT
-            && let Err(at) = self.parents.binary_search(&parent)
-        {
-            self.parents.insert(at, parent);
-        }
-    }
-}
-
 /// The revisions of a collection at one moment.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
+    /// Everything that is a parent.
+    named: HashSet<Stamp>,
+    /// Everything that is not.
+    heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
     pub horizon: Horizon,
     /// Files that are not packed.
@@ -48,13 +39,39 @@ pub struct Log {
 }
 
 impl Log {
-    pub(super) fn new(entries: BTreeMap<Stamp, Entry>, horizon: Horizon, loose: usize, packs: usize) -> Log {
-        let mut log = Log { entries, horizon, loose, packs };
-        let hidden: Vec<Stamp> = log.entries.keys().copied().filter(|s| log.horizon.hides(*s)).collect();
-        for stamp in hidden {
-            log.entries.remove(&stamp);
+    /// Adds a revision, or a parent of one that is there.
+    pub(super) fn add(&mut self, child: Stamp, parent: Stamp, source: impl FnOnce() -> Source) {
+        if !self.named.contains(&child) {
+            self.heads.insert(child);
+        }
+        let entry =
+            self.entries.entry(child).or_insert_with(|| Entry { parents: Vec::new(), source: source() });
+        if parent != Stamp::ROOT
+            && let Err(at) = entry.parents.binary_search(&parent)
+        {
+            entry.parents.insert(at, parent);
+            self.heads.remove(&parent);
+            self.named.insert(parent);
+        }
+    }
+
+    /// A log without what the horizon hides.
+    pub(super) fn visible(&self) -> Log {
+        let mut log =
+            Log { horizon: self.horizon.clone(), loose: self.loose, packs: self.packs, ..Log::default() };
+        for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
+            log.add(*child, Stamp::ROOT, || entry.source.clone());
+            entry.parents.iter().for_each(|parent| log.add(*child, *parent, || entry.source.clone()));
         }
         log
+    }
+
+    /// Whether the state of all revisions before `time` is known: no parent that was trimmed would be among
+    /// them.
+    #[must_use]
+    pub fn knows_before(&self, time: u64) -> bool {
+        let later = self.entries.iter().filter(|(child, _)| child.time >= time);
+        later.flat_map(|(_, entry)| &entry.parents).all(|p| p.time >= time || self.contains(*p))
     }
 
     pub(super) fn entry(&self, stamp: Stamp) -> Option<&Entry> {
@@ -93,18 +110,14 @@ impl Log {
     /// The revisions without children, oldest first.
     #[must_use]
     pub fn heads(&self) -> Vec<Stamp> {
-        self.heads_before(u64::MAX)
+        self.heads.iter().copied().collect()
     }
 
     /// The revisions with a time below `time` that have no child with a time below it, oldest first.
     #[must_use]
     pub fn heads_before(&self, time: u64) -> Vec<Stamp> {
-        let parents: HashSet<Stamp> = self
-            .entries
-            .iter()
-            .filter(|(child, _)| child.time < time)
-            .flat_map(|(_, entry)| entry.parents.iter().copied())
-            .collect();
-        self.stamps().filter(|s| s.time < time && !parents.contains(s)).collect()
+        let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
+        let parents: HashSet<Stamp> = before().flat_map(|(_, entry)| entry.parents.iter().copied()).collect();
+        before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect()
     }
 }

@@ -51,7 +51,7 @@ pub struct Child {
 impl Child {
     /// Appends a list of subtrees, keys shortened against each other.
     pub fn write_list(children: &[Child], bundles: &mut Bundles, out: &mut Writer) {
-        out.len(children.len());
+        out.size(children.len());
         let mut previous: &[u8] = &[];
         for child in children {
             out.after(previous, &child.key);

@@ -1,0 +1,114 @@
+//! Making packs, and taking revisions away: what changes the files of a changelog without changing it.
+//!
+//! A new pack is durable before any file it replaces is deleted. Readers that miss a file list again.
+
+use super::log::Source;
+use super::pack::{self, Pack};
+use super::{Changelog, HistoryError, Horizon, file_key, parse_name};
+use crate::clock::Stamp;
+use crate::digest::Digest;
+use crate::history::revision::Revision;
+use bytes::Bytes;
+
+impl Changelog {
+    /// Makes one file of the loose revision files, and of the packs too where `all`; gives how many
+    /// revisions it holds. Nothing is done where one file would become one file.
+    pub fn pack_files(&self, all: bool) -> Result<usize, HistoryError> {
+        let log = self.log()?;
+        let mut revisions = Vec::new();
+        let mut old: Vec<String> = Vec::new();
+        for stamp in log.stamps() {
+            let Some(entry) = log.entry(stamp) else { continue };
+            match &entry.source {
+                Source::Packed(..) if !all => continue,
+                Source::Packed(pack, _) => {
+                    if !old.contains(&pack.key) {
+                        old.push(pack.key.clone());
+                    }
+                }
+                Source::Loose(..) => {}
+            }
+            let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
+            // The file names every parent, also one whose own file of this revision was never written.
+            let revision =
+                Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+            revisions.push((stamp, revision.parents, bytes));
+        }
+        let loose = self.loose_files(&revisions)?;
+        if loose.len() + old.len() < 2 {
+            return Ok(0);
+        }
+        let (digest, bytes) = pack::encode(&revisions);
+        let key = format!("{}/pack-{digest}", self.folders.first().copied().unwrap_or(Digest::ZERO).key());
+        self.store.backend().put(&key, bytes)?;
+        old.retain(|k| *k != key);
+        old.extend(loose);
+        self.store.backend().delete_many(&old)?;
+        Ok(revisions.len())
+    }
+
+    /// The loose files of revisions, in all folders.
+    fn loose_files(&self, revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<Vec<String>, HistoryError> {
+        let packed: std::collections::HashSet<Stamp> = revisions.iter().map(|(stamp, _, _)| *stamp).collect();
+        let mut files = Vec::new();
+        for folder in &self.folders {
+            for file in self.store.backend().list(&folder.key())? {
+                if let Some((parent, child)) = parse_name(&file.name)
+                    && packed.contains(&child)
+                {
+                    files.push(file_key(*folder, parent, child));
+                }
+            }
+        }
+        Ok(files)
+    }
+
+    /// Removes the revisions that the horizon hides, and older horizons. The horizon is durable already.
+    pub fn trim(&self) -> Result<(), HistoryError> {
+        let horizon = self.log()?.horizon.clone();
+        let mut old = Vec::new();
+        for folder in &self.folders {
+            let key = folder.key();
+            for file in self.store.backend().list(&key)? {
+                let hidden = parse_name(&file.name).is_some_and(|(_, child)| horizon.hides(child));
+                let older = Horizon::of_name(&file.name).is_some_and(|stamp| stamp.time < horizon.time);
+                if hidden || older {
+                    old.push(format!("{key}/{}", file.name));
+                }
+            }
+        }
+        self.trim_packs(&horizon)?;
+        self.store.backend().delete_many(&old)?;
+        Ok(())
+    }
+
+    /// Writes packs that hold hidden revisions again without them.
+    fn trim_packs(&self, horizon: &Horizon) -> Result<(), HistoryError> {
+        for folder in &self.folders {
+            let key = folder.key();
+            for file in self.store.backend().list(&key)? {
+                let Some(name) = pack::is_pack(&file.name) else { continue };
+                let Some(pack) = self.pack(&key, name)? else { continue };
+                if pack.revisions().any(|(stamp, _)| horizon.hides(stamp)) {
+                    self.rewrite(&pack, horizon, &key)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&self, pack: &Pack, horizon: &Horizon, folder: &str) -> Result<(), HistoryError> {
+        let mut revisions = Vec::new();
+        for (i, (stamp, parents)) in pack.revisions().enumerate() {
+            if !horizon.hides(stamp) {
+                revisions.push((stamp, parents.to_vec(), pack.read(&self.store, i)?));
+            }
+        }
+        if !revisions.is_empty() {
+            let (digest, bytes) = pack::encode(&revisions);
+            self.store.backend().put(&format!("{folder}/pack-{digest}"), bytes)?;
+        }
+        self.store.backend().delete_many(std::slice::from_ref(&pack.key))?;
+        Ok(())
+    }
+}

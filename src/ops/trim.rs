@@ -1,0 +1,58 @@
+//! Forgetting old revisions.
+
+use super::{Defragged, OpError, defrag};
+use crate::clock::Stamp;
+use crate::collection::Collection;
+use crate::history::changelog::{Horizon, Log};
+use crate::history::merge;
+
+/// What a trim did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Revisions removed.
+    pub revisions: u64,
+}
+
+/// Removes the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head.
+/// What remains reads the same; a look at what went is an error.
+pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
+    let changelog = collection.changelog();
+    let all = changelog.log()?;
+    let heads = changelog.heads(&all)?;
+    let Some(newest) = heads.last() else { return Ok(Trimmed::default()) };
+    // Not beyond the newest head: revisions yet to come must not be born hidden.
+    let time = before.min(newest.time).max(all.horizon.time);
+    let kept = kept(&all, &heads, time)?;
+    let removed = all.stamps().filter(|stamp| stamp.time < time && !kept.contains(stamp)).count();
+    if removed == 0 {
+        return Ok(Trimmed::default());
+    }
+    let mut horizon = Horizon { time, kept };
+    changelog.put_horizon(&horizon)?;
+    // A writer that did not see the horizon has put its revision before it could: that one is seen now.
+    let now = changelog.unhidden_log()?;
+    let late = self::kept(&now, &now.heads(), time)?;
+    if late.iter().any(|head| !horizon.kept.contains(head)) {
+        horizon.kept = late;
+        changelog.put_horizon(&horizon)?;
+    }
+    changelog.trim()?;
+    Ok(Trimmed { revisions: removed as u64 })
+}
+
+/// The revisions before `time` that must stay: heads, and what it takes to merge them.
+fn kept(log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
+    let mut kept = merge::needed(log, heads)?;
+    kept.extend(heads);
+    kept.retain(|stamp| stamp.time < time);
+    kept.sort_unstable();
+    kept.dedup();
+    Ok(kept)
+}
+
+/// Rewrites small segments, then trims all revisions but the newest. History goes, rows stay.
+pub fn squash(collection: &Collection) -> Result<(Defragged, Trimmed), OpError> {
+    let segment_rows = collection.context().segment_rows;
+    let defragged = defrag(collection, segment_rows)?;
+    Ok((defragged, trim(collection, u64::MAX)?))
+}

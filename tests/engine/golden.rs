@@ -1,0 +1,292 @@
+//! The golden scenarios, made with the original Lakota (tests/golden/scenarios/README.md), replayed through
+//! the library: every state and every query must have the same rows.
+
+use crate::support::{CountingClock, frame, lines, repo_on};
+use lakota::backend::Backend;
+use lakota::backend::memory::MemoryBackend;
+use lakota::collection::{At, Collection, CollectionError};
+use lakota::data::key::{self, Closed};
+use lakota::data::schema::{Schema, Type};
+use lakota::data::sort::Sorted;
+use lakota::data::value::Value;
+use lakota::interval::Interval;
+use lakota::ops;
+use lakota::series::read::Query;
+use lakota::series::write::Mode;
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What was replayed, so that it cannot shrink unnoticed.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Count {
+    scenarios: usize,
+    steps: usize,
+    queries: usize,
+}
+
+fn replay_all(segment_rows: Option<usize>) -> Count {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios");
+    let mut count = Count::default();
+    for n in 0..60 {
+        let name = format!("scen_{n:05}.json");
+        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
+        let scenario: Json = serde_json::from_str(&text).unwrap();
+        Replay::new(&name, &scenario, segment_rows).run(&scenario, &mut count);
+        count.scenarios += 1;
+    }
+    count
+}
+
+const ALL: Count = Count { scenarios: 60, steps: 1135, queries: 2539 };
+
+#[test]
+fn scenarios_replay_with_default_segments() {
+    assert_eq!(replay_all(None), ALL);
+}
+
+#[test]
+fn scenarios_replay_with_segments_of_one_row() {
+    assert_eq!(replay_all(Some(1)), ALL);
+}
+
+#[test]
+fn scenarios_replay_with_segments_of_two_rows() {
+    assert_eq!(replay_all(Some(2)), ALL);
+}
+
+#[test]
+fn scenarios_replay_with_segments_of_three_rows() {
+    assert_eq!(replay_all(Some(3)), ALL);
+}
+
+#[test]
+fn scenarios_replay_with_segments_of_seven_rows() {
+    assert_eq!(replay_all(Some(7)), ALL);
+}
+
+/// One scenario on its way.
+struct Replay {
+    name: String,
+    schema: Schema,
+    collection: Collection,
+    /// The time of the newest revision after each step.
+    times: Vec<u64>,
+}
+
+impl Replay {
+    fn new(name: &str, scenario: &Json, segment_rows: Option<usize>) -> Replay {
+        let schema = Schema::parse(texts(&scenario["schema"])).unwrap();
+        let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+        let repo = repo_on(&backend, &CountingClock::new(), segment_rows);
+        let collection = repo.create_collection("golden", &schema).unwrap();
+        Replay { name: name.to_owned(), schema, collection, times: Vec::new() }
+    }
+
+    /// Runs the steps up to the first that needs a second repository.
+    fn run(mut self, scenario: &Json, count: &mut Count) {
+        for step in scenario["steps"].as_array().unwrap() {
+            let op = step["op"].as_str().unwrap();
+            if matches!(op, "clone" | "pull_merge") {
+                return;
+            }
+            let place = format!("{} step {} {op} {}", self.name, step["i"], step["args"]);
+            self.step(op, &step["args"], &step["expect"]);
+            let log = self.collection.changelog().log().unwrap();
+            self.times.push(log.stamps().next_back().unwrap().time);
+            self.check_state(&step["expect"], &place);
+            for query in step["queries"].as_array().unwrap() {
+                self.check_query(query, &place);
+                count.queries += 1;
+            }
+            count.steps += 1;
+        }
+    }
+
+    fn step(&self, op: &str, args: &Json, expect: &Json) {
+        let text = |name: &str| args[name].as_str().unwrap();
+        match op {
+            "defrag" => {
+                ops::defrag(&self.collection, args["max_chunk"].as_u64().unwrap() as usize).unwrap();
+            }
+            "trim" => {
+                let time = args["before_step"].as_u64().map_or(u64::MAX, |step| self.times[step as usize]);
+                ops::trim(&self.collection, time).unwrap();
+            }
+            _ => {
+                let mut batch = self.collection.batch(op).unwrap();
+                match op {
+                    // The original lays the segments of one over those of the other. This engine refuses: the
+                    // step goes on with what the original made of it.
+                    "rename" if batch.base().entry(text("to")).unwrap().is_some() => {
+                        batch.rename(text("from"), text("to")).unwrap_err();
+                        let rows = expect["state"][text("to")].as_str().unwrap();
+                        let rows = Sorted::of(&self.schema, vec![self.frame(rows, &self.schema)]);
+                        batch.write(text("to"), &Mode::Overlay(Interval::ALL), rows).unwrap();
+                        batch.drop_series(text("from")).unwrap();
+                    }
+                    "rename" => batch.rename(text("from"), text("to")).unwrap(),
+                    "drop" => batch.drop_series(text("series")).unwrap(),
+                    "delete_range" => {
+                        let interval = self.interval(args);
+                        batch.delete_rows(text("series"), interval).unwrap();
+                    }
+                    "write" => self.write(&mut batch, args),
+                    "multi" => {
+                        args["writes"].as_array().unwrap().iter().for_each(|w| self.write(&mut batch, w));
+                    }
+                    other => panic!("unknown step {other}"),
+                }
+                batch.commit().unwrap();
+            }
+        }
+    }
+
+    fn write(&self, batch: &mut lakota::collection::Batch<'_>, args: &Json) {
+        let rows = self.frame(args["csv"].as_str().unwrap(), &self.schema);
+        let rows = lakota::data::frame::sort(&self.schema, &rows).unwrap();
+        let keys = key::Keys::of(&self.schema, &rows);
+        let given = self.interval(args);
+        // A bound that is not given is the first or last index value, which it includes.
+        let lo = if args["start"].is_null() { keys.key(0) } else { given.lo };
+        let hi = match args["stop"].is_null() {
+            true => Interval::point(&keys.key(rows.num_rows() - 1)).hi,
+            false => given.hi,
+        };
+        let sorted = Sorted::of(&self.schema, vec![rows]);
+        batch.write(args["series"].as_str().unwrap(), &Mode::Overlay(Interval { lo, hi }), sorted).unwrap();
+    }
+
+    fn interval(&self, args: &Json) -> Interval {
+        let bound = |name: &str| -> Vec<Value> {
+            let parse = |(column, text): (&lakota::data::schema::Column, String)| {
+                Value::parse(column.ty, &text).unwrap()
+            };
+            let given = args.get(name).filter(|bound| !bound.is_null());
+            given.map_or(Vec::new(), |b| self.schema.index_columns().zip(texts(b)).map(parse).collect())
+        };
+        let closed = match args.get("closed").and_then(Json::as_str) {
+            Some("r") => Closed::Right,
+            Some("b") => Closed::Both,
+            Some("n") => Closed::None,
+            _ => Closed::Left,
+        };
+        key::interval(&self.schema, &bound("start"), &bound("stop"), closed).unwrap()
+    }
+
+    /// Reads CSV as the original wrote it: an empty field of text is the empty text.
+    fn frame(&self, text: &str, schema: &Schema) -> arrow_array::RecordBatch {
+        frame(schema, &quote(text, schema))
+    }
+
+    fn check_state(&self, expect: &Json, place: &str) {
+        assert!(expect["error"].is_null());
+        let found = self.collection.list(At::Newest).unwrap().into_iter();
+        let read = |label: String| {
+            let rows = self.collection.read(&label, At::Newest, &Query::default()).unwrap();
+            (label, lines(&self.schema, &rows.collect_frame().unwrap()))
+        };
+        let found: BTreeMap<_, _> = found.map(|summary| read(summary.label)).collect();
+        let wanted: BTreeMap<_, _> = expect["state"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .map(|(label, csv)| {
+                (label.clone(), lines(&self.schema, &self.frame(csv.as_str().unwrap(), &self.schema)))
+            })
+            .collect();
+        assert_eq!(found, wanted, "{place}");
+    }
+
+    fn check_query(&self, query: &Json, place: &str) {
+        let args = &query["args"];
+        let number = |name: &str| args.get(name).and_then(Json::as_u64);
+        let at = number("before_step").map_or(At::Newest, |step| At::Before(self.times[step as usize] + 1));
+        let select: Option<Vec<usize>> = args
+            .get("select")
+            .filter(|s| !s.is_null())
+            .map(|s| texts(s).iter().map(|name| self.schema.position(name).unwrap()).collect());
+        let mut wanted = Query {
+            interval: self.interval(args),
+            tail: number("tail"),
+            offset: number("offset").unwrap_or(0),
+            limit: number("limit"),
+            columns: select,
+        };
+        let place = format!("{place} query {args}");
+        let label = args["series"].as_str().unwrap();
+        let Some(pages) = query.get("pages").and_then(Json::as_array) else {
+            return assert_eq!(
+                self.read(label, at, &wanted),
+                self.expected(&query["csv"], &wanted),
+                "{place}"
+            );
+        };
+        let page = number("page").unwrap();
+        for text in pages {
+            wanted.limit = Some(page);
+            assert_eq!(self.read(label, at, &wanted), self.expected(text, &wanted), "{place}");
+            wanted.offset += page;
+        }
+        assert_eq!(self.read(label, at, &wanted), Vec::<String>::new(), "{place}");
+    }
+
+    /// Lines of a query; a series that was not there (yet) has none.
+    fn read(&self, label: &str, at: At, query: &Query) -> Vec<String> {
+        match self.collection.read(label, at, query) {
+            Err(CollectionError::NoSeries { .. }) => Vec::new(),
+            rows => lines(&self.schema, &rows.unwrap().collect_frame().unwrap()),
+        }
+    }
+
+    fn expected(&self, csv: &Json, query: &Query) -> Vec<String> {
+        let all: Vec<usize> = (0..self.schema.columns().len()).collect();
+        let columns = query.columns.as_ref().unwrap_or(&all).iter().map(|&i| &self.schema.columns()[i]);
+        // Every column an index column of sorts: a selection may hold none.
+        let schema =
+            Schema::new(columns.map(|c| lakota::data::schema::Column { index: true, ..c.clone() }).collect());
+        let schema = schema.unwrap();
+        lines(&schema, &self.frame(csv.as_str().unwrap(), &schema))
+    }
+}
+
+fn texts(list: &Json) -> Vec<String> {
+    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+}
+
+/// The same CSV with every field of a text column quoted.
+fn quote(text: &str, schema: &Schema) -> String {
+    let (header, body) = text.split_once('\n').unwrap();
+    let is_text: Vec<bool> = header
+        .split(',')
+        .map(|name| schema.columns()[schema.position(name).unwrap()].ty == Type::Str)
+        .collect();
+    let mut out = format!("{header}\n");
+    for record in records(body) {
+        let fields = record.iter().zip(&is_text).map(|(field, text)| match text {
+            true => format!("\"{}\"", field.replace('"', "\"\"")),
+            false => field.clone(),
+        });
+        out += &(fields.collect::<Vec<_>>().join(",") + "\n");
+    }
+    out
+}
+
+fn records(body: &str) -> Vec<Vec<String>> {
+    let (mut records, mut record, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
+    let mut chars = body.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' if quoted && chars.next_if_eq(&'"').is_some() => field.push('"'),
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            other => field.push(other),
+        }
+    }
+    records
+}

@@ -60,7 +60,6 @@ fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
         || error.downcast_ref::<OpError>().is_some_and(|e| match e {
             OpError::Collection(e) => collection(e),
             OpError::Repo(e) => repo(e),
-            OpError::Missing(_) => false,
         })
 }
 

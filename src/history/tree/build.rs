@@ -57,7 +57,8 @@ impl<'a, T: Item> Builder<'a, T> {
 
     /// Adds a subtree whose top node has `level` levels below it; only where [`Builder::aligned`].
     fn push_child(&mut self, level: usize, child: Child) {
-        if self.inner.len() <= level {
+        // A subtree may be the first of all: levels below it are still missing then.
+        while self.inner.len() <= level {
             self.inner.push((Vec::new(), 0));
         }
         let (children, weight) = &mut self.inner[level];

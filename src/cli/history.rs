@@ -45,7 +45,8 @@ enum JsonChange<'a> {
         rows_before: u64,
         rows_after: u64,
         changed: u64,
-        ranges: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ranges: Option<Vec<String>>,
     },
 }
 
@@ -107,13 +108,13 @@ impl Version<'_> {
         out
     }
 
-    /// One JSON object.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
+    /// One JSON object; with the index values that changed only if `all` is wanted: they may be many.
+    pub(crate) fn json(&self, all: bool) -> serde_json::Result<String> {
         let stamps = |stamps: &[Stamp]| stamps.iter().map(ToString::to_string).collect();
         let schema = &self.revision.state.schema;
         let set = self.changes.schema.then(|| schema.columns().iter().map(ToString::to_string).collect());
         let set = set.map(|schema| JsonChange::Schema { schema });
-        let series = self.changes.series.iter().map(|one| self.json_change(one));
+        let series = self.changes.series.iter().map(|one| self.json_change(one, all));
         serde_json::to_string(&JsonVersion {
             id: self.stamp.to_string(),
             time: iso(self.stamp.time),
@@ -124,7 +125,8 @@ impl Version<'_> {
         })
     }
 
-    fn json_change<'a>(&self, one: &'a SeriesChange) -> JsonChange<'a> {
+    fn json_change<'a>(&self, one: &'a SeriesChange, all: bool) -> JsonChange<'a> {
+        let schema = &self.revision.state.schema;
         JsonChange::Series {
             series: &one.label,
             created: one.created,
@@ -133,7 +135,7 @@ impl Version<'_> {
             rows_before: one.rows_before,
             rows_after: one.rows_after,
             changed: one.keys,
-            ranges: one.intervals.iter().map(|one| range(&self.revision.state.schema, one)).collect(),
+            ranges: all.then(|| one.intervals.iter().map(|one| range(schema, one)).collect()),
         }
     }
 

@@ -65,8 +65,7 @@ impl Draft {
     /// Adds an encoded chunk; one that was added before gives the same place.
     pub fn stage(&mut self, encoded: &Encoded) -> (Place, Check) {
         if encoded.layout.len < OBJECT_BYTES {
-            // A copy: the pages are a part of a buffer that may be many times as long.
-            let pages = Bytes::copy_from_slice(&encoded.pages());
+            let pages = encoded.pages();
             let check = Check::of(&pages);
             return (self.stage_pages(pages, check), check);
         }

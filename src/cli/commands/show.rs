@@ -61,7 +61,7 @@ fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changes = revision.change_list().map_err(CollectionError::from)?;
     let version = Version { stamp, revision: &revision, changes: &changes };
     if args.json {
-        return output::print(&format!("{}\n", version.json()?));
+        return output::print(&format!("{}\n", version.json(true)?));
     }
     let text = version.paragraph(true);
     output::print(&format!(

@@ -21,8 +21,12 @@ pub(crate) fn say(line: &str) {
     note(line);
 }
 
-/// Says on stderr why it was not: the chain of causes, joined by colons.
+/// Says on stderr why it was not: the chain of causes, joined by colons. A reader that went
+/// away is no cause to talk.
 pub(crate) fn error(error: &anyhow::Error) {
+    if error.is::<Gone>() {
+        return;
+    }
     let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.dedup();
     note(&format!("lakota: {}", causes.join(": ")));

@@ -86,22 +86,21 @@ impl Output {
     pub(crate) fn open(path: Option<&Path>) -> Result<Output> {
         match path {
             None => Output::stdout(),
-            Some(path) if path == Path::new("-") => Output::stdout(),
+            Some(path) if path == Path::new("-") || path == Path::new("/dev/stdout") => Output::stdout(),
             Some(path) => Output::file(path).with_context(|| format!("cannot write {}", path.display())),
         }
     }
 
     fn file(path: &Path) -> io::Result<Output> {
         use std::os::unix::fs::PermissionsExt;
+        // A device may stand for a file that is open already: that one must not be replaced.
+        let device = path.starts_with("/dev") || path.metadata().is_ok_and(|there| !there.is_file());
+        if device {
+            let file = File::options().append(true).open(path)?;
+            return Ok(Output { place: Place::Direct(file, path.to_owned()) });
+        }
         // A link stays one: what it names is replaced.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        match path.metadata() {
-            Ok(there) if !there.is_file() => {
-                let file = File::options().write(true).open(&path)?;
-                return Ok(Output { place: Place::Direct(file, path) });
-            }
-            _ => {}
-        }
         let folder = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),

@@ -59,7 +59,10 @@ pub fn main() -> ExitCode {
     let timer = timing::Timer::start();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return exit::of_usage(&error),
+        Err(error) => {
+            output::clap(&error);
+            return exit::of_usage(&error);
+        }
     };
     output::start_log(cli.global.verbose);
     let timing = cli.global.timing;
@@ -67,7 +70,13 @@ pub fn main() -> ExitCode {
     if timing {
         timer.report();
     }
-    exit::of_result(result)
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::error(&error);
+            exit::of_error(&error)
+        }
+    }
 }
 
 /// The whole command line, for completions.

@@ -95,9 +95,8 @@ impl RangeArgs {
 fn bound(schema: &Schema, option: &str, texts: &[String]) -> Result<Vec<Value>> {
     if texts.len() > schema.index().len() {
         bail!(
-            "{option} is given {} times, the index has {} columns ({})",
+            "{option} is given {} times, once for each column of the index is the most ({})",
             texts.len(),
-            schema.index().len(),
             index_names(schema)
         );
     }

@@ -1,6 +1,5 @@
 //! Exit codes: 0 ok, 1 failure, 2 usage, 3 conflict. Chosen here and nowhere else.
 
-use super::output::{self, Gone};
 use crate::collection::CollectionError;
 use crate::history::changelog::HistoryError;
 use crate::ops::OpError;
@@ -23,13 +22,16 @@ impl Usage {
     }
 }
 
-/// The end of a command that ran.
-pub(crate) fn of_result(result: anyhow::Result<()>) -> ExitCode {
-    let Err(error) = result else { return ExitCode::SUCCESS };
+/// A reader that went away, such as `head`: no failure of ours.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads the output")]
+pub(crate) struct Gone;
+
+/// The code of a command that failed.
+pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
     if error.is::<Gone>() {
         return ExitCode::SUCCESS;
     }
-    output::error(&error);
     ExitCode::from(if error.is::<Usage>() {
         USAGE
     } else if error.chain().any(is_conflict) {
@@ -39,9 +41,8 @@ pub(crate) fn of_result(result: anyhow::Result<()>) -> ExitCode {
     })
 }
 
-/// The end of arguments that could not be read, or that ask for help.
+/// The code of arguments that could not be read, or that ask for help.
 pub(crate) fn of_usage(error: &clap::Error) -> ExitCode {
-    output::clap(error);
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 

@@ -45,7 +45,8 @@ enum JsonChange<'a> {
         rows_before: u64,
         rows_after: u64,
         changed: u64,
-        ranges: Vec<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ranges: Option<Vec<String>>,
     },
 }
 
@@ -96,7 +97,8 @@ impl Version<'_> {
         for one in self.changes.series.iter().take(listed) {
             field("changed", &format!("{}: {}", one.label, change(one)));
             if all {
-                one.intervals.iter().for_each(|range| field("", &format!("  {}", self.range(range))));
+                let schema = &self.revision.state.schema;
+                one.intervals.iter().for_each(|one| field("", &format!("  {}", range(schema, one))));
             }
         }
         if let Some(more @ 1..) = self.changes.series.len().checked_sub(listed) {
@@ -106,13 +108,13 @@ impl Version<'_> {
         out
     }
 
-    /// One JSON object.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
+    /// One JSON object; with the index values that changed only if `all` is wanted: they may be many.
+    pub(crate) fn json(&self, all: bool) -> serde_json::Result<String> {
         let stamps = |stamps: &[Stamp]| stamps.iter().map(ToString::to_string).collect();
         let schema = &self.revision.state.schema;
         let set = self.changes.schema.then(|| schema.columns().iter().map(ToString::to_string).collect());
         let set = set.map(|schema| JsonChange::Schema { schema });
-        let series = self.changes.series.iter().map(|one| self.json_change(one));
+        let series = self.changes.series.iter().map(|one| self.json_change(one, all));
         serde_json::to_string(&JsonVersion {
             id: self.stamp.to_string(),
             time: iso(self.stamp.time),
@@ -123,7 +125,8 @@ impl Version<'_> {
         })
     }
 
-    fn json_change<'a>(&self, one: &'a SeriesChange) -> JsonChange<'a> {
+    fn json_change<'a>(&self, one: &'a SeriesChange, all: bool) -> JsonChange<'a> {
+        let schema = &self.revision.state.schema;
         JsonChange::Series {
             series: &one.label,
             created: one.created,
@@ -132,28 +135,38 @@ impl Version<'_> {
             rows_before: one.rows_before,
             rows_after: one.rows_after,
             changed: one.keys,
-            ranges: one.intervals.iter().map(|range| self.range(range)).collect(),
+            ranges: all.then(|| one.intervals.iter().map(|one| range(schema, one)).collect()),
         }
     }
 
     fn unchanged(&self) -> &'static str {
         if self.revision.parents.len() > 1 { "nothing: a merge" } else { "nothing: rows stored otherwise" }
     }
+}
 
-    /// A range of index values: one value, or from one to another, the brackets as in mathematics.
-    fn range(&self, range: &Interval) -> String {
-        let schema = &self.revision.state.schema;
-        let lo = if range.lo.is_empty() { "..".to_owned() } else { show(schema, &range.lo) };
-        match &range.hi {
-            None => format!("[{lo} .. ]"),
-            hi if *hi == next_prefix(&range.lo) => lo,
-            // A range whose last value is known ends right behind it.
-            Some(hi) => match inclusive(schema, hi) {
-                Some(last) => format!("[{lo} .. {last}]"),
-                None => format!("[{lo} .. {})", show(schema, hi)),
-            },
-        }
+/// A range of index values: one value, or from one to another, the brackets as in mathematics.
+fn range(schema: &Schema, range: &Interval) -> String {
+    let lo = if range.lo.is_empty() { String::new() } else { shown(schema, &range.lo) };
+    match &range.hi {
+        None => format!("[{lo} .. ]"),
+        hi if *hi == next_prefix(&range.lo) => lo,
+        Some(hi) => match inclusive(schema, hi) {
+            Some(last) => format!("[{lo} .. {last}]"),
+            None => format!("[{lo} .. {})", shown(schema, hi)),
+        },
     }
+}
+
+/// An index value, or the first columns of one.
+fn shown(schema: &Schema, key: &[u8]) -> String {
+    if key::decode(schema, key).is_some() {
+        return show(schema, key);
+    }
+    // A prefix of a tuple: a schema of its columns alone decodes it.
+    let index: Vec<_> = schema.index_columns().cloned().collect();
+    let prefixes = (1..index.len()).filter_map(|len| Schema::new(index[..len].to_vec()).ok());
+    let known = prefixes.filter(|prefix| key::decode(prefix, key).is_some());
+    known.map(|prefix| show(&prefix, key)).next().unwrap_or_else(|| "?".to_owned())
 }
 
 /// The index value whose successor `end` is, if it is that of one.
@@ -194,4 +207,39 @@ fn change(one: &SeriesChange) -> String {
         parts.push(format!("{} index {values} changed", one.keys));
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::value::Value;
+
+    fn shown(columns: &[&str], first: &[Value], last: &[Value]) -> String {
+        let schema = Schema::parse(columns).unwrap();
+        let key = |values| key::encode(&schema, values).unwrap();
+        range(&schema, &Interval::closed(&key(first), &key(last)))
+    }
+
+    #[test]
+    fn ranges_of_numbers_show_their_last_value() {
+        for last in [256, 255, 300, i64::MAX - 1] {
+            let text = shown(&["k int*"], &[Value::Int(3)], &[Value::Int(last)]);
+            assert_eq!(text, format!("[3 .. {last}]"));
+        }
+    }
+
+    #[test]
+    fn ranges_of_tuples_show_their_last_value() {
+        let row = |who: &str, n| vec![Value::Str(who.to_owned()), Value::Int(n)];
+        assert_eq!(shown(&["who str*", "n int*"], &row("a", 1), &row("b", 255)), "[a, 1 .. b, 255]");
+    }
+
+    #[test]
+    fn one_value_and_open_ends_are_told() {
+        let schema = Schema::parse(["k int*"]).unwrap();
+        let key = key::encode(&schema, &[Value::Int(7)]).unwrap();
+        assert_eq!(range(&schema, &Interval::point(&key)), "7");
+        assert_eq!(range(&schema, &Interval { lo: key, hi: None }), "[7 .. ]");
+        assert_eq!(range(&schema, &Interval::ALL), "[ .. ]");
+    }
 }

@@ -78,8 +78,10 @@ impl Source {
         let file = self.file().map_err(unread)?;
         match self.format {
             InFormat::Csv => {
-                let bar = how.progress.then(|| progress(self.len)).flatten();
-                let input = Input { file, bar };
+                let input: Box<dyn Read + Send> = match how.progress.then(|| progress(self.len)).flatten() {
+                    Some(bar) => Box::new(bar.wrap_read(file)),
+                    None => Box::new(file),
+                };
                 let blocks = if how.parallel { BLOCKS } else { 1 };
                 let reader = CsvReader::new(Arc::clone(schema), input, FRAME_ROWS);
                 Ok(Box::new(reader.partial(how.partial).parallel(blocks)))
@@ -110,22 +112,6 @@ fn seekable(mut file: File) -> Result<File, InputError> {
     io::copy(&mut file, &mut copy).map_err(unread)?;
     copy.rewind().map_err(unread)?;
     Ok(copy)
-}
-
-/// A file that may show how much of it was read.
-struct Input {
-    file: File,
-    bar: Option<ProgressBar>,
-}
-
-impl Read for Input {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let len = self.file.read(buffer)?;
-        if let Some(bar) = &self.bar {
-            bar.inc(len as u64);
-        }
-        Ok(len)
-    }
 }
 
 /// A bar on stderr, where that is a terminal and the input is large.

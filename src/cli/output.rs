@@ -3,17 +3,13 @@
 //! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
 //! at all: it is written beside its place and renamed.
 
+use super::exit::Gone;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
-
-/// A reader that went away, such as `head`: no failure of ours.
-#[derive(Debug, thiserror::Error)]
-#[error("nobody reads the output")]
-pub(crate) struct Gone;
 
 /// Writes a line to stderr. Where nobody takes it, nothing is left to tell.
 fn note(line: &str) {
@@ -25,8 +21,12 @@ pub(crate) fn say(line: &str) {
     note(line);
 }
 
-/// Says on stderr why it was not: the chain of causes, joined by colons.
+/// Says on stderr why it was not: the chain of causes, joined by colons. A reader that went
+/// away is no cause to talk.
 pub(crate) fn error(error: &anyhow::Error) {
+    if error.is::<Gone>() {
+        return;
+    }
     let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.dedup();
     note(&format!("lakota: {}", causes.join(": ")));
@@ -86,22 +86,21 @@ impl Output {
     pub(crate) fn open(path: Option<&Path>) -> Result<Output> {
         match path {
             None => Output::stdout(),
-            Some(path) if path == Path::new("-") => Output::stdout(),
+            Some(path) if path == Path::new("-") || path == Path::new("/dev/stdout") => Output::stdout(),
             Some(path) => Output::file(path).with_context(|| format!("cannot write {}", path.display())),
         }
     }
 
     fn file(path: &Path) -> io::Result<Output> {
         use std::os::unix::fs::PermissionsExt;
+        // A device may stand for a file that is open already: that one must not be replaced.
+        let device = path.starts_with("/dev") || path.metadata().is_ok_and(|there| !there.is_file());
+        if device {
+            let file = File::options().append(true).open(path)?;
+            return Ok(Output { place: Place::Direct(file, path.to_owned()) });
+        }
         // A link stays one: what it names is replaced.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        match path.metadata() {
-            Ok(there) if !there.is_file() => {
-                let file = File::options().write(true).open(&path)?;
-                return Ok(Output { place: Place::Direct(file, path) });
-            }
-            _ => {}
-        }
         let folder = match path.parent() {
             Some(parent) if parent != Path::new("") => parent,
             _ => Path::new("."),

@@ -8,7 +8,7 @@ use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments};
-use crate::history::merge::{Plan, SeriesPlan, Winner, load, plan};
+use crate::history::merge::{Plan, SeriesPlan, Winner, plan, step};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
@@ -43,7 +43,7 @@ impl Union {
         parents.sort_unstable();
         let revisions =
             parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
-        let plan = plan(&parents, &mut |stamp| load(changelog, log, stamp))?;
+        let plan = plan(&parents, &mut |stamp| step(changelog, log, stamp))?;
         if revisions.iter().any(|revision| revision.state.schema != revisions[0].state.schema) {
             return Err(HistoryError::Schemas(parents).into());
         }

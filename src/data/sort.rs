@@ -296,6 +296,7 @@ impl Sorted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::value::Value;
     use arrow_array::cast::AsArray;
     use arrow_array::types::Int64Type;
     use arrow_array::{ArrayRef, Int64Array};
@@ -330,6 +331,23 @@ mod tests {
         let keys: Vec<i64> = (0..5000).map(|i| (i * 7919) % 97).collect();
         for (frame_rows, limit) in [(5000, MEMORY), (64, MEMORY), (64, 4096), (7, 1)] {
             assert_eq!(sorted(&keys, frame_rows, limit), model(&keys), "{frame_rows} {limit}");
+        }
+    }
+
+    #[test]
+    fn span_is_known_in_memory_and_in_runs() {
+        let keys: Vec<i64> = (0..500).map(|i| (i * 7919) % 97).collect();
+        for limit in [MEMORY, 1] {
+            let schema = Arc::new(Schema::parse(["k int*"]).unwrap());
+            let mut sorter = Sorter::new(schema.clone(), schema.arrow().clone(), std::env::temp_dir(), limit);
+            for part in keys.chunks(64) {
+                let k: ArrayRef = Arc::new(Int64Array::from(part.to_vec()));
+                sorter.push(RecordBatch::try_new(schema.arrow().clone(), vec![k]).unwrap()).unwrap();
+            }
+            let sorted = sorter.finish().unwrap();
+            let shown = |key: &Key| super::super::key::decode(&schema, key).unwrap();
+            let (first, last) = sorted.span().unwrap();
+            assert_eq!((shown(first), shown(last)), (vec![Value::Int(0)], vec![Value::Int(96)]), "{limit}");
         }
     }
 

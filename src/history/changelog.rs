@@ -22,7 +22,7 @@ use log::Source;
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -148,7 +148,7 @@ impl Changelog {
     /// Brings a listing up to date. Where only revisions were added, what is known of the others stays.
     fn refresh(&self, listing: &mut Listing) -> Result<(), HistoryError> {
         for _ in 0..RETRIES {
-            let files = self.files()?;
+            let Some(files) = self.files()? else { continue };
             let new: Vec<_> = files.iter().filter(|file| !listing.files.contains(*file)).collect();
             if new.is_empty() && files.len() == listing.files.len() {
                 return Ok(());
@@ -162,10 +162,6 @@ impl Changelog {
                 listing.files.extend(new);
                 return Ok(());
             }
-            // A revision may have been in neither place, had a pack come meanwhile.
-            if files.len() > ONE_STEP && others(&files) != others(&self.files()?) {
-                continue;
-            }
             if let Some(log) = self.read_all(&files)? {
                 *listing = Listing { files: files.into_iter().collect(), all: Arc::new(log), visible: None };
                 return Ok(());
@@ -175,14 +171,18 @@ impl Changelog {
         Err(BackendError::not_found("list", folder.key()).into())
     }
 
-    /// The names in all folders.
-    fn files(&self) -> Result<Vec<(Digest, String)>, HistoryError> {
+    /// All files; `None` where a pack came or went meanwhile: a revision may then have been in neither place.
+    fn files(&self) -> Result<Option<Vec<(Digest, String)>>, HistoryError> {
         let mut files = Vec::new();
         for folder in &self.folders {
-            let entries = self.store.backend().list(&folder.key())?;
+            let list = || self.store.backend().list(&folder.key());
+            let entries = list()?;
+            if entries.len() > ONE_STEP && others(&entries) != others(&list()?) {
+                return Ok(None);
+            }
             files.extend(entries.into_iter().map(|entry| (*folder, entry.name)));
         }
-        Ok(files)
+        Ok(Some(files))
     }
 
     /// Makes a log of all files; `None` where one went away meanwhile.
@@ -310,8 +310,8 @@ impl Changelog {
 }
 
 /// The names of packs and horizons.
-fn others(files: &[(Digest, String)]) -> HashSet<&(Digest, String)> {
-    files.iter().filter(|(_, name)| parse_name(name).is_none()).collect()
+fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
+    files.iter().map(|file| file.name.as_str()).filter(|name| parse_name(name).is_none()).collect()
 }
 
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {

@@ -101,16 +101,18 @@ pub fn plan(
 }
 
 /// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
-pub fn needed(changelog: &Changelog, log: &Log, heads: &[Stamp]) -> Result<Vec<Stamp>, HistoryError> {
+pub fn needed(
+    heads: &[Stamp],
+    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
+) -> Result<Vec<Stamp>, HistoryError> {
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    let steps = since_parting(heads, &mut |stamp| load(changelog, log, stamp))?;
-    Ok(steps.into_iter().map(|(stamp, ..)| stamp).collect())
+    Ok(since_parting(heads, load)?.into_iter().map(|(stamp, ..)| stamp).collect())
 }
 
-/// Reads what a merge needs of a revision; none: it was trimmed.
-pub fn load(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Step>, HistoryError> {
+/// What [`plan`] and [`needed`] load, from a changelog.
+pub fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Step>, HistoryError> {
     match changelog.read(log, stamp) {
         Err(HistoryError::Gone(_)) => Ok(None),
         revision => {

@@ -42,7 +42,7 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
 
 /// The revisions before `time` that must stay: heads, and what it takes to merge them.
 fn kept(changelog: &Changelog, log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
-    let mut kept = merge::needed(changelog, log, heads)?;
+    let mut kept = merge::needed(heads, &mut |stamp| merge::step(changelog, log, stamp))?;
     kept.extend(heads);
     kept.retain(|stamp| stamp.time < time);
     kept.sort_unstable();

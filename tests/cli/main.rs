@@ -10,6 +10,7 @@ mod import_export;
 mod input;
 mod quickstart;
 mod read;
+mod upkeep;
 mod verbs;
 
 use std::io::Write;

@@ -79,7 +79,11 @@ fn negative_bound_is_a_value() {
 fn more_bounds_than_index_columns_are_told() {
     let words = ["read", "temp/bxl", "--start", "2020-01-01", "--start", "2"];
     let message = Sandbox::with_rows().run(&words).fails(1);
-    assert!(message.contains("--start is given 2 times, the index has 1 columns (timestamp)"), "{message}");
+    assert!(
+        message
+            .contains("--start is given 2 times, once for each column of the index is the most (timestamp)"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -166,6 +170,23 @@ fn failed_output_leaves_the_file_that_was_there() {
     sandbox.file("out.csv", "mine\n");
     sandbox.shell("trap '' XFSZ; ulimit -f 0; $LAKOTA read temp/bxl -o out.csv").fails(1);
     assert_eq!(sandbox.text("out.csv"), "mine\n");
+}
+
+#[test]
+fn output_by_the_name_of_a_device_is_written_in_place() {
+    let sandbox = Sandbox::with_rows();
+    let script = "(echo before; $LAKOTA read temp/bxl value --limit 1 -o /dev/stdout; echo after) > out.txt";
+    sandbox.shell(script).ok();
+    assert_eq!(sandbox.text("out.txt"), "before\nvalue\n25.0\nafter\n");
+}
+
+#[test]
+fn table_is_for_a_terminal() {
+    let ran = Sandbox::with_rows().shell("script -qec '$LAKOTA read temp/bxl --limit 1' /dev/null");
+    if ran.code == Some(127) {
+        return println!("skipped: no `script` here");
+    }
+    assert!(ran.out.contains("-------------------  -----"), "{ran:?}");
 }
 
 #[test]

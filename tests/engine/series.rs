@@ -5,8 +5,10 @@ use lakota::backend::memory::MemoryBackend;
 use lakota::collection::At;
 use lakota::data::csv::{self, CsvReader};
 use lakota::data::schema::Schema;
+use lakota::data::sort::Sorted;
 use lakota::repo::{Options, Repo};
 use lakota::series::read::Query;
+use lakota::series::write::Mode;
 use std::sync::Arc;
 
 pub(crate) fn repo() -> Repo {
@@ -42,4 +44,23 @@ fn correction_replaces_the_rows_it_covers() {
         text(&schema, &read),
         "2020-06-22T00:00:00,25.2\n2020-06-23T00:00:00,24.2\n2020-06-24T00:00:00,27.0\n"
     );
+}
+
+#[test]
+fn one_of_many_series_can_be_appended_to() {
+    let repo = repo();
+    let schema = Schema::parse(["k int*"]).unwrap();
+    let many = repo.create_collection("many", &schema).unwrap();
+    let mut batch = many.batch("").unwrap();
+    let labels = (0..10_000).map(|i| format!("s{i:05}"));
+    let sorted = |text| Sorted::of(&schema, vec![frame(&schema, text)]);
+    batch.write_all(labels.map(|label| (label, Mode::Append, sorted("1\n"))).collect()).unwrap();
+    batch.commit().unwrap().unwrap();
+    for label in ["s00000", "s05000", "s09999"] {
+        let mut batch = many.batch("").unwrap();
+        let outcome = batch.write(label, &Mode::Append, sorted("2\n")).unwrap();
+        batch.commit().unwrap().unwrap();
+        assert_eq!(outcome.rows_after, 2, "{label}");
+    }
+    assert_eq!(many.state(At::Newest).unwrap().sums().rows, 10_003);
 }

@@ -107,7 +107,7 @@ fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Resu
 fn push(args: &Args, version: &Version<'_>, out: &mut String) -> Result<()> {
     match (args.format, args.oneline) {
         (Format::Json, _) => {
-            out.push_str(&version.json()?);
+            out.push_str(&version.json(false)?);
             out.push('\n');
         }
         (Format::Text, true) => out.push_str(&version.line()),

@@ -57,11 +57,11 @@ fn resolve(collection: &Collection, text: &str) -> Result<Option<Stamp>, Collect
 
 fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changelog = collection.changelog();
-    let revision = changelog.read(changelog.log()?.as_ref(), stamp).map_err(CollectionError::from)?;
+    let revision = changelog.read(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
     let changes = revision.change_list().map_err(CollectionError::from)?;
     let version = Version { stamp, revision: &revision, changes: &changes };
     if args.json {
-        return output::print(&format!("{}\n", version.json()?));
+        return output::print(&format!("{}\n", version.json(true)?));
     }
     let text = version.paragraph(true);
     output::print(&format!(

@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// Where a revision's bytes are.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// A file of its own, under this parent, in this folder.
+    /// A file of this folder, under the name this parent gives it: not every parent need have one.
     Loose(Digest, Stamp),
     Packed(Arc<Pack>, usize),
 }

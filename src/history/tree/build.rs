@@ -57,6 +57,7 @@ impl<'a, T: Item> Builder<'a, T> {
 
     /// Adds a subtree whose top node has `level` levels below it; only where [`Builder::aligned`].
     fn push_child(&mut self, level: usize, child: Child) {
+        // A subtree may be the first of all: levels below it are still missing then.
         while self.inner.len() <= level {
             self.inner.push((Vec::new(), 0));
         }

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, upkeep.
+# Any failure ends it with a code other than 0. The mount joins it when there is one.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/.." && pwd)
+cargo build --release --manifest-path "$root/Cargo.toml"
+target=${CARGO_TARGET_DIR:-$root/target}
+export PATH="$target/release:$PATH"
+
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder"
+unset LAKOTA_REPO
+
+# Shows a command, then runs it.
+run() {
+    printf '\n$ %s\n' "$1"
+    bash -o pipefail -c "$1" 2>&1
+}
+
+# Runs what must give a text.
+expect() {
+    local found
+    found=$(bash -o pipefail -c "$1")
+    if [ "$found" != "$2" ]; then
+        printf 'demo: "%s" gave:\n%s\nexpected:\n%s\n' "$1" "$found" "$2" >&2
+        exit 1
+    fi
+}
+
+cat >input.csv <<'CSV'
+2020-06-22,25
+2020-06-23,24
+2020-06-24,27
+2020-06-25,31
+2020-06-26,32
+2020-06-27,30
+CSV
+cat >input-corrected.csv <<'CSV'
+2020-06-22,25.2
+2020-06-23,24.2
+2020-06-24,27.9
+2020-06-25,31.0
+2020-06-26,32.5
+2020-06-27,30.1
+CSV
+
+run 'lakota create temp/bxl "timestamp timestamp*" "value float"'
+run 'cat input.csv | lakota write temp/bxl'
+run 'cat input-corrected.csv | lakota write temp/bxl'
+run 'lakota read temp/bxl --format table'
+expect 'lakota read temp/bxl value' 'value
+25.2
+24.2
+27.9
+31.0
+32.5
+30.1'
+
+run 'lakota log temp'
+first=$(lakota log temp --oneline | sed -n '2s/ .*//p')
+run "lakota read temp/bxl --revision $first --limit 2"
+expect "lakota read temp/bxl value --revision $first --limit 1" 'value
+25.0'
+run 'lakota read temp/bxl --start 2020-06-24 --stop 2020-06-26'
+run 'lakota read temp/bxl value --tail 1 --format json'
+run 'lakota ls -l temp'
+
+run 'lakota export exported && lakota -r copy import exported'
+expect 'lakota -r copy read temp/bxl' "$(lakota read temp/bxl)"
+
+run 'lakota pack temp'
+expect 'lakota log temp --oneline | wc -l' '4'
+run 'lakota squash temp && lakota squash && lakota gc'
+run 'lakota verify'
+expect 'lakota len temp/bxl' '6'
+printf '\nThe demo went well.\n'

@@ -1,0 +1,95 @@
+//! The upkeep verbs: rows read the same after each.
+
+use super::{CORRECTED, Sandbox};
+
+/// With two writes in the history.
+fn corrected() -> Sandbox {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe(CORRECTED, &["write", "temp/bxl"]).ok();
+    sandbox
+}
+
+fn revisions(sandbox: &Sandbox) -> usize {
+    sandbox.run(&["log", "temp", "--oneline"]).ok().lines().count()
+}
+
+#[test]
+fn pack_keeps_the_history() {
+    let sandbox = corrected();
+    let log = sandbox.run(&["log", "temp"]).ok();
+    assert_eq!(sandbox.run(&["pack", "temp"]).err, "temp: packed 3 revisions in one file\n");
+    assert_eq!(sandbox.run(&["log", "temp"]).ok(), log);
+}
+
+#[test]
+fn squash_leaves_one_revision_and_the_rows() {
+    let sandbox = corrected();
+    let rows = sandbox.run(&["read", "temp/bxl"]).ok();
+    sandbox.run(&["squash", "temp"]).ok();
+    assert_eq!(revisions(&sandbox), 1);
+    assert_eq!(sandbox.run(&["read", "temp/bxl"]).ok(), rows);
+}
+
+#[test]
+fn upkeep_without_a_collection_is_that_of_the_registry() {
+    let said = corrected().run(&["squash"]).err;
+    assert!(said.starts_with("the registry: "), "{said}");
+}
+
+#[test]
+fn all_means_every_collection_and_the_registry() {
+    let sandbox = corrected();
+    sandbox.run(&["create", "other", "k int*"]).ok();
+    let said = sandbox.run(&["pack", "--all"]).err;
+    let labels: Vec<&str> = said.lines().filter_map(|line| line.split(": ").next()).collect();
+    assert_eq!(labels, ["other", "temp", "the registry"]);
+}
+
+#[test]
+fn trim_forgets_what_is_older() {
+    let sandbox = corrected();
+    sandbox.run(&["trim", "temp", "--before", "2100-01-01"]).ok();
+    assert_eq!(revisions(&sandbox), 1);
+}
+
+#[test]
+fn state_before_a_trim_is_told_to_be_gone() {
+    let sandbox = corrected();
+    sandbox.run(&["squash", "temp"]).ok();
+    let message = sandbox.run(&["read", "temp/bxl", "--before", "2020-01-01"]).fails(1);
+    assert!(message.contains("was trimmed"), "{message}");
+}
+
+#[test]
+fn gc_spares_what_is_read() {
+    let sandbox = corrected();
+    let rows: String = (0..20_000).map(|i| format!("{i},{}\n", i * i)).collect();
+    sandbox.run(&["create", "c", "k int*", "v int"]).ok();
+    sandbox.pipe(&rows, &["write", "c/s"]).ok();
+    sandbox.pipe("1,1\n", &["write", "c/s", "--replace"]).ok();
+    sandbox.run(&["squash", "c"]).ok();
+    for _ in 0..2 {
+        sandbox.run(&["gc", "--grace", "0s"]).ok();
+    }
+    assert_eq!(sandbox.run(&["read", "c/s"]).ok(), "k,v\n1,1\n");
+    assert_eq!(sandbox.run(&["len", "temp/bxl"]).ok(), "6\n");
+}
+
+#[test]
+fn verify_finds_all_well() {
+    let said = corrected().run(&["verify"]).err;
+    assert!(said.starts_with("all is well: "), "{said}");
+}
+
+#[test]
+fn verify_tells_damage_and_exits_with_1() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "c", "k int*", "v int"]).ok();
+    let rows: String = (0..50_000_i64).map(|i| format!("{i},{}\n", i * 7919 % 10_007)).collect();
+    sandbox.pipe(&rows, &["write", "c/s"]).ok();
+    let script = "file=$(find .lakota -type f -printf '%s %p\\n' | sort -n | tail -1 | cut -d' ' -f2); \
+                  printf X | dd of=$file bs=1 seek=1000 conv=notrunc status=none; $LAKOTA verify";
+    let ran = sandbox.shell(script);
+    assert!(!ran.out.is_empty(), "{ran:?}");
+    ran.fails(1);
+}

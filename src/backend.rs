@@ -45,6 +45,9 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Deletes files; durable on return. Files that do not exist are skipped.
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError>;
 
+    /// Makes the names of files durable that somebody else may be putting: their contents are already.
+    fn sync(&self, keys: &[String]) -> Result<(), BackendError>;
+
     /// Deletes what puts that never ended left behind, older than `age_ms`; gives how many.
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError>;
 }

@@ -5,6 +5,10 @@
 //! closed, on a prefix of the columns) is a half-open range of byte strings, and everything
 //! above works on ranges without knowing types. Nothing here knows what the bytes mean.
 
+mod list;
+
+pub use list::Intervals;
+
 use std::collections::BTreeMap;
 use std::fmt;
 

@@ -144,6 +144,11 @@ impl Backend for FaultyBackend {
         torn.first().map_or(Ok(()), |key| Err(killed("delete", key)))
     }
 
+    fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
+        self.write("write", "")?;
+        self.inner.sync(keys)
+    }
+
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
         self.write("delete", "")?;
         self.inner.clean(age_ms)

@@ -192,6 +192,10 @@ impl Backend for LocalBackend {
         self.sync_folders("delete", deleted.into_iter())
     }
 
+    fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
+        self.sync_folders("write", keys.iter().map(String::as_str))
+    }
+
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
         // Not synced: what a power failure brings back, the next clean deletes.
         let before = SystemTime::now().checked_sub(Duration::from_millis(age_ms));

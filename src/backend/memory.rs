@@ -90,6 +90,10 @@ impl Backend for MemoryBackend {
         Ok(())
     }
 
+    fn sync(&self, _keys: &[String]) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     fn clean(&self, _age_ms: u64) -> Result<usize, BackendError> {
         Ok(0)
     }

@@ -98,7 +98,7 @@ impl Version<'_> {
             field("changed", &format!("{}: {}", one.label, change(one)));
             if all {
                 let schema = &self.revision.state.schema;
-                one.intervals.iter().for_each(|one| field("", &format!("  {}", range(schema, one))));
+                one.intervals.iter().for_each(|one| field("", &format!("  {}", range(schema, &one))));
             }
         }
         if let Some(more @ 1..) = self.changes.series.len().checked_sub(listed) {
@@ -135,7 +135,7 @@ impl Version<'_> {
             rows_before: one.rows_before,
             rows_after: one.rows_after,
             changed: one.keys,
-            ranges: all.then(|| one.intervals.iter().map(|one| range(schema, one)).collect()),
+            ranges: all.then(|| one.intervals.iter().map(|one| range(schema, &one)).collect()),
         }
     }
 

@@ -14,7 +14,7 @@ use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ChangeList, LIST_BYTES, ListPlace, Note, Revision, SeriesChange};
 use crate::history::state::State;
-use crate::interval::Interval;
+use crate::interval::{Interval, IntervalMap, Intervals};
 use crate::series::RowsError;
 use crate::series::write::{Mode, Target, Written};
 use crate::store::draft::Draft;
@@ -201,7 +201,7 @@ impl<'a> Batch<'a> {
                 .or_insert_with(|| SeriesChange { rows_before, ..SeriesChange::none(id, &label) });
             change.rows_after = rows_after;
             change.keys += written.keys;
-            change.intervals = union(std::mem::take(&mut change.intervals), written.intervals);
+            change.intervals = union(&change.intervals, written.intervals);
         }
         Outcome { rows_before, rows_after, changed: written.keys }
     }
@@ -237,7 +237,7 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         (change.dropped, change.created, change.rows_after) = (true, false, 0);
-        change.intervals.clear();
+        change.intervals = Intervals::default();
         Ok(())
     }
 
@@ -359,7 +359,10 @@ impl<'a> Batch<'a> {
             }
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
-                changelog.pack_if_many(&log)?;
+                if let Err(e) = changelog.pack_if_many(&log) {
+                    // The revision is durable: packing can wait for the next writer.
+                    log::warn!("cannot pack the changelog of {}: {e}", self.collection.label());
+                }
                 return Ok(stamp);
             }
             after = log.horizon.time;
@@ -367,13 +370,13 @@ impl<'a> Batch<'a> {
     }
 }
 
-/// The union of two ascending lists of intervals.
-fn union(a: Vec<Interval>, b: Vec<Interval>) -> Vec<Interval> {
-    if a.is_empty() || b.is_empty() {
-        return if a.is_empty() { b } else { a };
+/// The union of two lists of intervals.
+fn union(a: &Intervals, b: Intervals) -> Intervals {
+    if a.is_empty() {
+        return b;
     }
-    let mut map = crate::interval::IntervalMap::new();
-    a.iter().chain(&b).for_each(|interval| map.assign(interval, ()));
+    let mut map = IntervalMap::new();
+    a.iter().chain(b.iter()).for_each(|interval| map.assign(&interval, ()));
     map.pieces().into_iter().map(|(interval, ())| interval).collect()
 }
 

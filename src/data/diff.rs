@@ -6,7 +6,7 @@
 
 use super::key::Keys;
 use super::schema::{Schema, Type};
-use crate::interval::{Interval, Key};
+use crate::interval::{Interval, Intervals, Key};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type};
 use arrow_array::{Array, ArrayRef, RecordBatch};
@@ -101,7 +101,7 @@ impl Changes {
 
     /// The intervals, ascending and disjoint.
     #[must_use]
-    pub fn finish(self) -> Vec<Interval> {
+    pub fn finish(self) -> Intervals {
         self.intervals.into_iter().map(|(interval, _)| interval).collect()
     }
 }
@@ -215,7 +215,7 @@ mod tests {
     fn changed(old: &[(i64, f64)], new: &[(i64, f64)]) -> Vec<i64> {
         let mut changes = Changes::new();
         diff(&schema(), &frame(old), &frame(new), &mut changes);
-        let intervals = changes.finish();
+        let intervals: Vec<Interval> = changes.finish().iter().collect();
         let all: std::collections::BTreeSet<i64> = old.iter().chain(new).map(|r| r.0).collect();
         let key = |k| super::super::key::encode(&schema(), &[super::super::value::Value::Int(k)]).unwrap();
         all.into_iter().filter(|&k| intervals.iter().any(|i| i.contains(&key(k)))).collect()
@@ -268,6 +268,6 @@ mod tests {
         let new: Vec<_> = old.iter().map(|&(k, _)| (k, (k % 2) as f64)).collect();
         let mut changes = Changes::new();
         diff(&schema(), &frame(&old), &frame(&new), &mut changes);
-        assert!(changes.finish().len() <= LIMIT);
+        assert!(changes.finish().iter().count() <= LIMIT);
     }
 }

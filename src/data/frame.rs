@@ -4,7 +4,7 @@
 //! only, no null or NaN in the index. After it, everything above trusts the types.
 
 use super::input::{InputError, Problem};
-use super::key::Keys;
+use super::key::{Keys, MAX_KEY};
 use super::schema::{Column, Schema, Type};
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float64Type;
@@ -144,6 +144,26 @@ fn describe(ty: &DataType) -> String {
     ty.to_string().to_lowercase()
 }
 
+/// Fails where an index value is too long to stand in the index.
+pub fn check_keys(schema: &Schema, frame: &RecordBatch) -> Result<(), InputError> {
+    if schema.index_columns().all(|column| column.ty != Type::Str) {
+        return Ok(());
+    }
+    let keys = Keys::of_frame(schema, frame);
+    let Some(row) = (0..keys.rows()).find(|&row| keys.key(row).len() > MAX_KEY) else { return Ok(()) };
+    let texts = schema.index_columns().filter(|column| column.ty == Type::Str);
+    let longest = texts.max_by_key(|c| frame.column_by_name(&c.name).map_or(0, |a| text_len(a, row)));
+    let problem = Problem::Other(format!(
+        "an index value of {} bytes; the index takes {MAX_KEY} at most: make this a column without a star",
+        keys.key(row).len()
+    ));
+    Err(InputError::new(problem).in_column(longest.map_or("", |column| column.name.as_str())))
+}
+
+fn text_len(array: &ArrayRef, row: usize) -> usize {
+    array.as_string::<i32>().value(row).len()
+}
+
 /// The frame sorted by index; rows of equal index keep their order.
 pub fn sort(schema: &Schema, frame: &RecordBatch) -> Result<RecordBatch, ArrowError> {
     let keys = Keys::of(schema, frame);
@@ -213,5 +233,15 @@ mod tests {
         let sorted = sort(&schema, &frame).unwrap();
         let values: Vec<_> = sorted.column(1).as_string::<i32>().iter().flatten().collect();
         assert_eq!(values, ["b", "d", "a", "c"]);
+    }
+
+    #[test]
+    fn long_index_values_are_refused_by_column() {
+        let schema = Schema::parse(["k str*", "v int"]).unwrap();
+        let k: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(MAX_KEY)]));
+        let v: ArrayRef = Arc::new(arrow_array::Int64Array::from(vec![1]));
+        let frame = RecordBatch::try_new(Arc::clone(schema.arrow()), vec![k, v]).unwrap();
+        let message = check_keys(&schema, &frame).unwrap_err().to_string();
+        assert!(message.starts_with("column k: an index value of 4098 bytes"), "{message}");
     }
 }

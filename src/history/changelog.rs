@@ -189,11 +189,12 @@ impl Changelog {
     fn read_all(&self, files: &[(Digest, String)]) -> Result<Option<Log>, HistoryError> {
         let mut log = Log::default();
         let mut horizons = Vec::new();
-        for (folder, name) in files {
-            if parse_name(name).is_some() {
-                add_loose(&mut log, *folder, name);
-            } else if let Some(name) = pack::is_pack(name) {
-                log.packs += 1;
+        // Packs first: of a revision that is in both, the loose file may go.
+        let (loose, others): (Vec<_>, Vec<_>) =
+            files.iter().partition(|(_, name)| parse_name(name).is_some());
+        for (folder, name) in others {
+            if let Some(name) = pack::is_pack(name) {
+                log.pack_keys.push(format!("{}/{name}", folder.key()));
                 let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
                 for (i, (child, parents)) in pack.revisions().enumerate() {
                     let source = || Source::Packed(Arc::clone(&pack), i);
@@ -204,6 +205,7 @@ impl Changelog {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
             }
         }
+        loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
         let Some(horizon) = self.horizon(horizons)? else { return Ok(None) };
         log.horizon = horizon;
         Ok(Some(log))
@@ -305,7 +307,11 @@ impl Changelog {
 
     /// Packs if there are many loose files.
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
-        if log.loose > MAX_LOOSE { self.pack_files(log.packs >= MAX_PACKS).map(|_| ()) } else { Ok(()) }
+        if log.loose > MAX_LOOSE {
+            self.pack_files(log.pack_keys.len() >= MAX_PACKS).map(|_| ())
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -173,8 +173,8 @@ impl Track {
             self.dropped = Some(stamp);
         }
         let rows = Winner::Heads(holders.to_vec());
-        for interval in &change.intervals {
-            self.winners.assign(interval, rows.clone());
+        for interval in change.intervals.iter() {
+            self.winners.assign(&interval, rows.clone());
         }
         if change.created || !(change.intervals.is_empty() || change.dropped) {
             self.touched = Some(stamp);

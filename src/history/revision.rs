@@ -9,7 +9,7 @@ use super::tree::{Child, Tree};
 use crate::clock::Stamp;
 use crate::data::schema::Schema;
 use crate::digest::{Check, Digest};
-use crate::interval::{Interval, next_prefix};
+use crate::interval::Intervals;
 use crate::store::place::{Bundles, Spot};
 use crate::store::{Store, StoreError, View};
 use crate::wire::{Damaged, Reader, Writer};
@@ -37,7 +37,7 @@ pub struct SeriesChange {
     /// Whether it was dropped: every index value is covered then.
     pub dropped: bool,
     /// The index values whose rows differ from the parent, ascending, disjoint.
-    pub intervals: Vec<Interval>,
+    pub intervals: Intervals,
     /// Index values that changed.
     pub keys: u64,
     /// Rows of the series before.
@@ -56,7 +56,7 @@ impl SeriesChange {
             renamed_from: None,
             created: false,
             dropped: false,
-            intervals: Vec::new(),
+            intervals: Intervals::default(),
             keys: 0,
             rows_before: 0,
             rows_after: 0,
@@ -139,20 +139,7 @@ impl SeriesChange {
         out.uint(self.rows_before);
         out.uint(self.rows_after);
         out.uint(self.keys);
-        out.size(self.intervals.len());
-        let mut previous: &[u8] = &[];
-        for interval in &self.intervals {
-            out.after(previous, &interval.lo);
-            previous = &interval.lo;
-            match &interval.hi {
-                hi if *hi == next_prefix(&interval.lo) => out.uint(0),
-                Some(hi) => {
-                    out.uint(1);
-                    out.after(&interval.lo, hi);
-                }
-                None => out.uint(2),
-            }
-        }
+        self.intervals.write(out);
     }
 
     fn read(label: String, input: &mut Reader<'_>) -> Result<SeriesChange, Damaged> {
@@ -160,25 +147,13 @@ impl SeriesChange {
         let id = if flags & DERIVED_ID != 0 { SeriesId::new(&label, 0) } else { SeriesId::read(input)? };
         let renamed_from = if flags & RENAMED != 0 { Some(input.text()?) } else { None };
         let (rows_before, rows_after, keys) = (input.uint()?, input.uint()?, input.uint()?);
-        let count = input.count()?;
-        let mut intervals: Vec<Interval> = Vec::with_capacity(count);
-        for _ in 0..count {
-            let lo = input.after(intervals.last().map_or(&[], |i| i.lo.as_slice()))?;
-            let hi = match input.uint()? {
-                0 => next_prefix(&lo),
-                1 => Some(input.after(&lo)?),
-                2 => None,
-                _ => return Err(input.damaged()),
-            };
-            intervals.push(Interval { lo, hi });
-        }
         Ok(SeriesChange {
             id,
             label,
             renamed_from,
             created: flags & CREATED != 0,
             dropped: flags & DROPPED != 0,
-            intervals,
+            intervals: Intervals::read(input)?,
             keys,
             rows_before,
             rows_after,

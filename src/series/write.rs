@@ -15,7 +15,7 @@ use crate::data::value::Value;
 use crate::history::edit::NewEntry;
 use crate::history::entry::{Segments, SeriesId};
 use crate::history::segment::Segment;
-use crate::interval::{Interval, Key};
+use crate::interval::{Interval, Intervals, Key};
 use crate::store::View;
 use crate::store::draft::Draft;
 use arrow_array::{RecordBatch, UInt64Array};
@@ -42,7 +42,7 @@ pub struct Written {
     /// The series afterwards; none where nothing changed.
     pub entry: Option<NewEntry>,
     /// The index values whose rows differ.
-    pub intervals: Vec<Interval>,
+    pub intervals: Intervals,
     /// How many index values that are.
     pub keys: u64,
     /// Rows before and afterwards.
@@ -106,7 +106,7 @@ impl Target<'_> {
 
     fn unchanged(&self) -> Written {
         let rows = self.base.sums().rows;
-        Written { entry: None, intervals: Vec::new(), keys: 0, rows: (rows, rows) }
+        Written { entry: None, intervals: Intervals::default(), keys: 0, rows: (rows, rows) }
     }
 
     fn check_append(&self, first: &Key) -> Result<(), RowsError> {
@@ -428,6 +428,7 @@ impl Feed {
                 None => return Ok(()),
                 Some(frame) if frame.num_rows() == 0 => {}
                 Some(frame) => {
+                    frame::check_keys(&self.schema, &frame)?;
                     let keys = Keys::of_frame(&self.schema, &frame);
                     self.check(&keys)?;
                     self.current = Some((frame, keys));

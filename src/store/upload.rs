@@ -63,11 +63,18 @@ fn run(store: &Store, receiver: &Receiver<Item>) -> Result<(), StoreError> {
 /// Puts what is not there under its plain name.
 pub(super) fn put_missing(store: &Store, objects: Vec<Item>) -> Result<(), StoreError> {
     let mut missing = Vec::with_capacity(objects.len());
+    let mut there = Vec::new();
     for (digest, bytes) in objects {
         let key = digest.key();
         if store.backend().len(&key)? != Some(bytes.len() as u64) {
             missing.push((key, bytes));
+        } else {
+            there.push(key);
         }
+    }
+    // Somebody else may have put them just now, and not have synced their folder yet.
+    if !there.is_empty() {
+        store.backend().sync(&there)?;
     }
     if !missing.is_empty() {
         store.backend().put_many(&missing)?;

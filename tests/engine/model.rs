@@ -255,7 +255,8 @@ impl World {
                 let covered = change.dropped || change.intervals.iter().any(|i| i.contains(key));
                 assert_eq!(covered, at(old) != at(new), "{change:?}");
             }
-            assert!(change.intervals.windows(2).all(|w| w[0].hi.as_ref().is_some_and(|hi| *hi <= w[1].lo)));
+            let list: Vec<_> = change.intervals.iter().collect();
+            assert!(list.windows(2).all(|w| w[0].hi.as_ref().is_some_and(|hi| *hi <= w[1].lo)));
         }
     }
 

@@ -34,8 +34,8 @@ pub struct Log {
     pub horizon: Horizon,
     /// Files that are not packed.
     pub loose: usize,
-    /// Packs.
-    pub packs: usize,
+    /// Keys of the packs.
+    pub pack_keys: Vec<String>,
 }
 
 impl Log {
@@ -57,8 +57,12 @@ impl Log {
 
     /// A log without what the horizon hides.
     pub(super) fn visible(&self) -> Log {
-        let mut log =
-            Log { horizon: self.horizon.clone(), loose: self.loose, packs: self.packs, ..Log::default() };
+        let mut log = Log {
+            horizon: self.horizon.clone(),
+            loose: self.loose,
+            pack_keys: self.pack_keys.clone(),
+            ..Log::default()
+        };
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
             log.add(*child, Stamp::ROOT, || entry.source.clone());
             entry.parents.iter().for_each(|parent| log.add(*child, *parent, || entry.source.clone()));

@@ -8,7 +8,7 @@ use super::{Changelog, HistoryError, Horizon, file_key, parse_name};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::revision::Revision;
-use bytes::Bytes;
+use std::collections::HashSet;
 
 impl Changelog {
     /// Makes one file of the loose revision files, and of the packs too where `all`; gives how many
@@ -16,17 +16,11 @@ impl Changelog {
     pub fn pack_files(&self, all: bool) -> Result<usize, HistoryError> {
         let log = self.log()?;
         let mut revisions = Vec::new();
-        let mut old: Vec<String> = Vec::new();
+        let mut covered: HashSet<Stamp> = HashSet::new();
         for stamp in log.stamps() {
-            let Some(entry) = log.entry(stamp) else { continue };
-            match &entry.source {
-                Source::Packed(..) if !all => continue,
-                Source::Packed(pack, _) => {
-                    if !old.contains(&pack.key) {
-                        old.push(pack.key.clone());
-                    }
-                }
-                Source::Loose(..) => {}
+            covered.insert(stamp);
+            if !all && log.entry(stamp).is_some_and(|entry| matches!(entry.source, Source::Packed(..))) {
+                continue;
             }
             let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
             // The file names every parent, also one whose own file of this revision was never written.
@@ -34,27 +28,32 @@ impl Changelog {
                 Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
             revisions.push((stamp, revision.parents, bytes));
         }
-        let loose = self.loose_files(&revisions)?;
-        if loose.len() + old.len() < 2 {
+        // Of a revision that a pack holds already, the loose file is left from a packing that was cut short.
+        let mut old = self.loose_files(&covered)?;
+        if all {
+            old.extend(log.pack_keys.iter().cloned());
+        }
+        if old.len() < 2 {
             return Ok(0);
         }
-        let (digest, bytes) = pack::encode(&revisions);
-        let key = format!("{}/pack-{digest}", self.folders.first().copied().unwrap_or(Digest::ZERO).key());
-        self.store.backend().put(&key, bytes)?;
-        old.retain(|k| *k != key);
-        old.extend(loose);
+        if !revisions.is_empty() {
+            let (digest, bytes) = pack::encode(&revisions);
+            let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
+            let key = format!("{}/pack-{digest}", folder.key());
+            self.store.backend().put(&key, bytes)?;
+            old.retain(|k| *k != key);
+        }
         self.store.backend().delete_many(&old)?;
         Ok(revisions.len())
     }
 
     /// The loose files of revisions, in all folders.
-    fn loose_files(&self, revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<Vec<String>, HistoryError> {
-        let packed: std::collections::HashSet<Stamp> = revisions.iter().map(|(stamp, _, _)| *stamp).collect();
+    fn loose_files(&self, revisions: &HashSet<Stamp>) -> Result<Vec<String>, HistoryError> {
         let mut files = Vec::new();
         for folder in &self.folders {
             for file in self.store.backend().list(&folder.key())? {
                 if let Some((parent, child)) = parse_name(&file.name)
-                    && packed.contains(&child)
+                    && revisions.contains(&child)
                 {
                     files.push(file_key(*folder, parent, child));
                 }

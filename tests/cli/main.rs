@@ -6,6 +6,8 @@
     reason = "what tests share fails by panicking, and tells what is skipped"
 )]
 
+mod concurrent;
+mod crash;
 mod import_export;
 mod input;
 mod quickstart;

@@ -8,10 +8,13 @@
 
 mod concurrent;
 mod crash;
+mod golden;
 mod import_export;
 mod input;
 mod quickstart;
 mod read;
+#[path = "../golden/scenario.rs"]
+mod scenario;
 mod upkeep;
 mod verbs;
 

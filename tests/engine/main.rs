@@ -13,5 +13,7 @@ mod golden;
 mod merge;
 mod model;
 mod objects;
+#[path = "../golden/scenario.rs"]
+mod scenario;
 mod series;
 mod support;

@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 /// A versioned columnar store for time series.
 #[derive(Debug, Parser)]
-#[command(name = "lakota", version, max_term_width = 100, disable_version_flag = true)]
+#[command(name = "lakota", version, max_term_width = 100)]
 #[command(after_help = "A first session:
   lakota create temp/bxl \"timestamp timestamp*\" \"value float\"
   echo 2020-06-22,25 | lakota write temp/bxl

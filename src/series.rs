@@ -3,7 +3,9 @@
 //! The one place above `data` where rows are decoded and encoded. Knows segments and drafts; knows nothing of
 //! revisions, heads or other series.
 
+mod combine;
 pub mod encode;
+mod feed;
 pub mod read;
 pub mod splice;
 pub mod write;

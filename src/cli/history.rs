@@ -2,10 +2,10 @@
 
 use crate::clock::{Stamp, iso};
 use crate::data::key;
+use crate::data::key::show;
 use crate::data::schema::Schema;
 use crate::history::revision::{ChangeList, Revision, SeriesChange};
 use crate::interval::{Interval, next_prefix};
-use crate::series::write::show;
 use serde::Serialize;
 use std::fmt::Write;
 

@@ -257,6 +257,15 @@ fn take_value(column: &Column, rest: &mut &[u8]) -> Option<Value> {
     })
 }
 
+/// An index value for people: `2020-06-22T00:00:00`, tuples with commas.
+#[must_use]
+pub fn show(schema: &Schema, key: &[u8]) -> String {
+    let Some(values) = decode(schema, key) else { return "?".to_owned() };
+    let texts: Vec<String> =
+        schema.index_columns().zip(&values).map(|(c, v): (_, &Value)| v.render(c.ty)).collect();
+    texts.join(", ")
+}
+
 /// Which of its two bounds a range includes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Closed {

@@ -3,6 +3,7 @@
 use super::OpError;
 use crate::collection::Collection;
 use crate::data::key::Keys;
+use crate::data::key::show;
 use crate::data::schema::Schema;
 use crate::data::{csv, pages};
 use crate::digest::Digest;
@@ -13,7 +14,6 @@ use crate::history::tree::{Leaf, Sums};
 use crate::interval::Interval;
 use crate::repo::Repo;
 use crate::series::read;
-use crate::series::write::show;
 use crate::store::View;
 use crate::store::place::Place;
 use rayon::prelude::*;

@@ -4,21 +4,22 @@
 //! segments beside the new rows are merged by size tiers, so that n appends leave O(log n) of them.
 
 use super::RowsError;
+use super::combine::{update, upsert};
 use super::encode::SegmentWriter;
+use super::feed::Feed;
 use super::read;
 use crate::data::diff::{self, Changes};
 use crate::data::frame;
 use crate::data::key::{self, Keys};
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
-use crate::data::value::Value;
 use crate::history::edit::NewEntry;
 use crate::history::entry::{Segments, SeriesId};
 use crate::history::segment::Segment;
 use crate::interval::{Interval, Intervals, Key};
 use crate::store::View;
 use crate::store::draft::Draft;
-use arrow_array::{RecordBatch, UInt64Array};
+use arrow_array::RecordBatch;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -75,8 +76,16 @@ const PIECE_ROWS: usize = 131_072;
 impl Target<'_> {
     /// Writes sorted rows.
     pub fn write(&self, mode: &Mode, rows: Sorted) -> Result<Written, RowsError> {
-        let mut feed = Feed::new(self.schema, rows, mode);
-        let Some((first, last)) = feed.span(mode)? else { return Ok(self.unchanged()) };
+        let within = match mode {
+            Mode::Overlay(interval) => Some(interval.clone()),
+            _ => None,
+        };
+        let mut feed = Feed::new(self.schema, rows, within);
+        let (first, last) = match (feed.span()?, mode) {
+            (Some(span), _) => span,
+            (None, Mode::Overlay(interval)) => (interval.lo.clone(), None),
+            (None, _) => return Ok(self.unchanged()),
+        };
         if *mode == Mode::Append {
             self.check_append(&first)?;
         }
@@ -121,7 +130,7 @@ impl Target<'_> {
     }
 
     fn show(&self, key: &[u8]) -> String {
-        show(self.schema, key)
+        key::show(self.schema, key)
     }
 
     fn finish(&self, pass: Pass<'_>, replaced: Range<u64>, old: &[Segment]) -> Result<Written, RowsError> {
@@ -182,15 +191,6 @@ impl Target<'_> {
 
 fn tier(rows: u64) -> u32 {
     rows.max(1).ilog2() / FACTOR.ilog2()
-}
-
-/// An index value for people: `2020-06-22T00:00:00`, tuples with commas.
-#[must_use]
-pub fn show(schema: &Schema, key: &[u8]) -> String {
-    let Some(values) = key::decode(schema, key) else { return "?".to_owned() };
-    let texts: Vec<String> =
-        schema.index_columns().zip(&values).map(|(c, v): (_, &Value)| v.render(c.ty)).collect();
-    texts.join(", ")
 }
 
 /// Groups segments that share an index value at their border: they are handled as one.
@@ -301,190 +301,6 @@ impl Pass<'_> {
             (Mode::Append, Some(new)) => Ok(frame::concat(schema, &[old.clone(), new.clone()])?),
             (Mode::Upsert, Some(new)) => upsert(schema, old, new),
             (Mode::Update, Some(new)) => update(schema, old, new),
-        }
-    }
-}
-
-/// Takes `rows` of `frames[from]` in turn.
-struct Pick {
-    order: Vec<(usize, usize)>,
-}
-
-impl Pick {
-    fn rows(&mut self, from: usize, rows: Range<usize>) {
-        self.order.extend(rows.map(|row| (from, row)));
-    }
-
-    fn take(self, schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<RecordBatch, RowsError> {
-        let columns = old.columns().iter().zip(new.columns());
-        let arrays = columns
-            .map(|(a, b)| arrow_select::interleave::interleave(&[a.as_ref(), b.as_ref()], &self.order))
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok(RecordBatch::try_new(Arc::clone(schema.arrow()), arrays)?)
-    }
-}
-
-fn upsert(schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<RecordBatch, RowsError> {
-    let (a, b) = (Keys::of(schema, old), Keys::of(schema, new));
-    let mut pick = Pick { order: Vec::with_capacity(a.rows() + b.rows()) };
-    let (mut i, mut j) = (0, 0);
-    while i < a.rows() && j < b.rows() {
-        match a.cmp(i, &b, j) {
-            std::cmp::Ordering::Less => {
-                let end = a.run_end(i);
-                pick.rows(0, i..end);
-                i = end;
-            }
-            order => {
-                let end = b.run_end(j);
-                pick.rows(1, j..end);
-                j = end;
-                if order.is_eq() {
-                    i = a.run_end(i);
-                }
-            }
-        }
-    }
-    pick.rows(0, i..a.rows());
-    pick.rows(1, j..b.rows());
-    pick.take(schema, old, new)
-}
-
-/// Old rows with the given columns of new rows of equal index; where an index value repeats, the new rows
-/// must repeat as often.
-fn update(schema: &Schema, old: &RecordBatch, new: &RecordBatch) -> Result<RecordBatch, RowsError> {
-    let (a, b) = (Keys::of(schema, old), Keys::of_frame(schema, new));
-    let mut source: Vec<Option<u64>> = vec![None; a.rows()];
-    let (mut i, mut j) = (0, 0);
-    while j < b.rows() {
-        while i < a.rows() && a.cmp(i, &b, j).is_lt() {
-            i += 1;
-        }
-        let (old_end, new_end) = match i < a.rows() && a.cmp(i, &b, j).is_eq() {
-            true => (a.run_end(i), b.run_end(j)),
-            false => (i, b.run_end(j)),
-        };
-        if old_end - i != new_end - j {
-            let at = show(schema, &b.key(j));
-            let message = match old_end - i {
-                0 => format!("update: there is no row at {at}"),
-                there => format!("update: {} rows given at {at}, where {there} are", new_end - j),
-            };
-            return Err(RowsError::Refused(message));
-        }
-        for k in 0..new_end - j {
-            source[i + k] = Some((j + k) as u64);
-        }
-        (i, j) = (old_end, new_end);
-    }
-    let updated = source.iter().map(Option::is_some).collect::<Vec<_>>();
-    let rows = UInt64Array::from(source.iter().map(|s| s.unwrap_or(0)).collect::<Vec<_>>());
-    let mask = arrow_array::BooleanArray::from(updated);
-    let mut arrays = Vec::with_capacity(schema.columns().len());
-    for (column, old) in schema.columns().iter().zip(old.columns()) {
-        arrays.push(match new.column_by_name(&column.name) {
-            Some(given) if !column.index && !given.is_empty() => {
-                let taken = arrow_select::take::take(given, &rows, None)?;
-                arrow_select::zip::zip(&mask, &taken, old)?
-            }
-            _ => Arc::clone(old),
-        });
-    }
-    Ok(RecordBatch::try_new(Arc::clone(schema.arrow()), arrays)?)
-}
-
-/// Sorted rows, taken up to an index value.
-struct Feed {
-    schema: Arc<Schema>,
-    rows: Sorted,
-    /// The range of an overlay: rows outside of it would stand where they do not belong.
-    within: Option<Interval>,
-    current: Option<(RecordBatch, Keys)>,
-}
-
-impl Feed {
-    fn new(schema: &Arc<Schema>, rows: Sorted, mode: &Mode) -> Feed {
-        let within = match mode {
-            Mode::Overlay(interval) => Some(interval.clone()),
-            _ => None,
-        };
-        Feed { schema: Arc::clone(schema), rows, within, current: None }
-    }
-
-    /// The first index value, and the last where it is known without reading on; none where nothing is to
-    /// be written at all.
-    fn span(&mut self, mode: &Mode) -> Result<Option<(Key, Option<Key>)>, RowsError> {
-        self.fill()?;
-        Ok(match (&self.current, mode) {
-            (Some((_, keys)), _) => Some((keys.key(0), self.rows.last_key())),
-            (None, Mode::Overlay(interval)) => Some((interval.lo.clone(), None)),
-            (None, _) => None,
-        })
-    }
-
-    fn fill(&mut self) -> Result<(), RowsError> {
-        while self.current.is_none() {
-            match self.rows.next_frame()? {
-                None => return Ok(()),
-                Some(frame) if frame.num_rows() == 0 => {}
-                Some(frame) => {
-                    frame::check_keys(&self.schema, &frame)?;
-                    let keys = Keys::of_frame(&self.schema, &frame);
-                    self.check(&keys)?;
-                    self.current = Some((frame, keys));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn check(&self, keys: &Keys) -> Result<(), RowsError> {
-        let Some(within) = &self.within else { return Ok(()) };
-        let mut ends = [keys.key(0), keys.key(keys.rows() - 1)].into_iter();
-        ends.find(|key| !within.contains(key)).map_or(Ok(()), |key| {
-            let at = show(&self.schema, &key);
-            Err(RowsError::Refused(format!("the row at {at} lies outside of the range to be written")))
-        })
-    }
-
-    /// Whether rows before `end` are left.
-    fn has_before(&mut self, end: Option<&[u8]>) -> Result<bool, RowsError> {
-        self.fill()?;
-        Ok(self.current.as_ref().is_some_and(|(_, keys)| end.is_none_or(|end| keys.key(0).as_slice() < end)))
-    }
-
-    /// About `rows` rows before `end`; never parts rows of equal index.
-    fn take_before(&mut self, end: Option<&[u8]>, rows: usize) -> Result<Option<RecordBatch>, RowsError> {
-        let mut parts: Vec<RecordBatch> = Vec::new();
-        let mut count = 0;
-        while self.has_before(end)? {
-            let Some((frame, keys)) = self.current.take() else { break };
-            let stop = end.map_or(keys.rows(), |end| keys.lower_bound(end));
-            let mut take = stop.min(rows.saturating_sub(count).max(1));
-            take = keys.run_end(take - 1).min(stop);
-            if count >= rows {
-                // Only what belongs to the last row taken: equal index values stay together.
-                let last = parts.last().map(|part| Keys::of_frame(&self.schema, part));
-                let equal = last.is_some_and(|last| last.cmp(last.rows() - 1, &keys, 0).is_eq());
-                take = if equal { keys.run_end(0).min(stop) } else { 0 };
-            }
-            if take > 0 {
-                parts.push(frame.slice(0, take));
-                count += take;
-            }
-            if take < keys.rows() {
-                let rest = frame.slice(take, keys.rows() - take);
-                let keys = Keys::of_frame(&self.schema, &rest);
-                self.current = Some((rest, keys));
-                if count >= rows || take == stop {
-                    break;
-                }
-            }
-        }
-        match parts.len() {
-            0 => Ok(None),
-            1 => Ok(parts.pop()),
-            _ => Ok(Some(arrow_select::concat::concat_batches(&parts[0].schema(), &parts)?)),
         }
     }
 }

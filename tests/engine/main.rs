@@ -9,6 +9,7 @@
 mod backend;
 mod batch;
 mod crash;
+mod format;
 mod golden;
 mod merge;
 mod model;

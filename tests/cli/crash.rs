@@ -5,6 +5,7 @@
 
 use super::Sandbox;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::io::Read;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -34,7 +35,9 @@ impl Random {
 
 /// Rows of the keys `from..to` that differ from those of any other round.
 fn rows(from: u64, to: u64, round: u64) -> String {
-    (from..to).map(|k| format!("{k},{}\n", (k + 1) * (round + 7) % 1_000_003)).collect()
+    let mut rows = String::new();
+    (from..to).for_each(|k| writeln!(rows, "{k},{}", (k + 1) * (round + 7) % 1_000_003).unwrap());
+    rows
 }
 
 /// The write of a round: a small append, a large series made anew, or several files at once.
@@ -71,17 +74,29 @@ fn plan(sandbox: &Sandbox, state: &State, round: u64) -> Write {
     }
 }
 
-/// Runs a write for so long, then kills it. Tells whether it was acknowledged, and whether the kill came in time.
-fn run_and_kill(sandbox: &Sandbox, write: &Write, delay: Duration) -> (bool, bool) {
+/// How a run ended that was to be killed.
+struct End {
+    /// It ended well, or told what it wrote before the kill.
+    acknowledged: bool,
+    /// How long it took, where it was faster than the kill.
+    took: Option<Duration>,
+}
+
+/// Runs a write and kills it after a time.
+fn run_and_kill(sandbox: &Sandbox, write: &Write, delay: Duration) -> End {
     let mut command = sandbox.command();
+    let start = Instant::now();
     let mut child = command.args(&write.words).stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    std::thread::sleep(delay);
+    while start.elapsed() < delay && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_micros(200));
+    }
+    let took = start.elapsed();
     child.kill().unwrap();
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     let code = child.wait().unwrap().code();
     assert!(matches!(code, None | Some(0)), "{code:?}: {said}");
-    (code == Some(0) || said.contains("wrote "), code.is_none())
+    End { acknowledged: code == Some(0) || said.contains("wrote "), took: code.map(|_| took) }
 }
 
 /// What the program reads of each series.
@@ -126,12 +141,14 @@ fn killed_writes_are_whole_or_not_there() {
             state = new;
             continue;
         }
-        let delay = time[kind].mul_f64((random.next() % 1100) as f64 / 1000.0);
-        let (acknowledged, in_time) = run_and_kill(&sandbox, &write, delay);
-        killed += usize::from(in_time);
+        let delay = time[kind].mul_f64((random.next() % 1300) as f64 / 1000.0);
+        let end = run_and_kill(&sandbox, &write, delay);
+        killed += usize::from(end.took.is_none());
+        // The machine may be faster or slower than it was.
+        time[kind] = end.took.unwrap_or(time[kind].mul_f64(1.05));
         let found = read(&sandbox);
         check(
-            found == new || (!acknowledged && found == state),
+            found == new || (!end.acknowledged && found == state),
             &format!("round {round}: rows are mixed or lost"),
         );
         landed += usize::from(found == new);

@@ -6,10 +6,15 @@
     reason = "what tests share fails by panicking, and tells what is skipped"
 )]
 
+mod concurrent;
+mod crash;
+mod golden;
 mod import_export;
 mod input;
 mod quickstart;
 mod read;
+#[path = "../golden/scenario.rs"]
+mod scenario;
 mod upkeep;
 mod verbs;
 

@@ -1,12 +1,13 @@
 //! The golden scenarios, made with the original Lakota (tests/golden/scenarios/README.md), replayed through
 //! the library: every state and every query must have the same rows.
 
+use crate::scenario::{self, quote, texts};
 use crate::support::{CountingClock, frame, lines, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::collection::{At, Collection, CollectionError};
 use lakota::data::key::{self, Closed};
-use lakota::data::schema::{Schema, Type};
+use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
 use lakota::data::value::Value;
 use lakota::interval::Interval;
@@ -15,7 +16,6 @@ use lakota::series::read::Query;
 use lakota::series::write::Mode;
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 /// What was replayed, so that it cannot shrink unnoticed.
@@ -27,12 +27,9 @@ struct Count {
 }
 
 fn replay_all(segment_rows: Option<usize>) -> Count {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/scenarios");
     let mut count = Count::default();
     for n in 0..60 {
-        let name = format!("scen_{n:05}.json");
-        let text = std::fs::read_to_string(folder.join(&name)).unwrap();
-        let scenario: Json = serde_json::from_str(&text).unwrap();
+        let (name, scenario) = scenario::load(n);
         Replay::new(&name, &scenario, segment_rows).run(&scenario, &mut count);
         count.scenarios += 1;
     }
@@ -249,44 +246,4 @@ impl Replay {
         let schema = schema.unwrap();
         lines(&schema, &self.frame(csv.as_str().unwrap(), &schema))
     }
-}
-
-fn texts(list: &Json) -> Vec<String> {
-    list.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
-}
-
-/// The same CSV with every field of a text column quoted.
-fn quote(text: &str, schema: &Schema) -> String {
-    let (header, body) = text.split_once('\n').unwrap();
-    let is_text: Vec<bool> = header
-        .split(',')
-        .map(|name| schema.columns()[schema.position(name).unwrap()].ty == Type::Str)
-        .collect();
-    let mut out = format!("{header}\n");
-    for record in records(body) {
-        let fields = record.iter().zip(&is_text).map(|(field, text)| match text {
-            true => format!("\"{}\"", field.replace('"', "\"\"")),
-            false => field.clone(),
-        });
-        out += &(fields.collect::<Vec<_>>().join(",") + "\n");
-    }
-    out
-}
-
-fn records(body: &str) -> Vec<Vec<String>> {
-    let (mut records, mut record, mut field, mut quoted) = (Vec::new(), Vec::new(), String::new(), false);
-    let mut chars = body.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '"' if quoted && chars.next_if_eq(&'"').is_some() => field.push('"'),
-            '"' => quoted = !quoted,
-            ',' if !quoted => record.push(std::mem::take(&mut field)),
-            '\n' if !quoted => {
-                record.push(std::mem::take(&mut field));
-                records.push(std::mem::take(&mut record));
-            }
-            other => field.push(other),
-        }
-    }
-    records
 }

@@ -9,9 +9,12 @@
 mod backend;
 mod batch;
 mod crash;
+mod format;
 mod golden;
 mod merge;
 mod model;
 mod objects;
+#[path = "../golden/scenario.rs"]
+mod scenario;
 mod series;
 mod support;

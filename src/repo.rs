@@ -321,10 +321,10 @@ impl Repo {
 
     /// The changelogs of all collections that any revision of the registry names: what gc must spare.
     pub fn all_changelogs(&self) -> Result<Vec<Changelog>, RepoError> {
-        let log = self.registry.changelog().log()?;
+        let log = self.registry.changelog().unhidden_log()?;
         let mut folders: Vec<Digest> = Vec::new();
         for stamp in log.stamps() {
-            let state = self.registry.state(At::Revision(stamp))?;
+            let state = self.registry.changelog().read(&log, stamp)?.state.clone();
             for entry in state.entries().map_err(CollectionError::from)? {
                 let query = Query { interval: Interval::ALL, ..Query::default() };
                 let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query);

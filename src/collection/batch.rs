@@ -53,8 +53,11 @@ pub struct Batch<'a> {
     started: Instant,
 }
 
-/// A batch that takes longer makes sure that its parent was not trimmed meanwhile.
+/// A batch that takes longer makes sure that its parent is still there.
 const TRUST: Duration = Duration::from_secs(1);
+
+/// A batch that takes longer, half the default grace of gc, makes sure that its parent was not even trimmed.
+const SLOW: Duration = Duration::from_secs(300);
 
 impl<'a> Batch<'a> {
     pub(super) fn new(collection: &'a Collection, message: &str) -> Result<Batch<'a>, CollectionError> {
@@ -306,6 +309,16 @@ impl<'a> Batch<'a> {
         self.put(&changes).map(Some)
     }
 
+    /// Fails where the parent was trimmed so long ago that its files may be gone, and what it named with them.
+    fn check_parent(&self, parent: Stamp) -> Result<(), CollectionError> {
+        let changelog = self.collection.changelog();
+        let elapsed = self.started.elapsed();
+        let gone = elapsed > TRUST
+            && (!changelog.unhidden_log()?.contains(parent)
+                || (elapsed > SLOW && !changelog.log()?.contains(parent)));
+        if gone { Err(HistoryError::Gone(parent).into()) } else { Ok(()) }
+    }
+
     /// Makes a revision of a batch that changed how rows are stored, but no rows.
     pub fn commit_rewrite(mut self) -> Result<Option<Stamp>, CollectionError> {
         if self.edits.is_empty() {
@@ -331,12 +344,8 @@ impl<'a> Batch<'a> {
         };
         let changelog = self.collection.changelog();
         let context = self.collection.context();
-        if let Some(parent) = self.parent
-            && self.started.elapsed() > TRUST
-            && !changelog.log()?.contains(parent)
-        {
-            // What the parent named may be gone by now.
-            return Err(HistoryError::Gone(parent).into());
+        if let Some(parent) = self.parent {
+            self.check_parent(parent)?;
         }
         let mut revision = Revision {
             parents: self.parent.into_iter().collect(),
@@ -352,11 +361,6 @@ impl<'a> Batch<'a> {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
             let log = changelog.log()?;
-            if self.parent.is_some_and(|parent| !log.contains(parent)) {
-                // A trim that did not see this revision took what its merge would need: it never was.
-                changelog.withdraw(&revision, stamp)?;
-                return Err(HistoryError::Gone(revision.parents[0]).into());
-            }
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
                 if let Err(e) = changelog.pack_if_many(&log) {

@@ -57,14 +57,22 @@ pub enum HistoryError {
         file: String,
     },
     /// A revision that is not there (any more).
-    #[error("revision {0} is gone from the changelog")]
+    #[error("revision {0} was trimmed meanwhile, or its file is lost")]
     Gone(Stamp),
     /// A time of which nothing is known any more.
     #[error("history before {} was trimmed", crate::clock::iso(*.0))]
     Trimmed(u64),
-    /// Heads whose merge needs change lists that were trimmed.
-    #[error("revisions {} cannot be merged: the history they share was trimmed", list(.0))]
-    Unmergeable(Vec<Stamp>),
+    /// Heads whose merge needs a revision that is not there any more.
+    #[error(
+        "revisions {} cannot be merged: that needs revision {missing}, which was trimmed or is lost; each can be read by itself, by its id",
+        list(.heads)
+    )]
+    Unmergeable {
+        /// The heads.
+        heads: Vec<Stamp>,
+        /// The revision.
+        missing: Stamp,
+    },
     /// Heads with different schemas.
     #[error("revisions {} have different schemas", list(.0))]
     Schemas(Vec<Stamp>),
@@ -236,7 +244,7 @@ impl Changelog {
             if found.is_some() {
                 break;
             }
-            found = self.bytes(self.log()?.as_ref(), stamp)?;
+            found = self.bytes(self.unhidden_log()?.as_ref(), stamp)?;
         }
         let bytes = found.ok_or(HistoryError::Gone(stamp))?;
         let revision =
@@ -278,17 +286,6 @@ impl Changelog {
             self.recent.lock().put(stamp, Arc::new(revision));
         }
         Ok(stamp)
-    }
-
-    /// Takes back a revision that was put just now and that nobody was told of.
-    pub fn withdraw(&self, revision: &Revision, stamp: Stamp) -> Result<(), HistoryError> {
-        let files: Vec<String> = self
-            .folders
-            .iter()
-            .flat_map(|f| revision.parents.iter().map(|p| file_key(*f, *p, stamp)))
-            .collect();
-        self.recent.lock().pop(&stamp);
-        Ok(self.store.backend().delete_many(&files)?)
     }
 
     /// The heads of a log, without those that another head names as a parent though its second file was

@@ -111,7 +111,8 @@ pub fn needed(
     Ok(since_parting(heads, load)?.into_iter().map(|(stamp, ..)| stamp).collect())
 }
 
-/// What [`plan`] and [`needed`] load, from a changelog.
+/// What [`plan`] and [`needed`] load, from a changelog: also of revisions that a horizon hides, while they are
+/// there.
 pub fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Step>, HistoryError> {
     match changelog.read(log, stamp) {
         Err(HistoryError::Gone(_)) => Ok(None),
@@ -140,7 +141,7 @@ fn since_parting(
             break;
         }
         let Some(step) = load(stamp)? else {
-            return Err(HistoryError::Unmergeable(heads.to_vec()));
+            return Err(HistoryError::Unmergeable { heads: heads.to_vec(), missing: stamp });
         };
         if lacking {
             oldest = stamp;

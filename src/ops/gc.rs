@@ -2,7 +2,8 @@
 //!
 //! First an object is renamed to `<name>.<hex time>`, where readers still find it; a later run deletes it if
 //! it was there for longer than the grace period when that run began to list revisions, or renames it back if
-//! it is named again. So a writer that is about to name an object has the grace period to do so.
+//! it is named again. So a writer that is about to name an object has the grace period to do so. The files of
+//! trimmed revisions stay for the grace period too, so that what slow writers build on them can be merged.
 
 use super::OpError;
 use super::reach::Reach;
@@ -41,9 +42,12 @@ pub fn gc(repo: &Repo, grace: u64) -> Result<Collected, OpError> {
     // Objects first: what is put after this listing is not judged.
     let objects = list_objects(backend.as_ref())?;
     let mut reach = Reach::default();
+    // What was hidden for as long as any write may take goes now, its objects with the next runs.
+    let cutoff = began.saturating_sub(grace);
     let registry = Changelog::new(repo.context().store.clone(), vec![Digest::ZERO]);
     for changelog in repo.all_changelogs()?.iter().chain([&registry]) {
-        let log = changelog.log()?;
+        changelog.prune(cutoff)?;
+        let log = changelog.unhidden_log()?;
         let stamps: Vec<Stamp> = log.stamps().collect();
         for stamp in stamps {
             match changelog.read(&log, stamp) {

@@ -9,12 +9,12 @@ use crate::history::merge;
 /// What a trim did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Trimmed {
-    /// Revisions removed.
+    /// Revisions hidden.
     pub revisions: u64,
 }
 
-/// Removes the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head.
-/// What remains reads the same; a look at what went is an error.
+/// Hides the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head. What
+/// remains reads the same; a look at what went is an error. Their files go with a later gc.
 pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let changelog = collection.changelog();
     let all = changelog.log()?;
@@ -27,16 +27,17 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     if removed == 0 {
         return Ok(Trimmed::default());
     }
-    let mut horizon = Horizon { time, kept };
+    let made = collection.context().clock.now();
+    let mut horizon = Horizon { time, kept, made };
     changelog.put_horizon(&horizon)?;
     // A writer that did not see the horizon has put its revision before it could: that one is seen now.
     let now = changelog.unhidden_log()?;
-    let late = self::kept(changelog, &now, &now.heads(), time)?;
+    let heads: Vec<Stamp> = now.heads().into_iter().filter(|head| !all.horizon.hides(*head)).collect();
+    let late = self::kept(changelog, &now, &heads, time)?;
     if late.iter().any(|head| !horizon.kept.contains(head)) {
         horizon.kept = late;
         changelog.put_horizon(&horizon)?;
     }
-    changelog.trim()?;
     Ok(Trimmed { revisions: removed as u64 })
 }
 

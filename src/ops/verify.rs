@@ -1,6 +1,7 @@
 //! Reading everything that is reachable, and checking all that can be checked.
 
 use super::OpError;
+use super::reach::Reach;
 use crate::collection::Collection;
 use crate::data::key::Keys;
 use crate::data::key::show;
@@ -14,8 +15,8 @@ use crate::history::tree::{Leaf, Sums};
 use crate::interval::Interval;
 use crate::repo::Repo;
 use crate::series::read;
-use crate::store::View;
 use crate::store::place::Place;
+use crate::store::{Store, View};
 use rayon::prelude::*;
 use std::collections::HashSet;
 
@@ -43,16 +44,26 @@ struct Pass<'a> {
     report: &'a mut dyn FnMut(&Damage),
     done: Verified,
     seen: HashSet<Segment>,
+    reach: Reach,
+    /// Bundles that revision files carry.
+    embedded: HashSet<Digest>,
 }
 
 /// Reads every revision, index node and chunk of every collection, and checks digests, counts and values.
 /// Damage is reported, not returned as an error.
 pub fn verify(repo: &Repo, report: &mut dyn FnMut(&Damage)) -> Result<Verified, OpError> {
-    let mut pass = Pass { report, done: Verified::default(), seen: HashSet::new() };
+    let mut pass = Pass {
+        report,
+        done: Verified::default(),
+        seen: HashSet::new(),
+        reach: Reach::default(),
+        embedded: HashSet::new(),
+    };
     pass.collection(repo.registry())?;
     for label in repo.collections()? {
         pass.collection(&repo.collection(&label)?)?;
     }
+    pass.whole(&repo.context().store);
     Ok(pass.done)
 }
 
@@ -73,6 +84,12 @@ impl Pass<'_> {
         };
         for stamp in log.stamps().rev() {
             self.done.revisions += 1;
+            for parent in log.parents(stamp).unwrap_or_default() {
+                // What a horizon hides was trimmed; anything else should be there.
+                if !log.contains(*parent) && parent.time >= log.horizon.time {
+                    self.damage(format!("{}: revision {parent} is missing", collection.label()));
+                }
+            }
             let place = format!("{} at {stamp}", collection.label());
             match changelog.read(&log, stamp) {
                 Err(e) => self.damage(format!("{place}: {}", chain(&e))),
@@ -81,10 +98,22 @@ impl Pass<'_> {
                         self.damage(format!("{place}: its change list: {}", chain(&e)));
                     }
                     self.state(&place, &revision.state);
+                    self.embedded.insert(Digest::of(&revision.embedded));
+                    // What it cannot walk was reported just now.
+                    self.reach.add(&revision).ok();
                 }
             }
         }
         Ok(())
+    }
+
+    /// Checks all objects as a whole: also what no reference reads.
+    fn whole(&mut self, store: &Store) {
+        let objects: Vec<Digest> = self.reach.objects.difference(&self.embedded).copied().collect();
+        let checked: Vec<_> = objects.par_iter().map(|digest| store.object(*digest).map(|_| ())).collect();
+        for error in checked.into_iter().filter_map(Result::err) {
+            self.damage(chain(&error));
+        }
     }
 
     fn state(&mut self, place: &str, state: &State) {

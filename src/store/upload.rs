@@ -66,10 +66,12 @@ pub(super) fn put_missing(store: &Store, objects: Vec<Item>) -> Result<(), Store
     let mut there = Vec::new();
     for (digest, bytes) in objects {
         let key = digest.key();
-        if store.backend().len(&key)? != Some(bytes.len() as u64) {
-            missing.push((key, bytes));
-        } else {
-            there.push(key);
+        // An object that is there may be damaged: then it is put again, which heals it.
+        match store.backend().get(&key) {
+            Ok(found) if found == bytes => there.push(key),
+            Ok(_) => missing.push((key, bytes)),
+            Err(e) if e.is_not_found() => missing.push((key, bytes)),
+            Err(e) => return Err(e.into()),
         }
     }
     // Somebody else may have put them just now, and not have synced their folder yet.

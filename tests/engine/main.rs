@@ -18,3 +18,4 @@ mod objects;
 mod scenario;
 mod series;
 mod support;
+mod upkeep;

@@ -8,13 +8,14 @@ use super::{Changelog, HistoryError, Horizon, file_key, parse_name};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::revision::Revision;
+use crate::store::StoreError;
 use std::collections::HashSet;
 
 impl Changelog {
     /// Makes one file of the loose revision files, and of the packs too where `all`; gives how many
     /// revisions it holds. Nothing is done where one file would become one file.
     pub fn pack_files(&self, all: bool) -> Result<usize, HistoryError> {
-        let log = self.log()?;
+        let log = self.unhidden_log()?;
         let mut revisions = Vec::new();
         let mut covered: HashSet<Stamp> = HashSet::new();
         for stamp in log.stamps() {
@@ -62,44 +63,58 @@ impl Changelog {
         Ok(files)
     }
 
-    /// Removes the revisions that the horizon hides, and older horizons. The horizon is durable already.
-    pub fn trim(&self) -> Result<(), HistoryError> {
-        let horizon = self.log()?.horizon.clone();
-        let mut old = Vec::new();
+    /// Removes the files of revisions that were hidden before `cutoff` (milliseconds since 1970-01-01 UTC) and
+    /// are still, oldest first, and the horizons that later ones replace.
+    pub fn prune(&self, cutoff: u64) -> Result<(), HistoryError> {
+        let horizon = self.unhidden_log()?.horizon.clone();
+        let (mut loose, mut horizons) = (Vec::new(), Vec::new());
         for folder in &self.folders {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
-                let hidden = parse_name(&file.name).is_some_and(|(_, child)| horizon.hides(child));
-                let older = Horizon::of_name(&file.name).is_some_and(|stamp| stamp.time < horizon.time);
-                if hidden || older {
-                    old.push(format!("{key}/{}", file.name));
+                let path = format!("{key}/{}", file.name);
+                if let Some((_, child)) = parse_name(&file.name) {
+                    loose.push((child, path));
+                } else if let Some(stamp) = Horizon::of_name(&file.name)
+                    && let Some(read) = self.read_horizon(path.clone(), stamp)?
+                {
+                    horizons.push((read, path));
                 }
             }
         }
-        self.trim_packs(&horizon)?;
-        self.store.backend().delete_many(&old)?;
-        Ok(())
+        let settled = horizons.iter().filter(|(horizon, _)| horizon.made <= cutoff);
+        let Some(time) = settled.map(|(horizon, _)| horizon.time).max() else { return Ok(()) };
+        let gone = |stamp: Stamp| stamp.time < time && horizon.hides(stamp);
+        self.prune_packs(&gone)?;
+        loose.retain(|(child, _)| gone(*child));
+        loose.sort_unstable();
+        let mut old: Vec<String> = loose.into_iter().map(|(_, path)| path).collect();
+        old.extend(horizons.into_iter().filter(|(horizon, _)| horizon.time < time).map(|(_, path)| path));
+        Ok(self.store.backend().delete_many(&old)?)
     }
 
-    /// Writes packs that hold hidden revisions again without them.
-    fn trim_packs(&self, horizon: &Horizon) -> Result<(), HistoryError> {
+    /// Writes packs again without the revisions that go.
+    fn prune_packs(&self, gone: &dyn Fn(Stamp) -> bool) -> Result<(), HistoryError> {
         for folder in &self.folders {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
                 let Some(name) = pack::is_pack(&file.name) else { continue };
                 let Some(pack) = self.pack(&key, name)? else { continue };
-                if pack.revisions().any(|(stamp, _)| horizon.hides(stamp)) {
-                    self.rewrite(&pack, horizon, &key)?;
+                if pack.revisions().any(|(stamp, _)| gone(stamp)) {
+                    match self.rewrite(&pack, gone, &key) {
+                        // Somebody made one pack of several meanwhile: that one is pruned the next time.
+                        Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => {}
+                        done => done?,
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    fn rewrite(&self, pack: &Pack, horizon: &Horizon, folder: &str) -> Result<(), HistoryError> {
+    fn rewrite(&self, pack: &Pack, gone: &dyn Fn(Stamp) -> bool, folder: &str) -> Result<(), HistoryError> {
         let mut revisions = Vec::new();
         for (i, (stamp, parents)) in pack.revisions().enumerate() {
-            if !horizon.hides(stamp) {
+            if !gone(stamp) {
                 revisions.push((stamp, parents.to_vec(), pack.read(&self.store, i)?));
             }
         }
@@ -107,7 +122,6 @@ impl Changelog {
             let (digest, bytes) = pack::encode(&revisions);
             self.store.backend().put(&format!("{folder}/pack-{digest}"), bytes)?;
         }
-        self.store.backend().delete_many(std::slice::from_ref(&pack.key))?;
-        Ok(())
+        Ok(self.store.backend().delete_many(std::slice::from_ref(&pack.key))?)
     }
 }

@@ -79,7 +79,7 @@ fn files_of_trimmed_revisions_go_with_a_gc_after_the_grace() {
     ops::gc(&repo, 0).unwrap();
     let gone = backend.list(&folder).unwrap().len();
     // What stays: the newest revision, and the horizon.
-    assert_eq!((hidden, gone), (7, 2));
+    assert_eq!((hidden, gone), (8, 2));
 }
 
 #[test]

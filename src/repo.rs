@@ -68,6 +68,9 @@ pub enum RepoError {
     /// A place without a repository.
     #[error("{0} is not a lakota repository; `lakota create` makes one")]
     NotARepo(String),
+    /// A folder of other things, where a repository was to be made.
+    #[error("{0} holds other files and is no lakota repository: choose a new or empty folder")]
+    NotEmpty(String),
     /// A repository of a newer program.
     #[error("{place} has format {found}, this program knows format {FORMAT}: use a newer lakota")]
     Newer {
@@ -154,7 +157,10 @@ impl Repo {
             Err(e) => return Err(BackendError::new("list", &place, e).into()),
         };
         if !empty && !path.join("00").is_dir() {
-            return Repo::open(path, options);
+            return match Repo::open(path, options) {
+                Err(RepoError::NotARepo(place)) => Err(RepoError::NotEmpty(place)),
+                done => done,
+            };
         }
         if !path.join(FORMAT_FILE).exists() {
             Repo::init(&LocalBackend::create(path)?)?;

@@ -257,13 +257,26 @@ fn take_value(column: &Column, rest: &mut &[u8]) -> Option<Value> {
     })
 }
 
-/// An index value for people: `2020-06-22T00:00:00`, tuples with commas.
+/// Characters of a value that messages show.
+const SHOWN: usize = 60;
+
+/// An index value for people: `2020-06-22T00:00:00`, tuples with commas; control characters escaped, long text
+/// cut.
 #[must_use]
 pub fn show(schema: &Schema, key: &[u8]) -> String {
     let Some(values) = decode(schema, key) else { return "?".to_owned() };
-    let texts: Vec<String> =
-        schema.index_columns().zip(&values).map(|(c, v): (_, &Value)| v.render(c.ty)).collect();
-    texts.join(", ")
+    let text = |(column, value): (&Column, &Value)| {
+        let text = value.render(column.ty);
+        let plain: String = text.chars().take(SHOWN).flat_map(escape).collect();
+        if text.chars().nth(SHOWN).is_some() { plain + "…" } else { plain }
+    };
+    schema.index_columns().zip(&values).map(text).collect::<Vec<_>>().join(", ")
+}
+
+fn escape(c: char) -> impl Iterator<Item = char> {
+    let escaped = c.is_control().then(|| c.escape_default());
+    let plain = (!c.is_control()).then_some(c);
+    escaped.into_iter().flatten().chain(plain)
 }
 
 /// Which of its two bounds a range includes.
@@ -342,5 +355,13 @@ mod tests {
         let interval = Interval::point(&prefix);
         assert!(interval.contains(&encode(&schema(), &row("a", 7, -9.0)).unwrap()));
         assert!(!interval.contains(&encode(&schema(), &row("a", 8, -9.0)).unwrap()));
+    }
+
+    #[test]
+    fn index_values_are_shown_in_one_short_line() {
+        let schema = Schema::parse(["a str*"]).unwrap();
+        let key = |text: &str| encode(&schema, &[Value::Str(text.into())]).unwrap();
+        assert_eq!(show(&schema, &key("a\u{1b}[31m\nb")), "a\\u{1b}[31m\\nb");
+        assert_eq!(show(&schema, &key(&"x".repeat(100))), format!("{}…", "x".repeat(60)));
     }
 }

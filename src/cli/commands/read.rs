@@ -12,7 +12,7 @@ use crate::data::label::closest;
 use crate::data::schema::{Column, Schema};
 use crate::series::read::{Query, Rows};
 use anyhow::{Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Read rows of a series
 ///
@@ -73,11 +73,23 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     render(rows, &picked, format, Output::open(args.output.as_deref())?)
 }
 
+/// The format that a file's name tells; CSV where it has no extension.
+fn named(path: &Path) -> Result<OutFormat, Usage> {
+    match (OutFormat::of(path), path.extension()) {
+        (Some(format), _) => Ok(format),
+        (None, None) => Ok(OutFormat::Csv),
+        (None, Some(other)) => {
+            let message = format!("the extension {other:?} tells no format: give --format");
+            Err(Usage::of("read", message))
+        }
+    }
+}
+
 fn format(args: &Args) -> Result<OutFormat, Usage> {
     let terminal = args.output.is_none() && output::is_terminal();
     let format = match (args.format, &args.output) {
         (Some(format), _) => format,
-        (None, Some(path)) => OutFormat::of(path).unwrap_or(OutFormat::Csv),
+        (None, Some(path)) => named(path)?,
         (None, None) if terminal => OutFormat::Table,
         (None, None) => OutFormat::Csv,
     };

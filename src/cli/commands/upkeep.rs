@@ -98,7 +98,11 @@ fn each(
 impl Pack {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         each(&self.targets, session, "pack", |collection| {
-            Ok(format!("packed {} revisions in one file", ops::pack(collection)?))
+            Ok(match ops::pack(collection)? {
+                0 => "nothing to pack: it is one file".to_owned(),
+                1 => "packed 1 revision in one file".to_owned(),
+                revisions => format!("packed {revisions} revisions in one file"),
+            })
         })
     }
 }

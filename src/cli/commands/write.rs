@@ -95,6 +95,9 @@ fn check(args: &Args) -> Result<(), Usage> {
             "--start, --stop and --closed do not go with --upsert, --append, --replace or --update",
         );
     }
+    if args.range.is_given() && args.range.has() == (false, false) {
+        return usage("--closed tells which bounds belong to the range: give --start or --stop with it");
+    }
     match (&args.place.series, args.files.as_slice()) {
         (Some(_), [_, _, ..]) => usage("one series takes one file; name a collection alone for several"),
         (None, []) => usage("name a series (COLLECTION/SERIES), or the files to write"),

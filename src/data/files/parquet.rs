@@ -3,8 +3,9 @@
 use super::{Frames, conform};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::{ArrayRef, RecordBatch};
+use arrow_cast::CastOptions;
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -13,6 +14,7 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Rows of a batch that is read, and at most of a row group that is written.
 const ROWS: usize = 131_072;
@@ -40,8 +42,11 @@ fn unreadable(message: &str) -> InputError {
 }
 
 /// Writes frames as one Parquet file.
+///
+/// Seconds are no unit of Parquet, and readers would show integers: they are written as milliseconds.
 pub struct Sink<W: Write + Send> {
     writer: ArrowWriter<W>,
+    columns: SchemaRef,
 }
 
 impl<W: Write + Send> Sink<W> {
@@ -51,12 +56,26 @@ impl<W: Write + Send> Sink<W> {
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(1)?))
             .set_max_row_group_row_count(Some(8 * ROWS))
             .build();
-        Ok(Sink { writer: ArrowWriter::try_new(output, columns, Some(properties))? })
+        let fields = columns.fields().iter().map(|field| match field.data_type() {
+            DataType::Timestamp(TimeUnit::Second, zone) => {
+                let ty = DataType::Timestamp(TimeUnit::Millisecond, zone.clone());
+                Arc::new(field.as_ref().clone().with_data_type(ty))
+            }
+            _ => Arc::clone(field),
+        });
+        let columns = Arc::new(arrow_schema::Schema::new(fields.collect::<Vec<_>>()));
+        let writer = ArrowWriter::try_new(output, Arc::clone(&columns), Some(properties))?;
+        Ok(Sink { writer, columns })
     }
 
     /// Adds rows.
     pub fn write(&mut self, frame: &RecordBatch) -> Result<(), ParquetError> {
-        self.writer.write(frame)
+        let exact = CastOptions { safe: false, ..CastOptions::default() };
+        let cast = |(field, array): (&Arc<Field>, &ArrayRef)| {
+            arrow_cast::cast_with_options(array, field.data_type(), &exact)
+        };
+        let arrays = self.columns.fields().iter().zip(frame.columns()).map(cast).collect::<Result<_, _>>()?;
+        self.writer.write(&RecordBatch::try_new(Arc::clone(&self.columns), arrays)?)
     }
 
     /// Ends the file.

@@ -132,6 +132,42 @@ pub enum At {
 }
 
 /// A collection of a repository.
+///
+/// ```
+/// use arrow_array::cast::AsArray;
+/// use arrow_array::types::Float64Type;
+/// use arrow_array::{ArrayRef, Date32Array, Float64Array, RecordBatch};
+/// use lakota::collection::At;
+/// use lakota::data::schema::Schema;
+/// use lakota::repo::{Options, Repo};
+/// use lakota::series::read::Query;
+/// use std::sync::Arc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let repo = Repo::create(folder.path(), Options::default())?;
+/// let temp = repo.create_collection("temp", &Schema::parse(["day date*", "value float"])?)?;
+/// let days: ArrayRef = Arc::new(Date32Array::from(vec![18_435, 18_436]));
+/// let values: ArrayRef = Arc::new(Float64Array::from(vec![25.0, 24.0]));
+/// let rows = RecordBatch::try_from_iter([("day", days), ("value", values)])?;
+///
+/// // Any number of series, one revision; on disk when `commit` returns.
+/// let mut batch = temp.batch("first readings")?;
+/// batch.overlay("bxl", &rows)?;
+/// let first = batch.commit()?.ok_or("nothing changed")?;
+///
+/// // Writing the same again changes nothing.
+/// let mut batch = temp.batch("again")?;
+/// batch.overlay("bxl", &rows)?;
+/// assert_eq!(batch.commit()?, None);
+///
+/// // The last row, as of that revision.
+/// let query = Query { tail: Some(1), ..Query::default() };
+/// let last = temp.read("bxl", At::Revision(first), &query)?.collect_frame()?;
+/// assert_eq!(last.column(1).as_primitive::<Float64Type>().value(0), 24.0);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Collection {
     label: String,

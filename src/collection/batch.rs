@@ -360,7 +360,7 @@ impl<'a> Batch<'a> {
         loop {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
-            let log = changelog.log()?;
+            let log = changelog.glance()?;
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.
             if !log.horizon.hides(stamp) {
                 if let Err(e) = changelog.pack_if_many(&log) {

@@ -7,7 +7,7 @@ use super::CollectionError;
 use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
-use crate::history::entry::{Entry, Segments};
+use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::merge::{Plan, SeriesPlan, Winner, plan, step};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
@@ -17,7 +17,8 @@ use crate::store::draft::{Draft, Finished};
 use crate::store::{StoreError, View};
 use bytes::Bytes;
 use parking_lot::Mutex;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Heads and the plan of their merge.
@@ -64,8 +65,8 @@ impl Union {
             let whole = entry.filter(|entry| self.plan.series.iter().all(|series| series.id != entry.id));
             return Ok(whole.map(|entry| vec![(Interval::ALL, entry.segments)]));
         };
-        let heads = self.entries(&series.labels)?;
-        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        let heads = self.entries(&[series])?;
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entries.get(&series.id)).collect();
         let Some((base, parts)) = parts(series, &found).filter(|(_, parts)| parts.len() <= MOST_PIECES)
         else {
             return Ok(None);
@@ -85,9 +86,9 @@ impl Union {
         Ok(Some(pieces))
     }
 
-    /// The series of those labels, in each head.
-    fn entries(&self, labels: &BTreeSet<String>) -> Result<Vec<HashMap<String, Entry>>, StoreError> {
-        self.revisions.iter().map(|revision| revision.state.entries_of(labels)).collect()
+    /// Series of the plan, in each head that has them.
+    fn entries(&self, wanted: &[&SeriesPlan]) -> Result<Vec<HashMap<SeriesId, Entry>>, StoreError> {
+        self.revisions.iter().map(|revision| entries_in(&revision.state, wanted)).collect()
     }
 
     /// The merge, carried out once.
@@ -143,10 +144,9 @@ fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits,
     let plan = &union.plan;
     let mut edits = Edits::new();
     let mut placed = Vec::new();
-    let heads =
-        union.entries(&plan.series.iter().flat_map(|series| series.labels.iter().cloned()).collect())?;
+    let heads = union.entries(&plan.series.iter().collect::<Vec<_>>())?;
     for series in &plan.series {
-        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entry_in(entries, series)).collect();
+        let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entries.get(&series.id)).collect();
         if let Some(entry) = found[0] {
             edits.insert(entry.label.clone(), None);
         }
@@ -170,9 +170,32 @@ fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits,
     Ok(edits)
 }
 
-/// The series of a plan as a head has it, under one of the labels it had.
-fn entry_in<'a>(entries: &'a HashMap<String, Entry>, series: &SeriesPlan) -> Option<&'a Entry> {
-    series.labels.iter().filter_map(|label| entries.get(label)).find(|entry| entry.id == series.id)
+/// Series of a plan in the state of a head, by id.
+fn entries_in(state: &State, wanted: &[&SeriesPlan]) -> Result<HashMap<SeriesId, Entry>, StoreError> {
+    let mut missing: HashSet<SeriesId> = wanted.iter().map(|series| series.id).collect();
+    let mut found = HashMap::new();
+    let mut labels: BTreeSet<String> =
+        wanted.iter().flat_map(|series| series.labels.iter().cloned()).collect();
+    for _ in 0..2 {
+        for entry in state.entries_of(&labels)?.into_values() {
+            if missing.remove(&entry.id) {
+                found.insert(entry.id, entry);
+            }
+        }
+        if missing.is_empty() {
+            break;
+        }
+        // Not there, or there under a label that no change since the heads parted tells: one that was set in a
+        // branch which those changes do not follow.
+        labels.clear();
+        state.list("", |summary| {
+            if missing.contains(&summary.id) {
+                labels.insert(summary.label);
+            }
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(found)
 }
 
 /// The entry to start from, and the parts to take from elsewhere; none where no head has the series.

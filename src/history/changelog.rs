@@ -137,8 +137,18 @@ impl Changelog {
 
     /// The revisions there are now.
     pub fn log(&self) -> Result<Arc<Log>, HistoryError> {
+        self.visible(true)
+    }
+
+    /// The revisions there are now, but for some that others may be packing at this moment: enough to see whether a
+    /// horizon came.
+    pub fn glance(&self) -> Result<Arc<Log>, HistoryError> {
+        self.visible(false)
+    }
+
+    fn visible(&self, complete: bool) -> Result<Arc<Log>, HistoryError> {
         let mut listing = self.listing.lock();
-        self.refresh(&mut listing)?;
+        self.refresh(&mut listing, complete)?;
         if listing.all.horizon.time == 0 {
             return Ok(Arc::clone(&listing.all));
         }
@@ -149,14 +159,14 @@ impl Changelog {
     /// The revisions there are now, also those that the horizon hides but that are not removed yet.
     pub fn unhidden_log(&self) -> Result<Arc<Log>, HistoryError> {
         let mut listing = self.listing.lock();
-        self.refresh(&mut listing)?;
+        self.refresh(&mut listing, true)?;
         Ok(Arc::clone(&listing.all))
     }
 
     /// Brings a listing up to date. Where only revisions were added, what is known of the others stays.
-    fn refresh(&self, listing: &mut Listing) -> Result<(), HistoryError> {
+    fn refresh(&self, listing: &mut Listing, complete: bool) -> Result<(), HistoryError> {
         for _ in 0..RETRIES {
-            let Some(files) = self.files()? else { continue };
+            let Some(files) = self.files(complete)? else { continue };
             let new: Vec<_> = files.iter().filter(|file| !listing.files.contains(*file)).collect();
             if new.is_empty() && files.len() == listing.files.len() {
                 return Ok(());
@@ -180,12 +190,12 @@ impl Changelog {
     }
 
     /// All files; `None` where a pack came or went meanwhile: a revision may then have been in neither place.
-    fn files(&self) -> Result<Option<Vec<(Digest, String)>>, HistoryError> {
+    fn files(&self, complete: bool) -> Result<Option<Vec<(Digest, String)>>, HistoryError> {
         let mut files = Vec::new();
         for folder in &self.folders {
             let list = || self.store.backend().list(&folder.key());
             let entries = list()?;
-            if entries.len() > ONE_STEP && others(&entries) != others(&list()?) {
+            if complete && entries.len() > ONE_STEP && others(&entries) != others(&list()?) {
                 return Ok(None);
             }
             files.extend(entries.into_iter().map(|entry| (*folder, entry.name)));

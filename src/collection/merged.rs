@@ -8,7 +8,7 @@ use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
-use crate::history::merge::{Plan, SeriesPlan, Winner, plan, step};
+use crate::history::merge::{Plan, SeriesPlan, Winner, part_labels, plan, step};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
@@ -44,7 +44,8 @@ impl Union {
         parents.sort_unstable();
         let revisions =
             parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
-        let plan = plan(&parents, &mut |stamp| step(changelog, log, stamp))?;
+        let mut plan = plan(&parents, &mut |stamp| step(changelog, log, stamp))?;
+        settle_labels(&mut plan, &revisions)?;
         if revisions.iter().any(|revision| revision.state.schema != revisions[0].state.schema) {
             return Err(HistoryError::Schemas(parents).into());
         }
@@ -168,6 +169,29 @@ fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits,
         edits.insert(label, Some(entry));
     }
     Ok(edits)
+}
+
+/// Gives series whose label was not set since the heads parted the label that heads have, then parts equal labels.
+fn settle_labels(plan: &mut Plan, revisions: &[Arc<Revision>]) -> Result<(), StoreError> {
+    let mut open: Vec<&mut SeriesPlan> =
+        plan.series.iter_mut().filter(|s| s.label.is_some() && s.label_at.is_none()).collect();
+    for revision in revisions {
+        let wanted: Vec<&SeriesPlan> = open.iter().map(|series| &**series).collect();
+        if wanted.is_empty() {
+            break;
+        }
+        let mut found = entries_in(&revision.state, &wanted)?;
+        open.retain_mut(|series| match found.remove(&series.id) {
+            Some(entry) => {
+                series.labels.insert(entry.label.clone());
+                series.label = Some(entry.label);
+                false
+            }
+            None => true,
+        });
+    }
+    part_labels(&mut plan.series);
+    Ok(())
 }
 
 /// Series of a plan in the state of a head, by id.

@@ -49,8 +49,9 @@ pub struct SeriesPlan {
     pub labels: BTreeSet<String>,
     /// For each head: whether all that was set last is in it, outside of `pieces`.
     pub pieces: Vec<(Interval, Winner)>,
-    /// When its label was set, where that is after the heads parted.
-    label_at: Option<Stamp>,
+    /// When its label was set, where that is after the heads parted; else it has the label it has in the heads,
+    /// which `label` need not be.
+    pub label_at: Option<Stamp>,
 }
 
 /// Who set a part of a series last.
@@ -95,9 +96,7 @@ pub fn plan(
             tracks.entry(change.id).or_default().add(stamp, &holders, change);
         }
     }
-    let mut series: Vec<SeriesPlan> = tracks.into_iter().map(|(id, track)| track.plan(id)).collect();
-    part_labels(&mut series);
-    Ok(Plan { series })
+    Ok(Plan { series: tracks.into_iter().map(|(id, track)| track.plan(id)).collect() })
 }
 
 /// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
@@ -206,7 +205,7 @@ pub fn beside(label: &str, id: SeriesId) -> String {
 }
 
 /// Of several series that end on one label, the one that took it last keeps it.
-fn part_labels(series: &mut [SeriesPlan]) {
+pub fn part_labels(series: &mut [SeriesPlan]) {
     let mut keepers: BTreeMap<String, (Option<Stamp>, SeriesId)> = BTreeMap::new();
     for plan in series.iter() {
         if let Some(label) = &plan.label {

@@ -211,3 +211,31 @@ fn merge_of_interleaved_writes_keeps_segments_bounded() {
     let all = entry.segments.locate(&state.view, &lakota::interval::Interval::ALL).unwrap().segments;
     assert!(all.iter().all(|s| s.rows <= 200_000), "{:?}", all.iter().map(|s| s.rows).collect::<Vec<_>>());
 }
+
+/// A site that has another's files too.
+fn with_files_of(site: &Site, other: &Site) {
+    copy(other.memory.as_ref(), site.memory.as_ref(), 0);
+}
+
+#[test]
+fn series_created_twice_and_renamed_in_one_place_is_one_series_in_all() {
+    let (site, other) = (Site::new(), Site::new());
+    with_files_of(&other, &site);
+    let other = Site {
+        memory: Arc::clone(&other.memory),
+        faulty: Arc::clone(&other.faulty),
+        clock: Arc::clone(&site.clock),
+    };
+    let renaming = site.open();
+    let mut batch = renaming.batch("").unwrap();
+    batch.overlay("b", &frame(&schema(), "0,0\n")).unwrap();
+    batch.rename("b", "c").unwrap();
+    batch.commit().unwrap();
+    other.write("b", "1,1\n");
+    with_files_of(&other, &site);
+    drop(other.open().batch("").unwrap());
+    site.write("a", "0,0\n");
+    with_files_of(&site, &other);
+    let labels: Vec<String> = site.open().list(At::Newest).unwrap().into_iter().map(|s| s.label).collect();
+    assert_eq!((labels, site.rows("b").len()), (vec!["a".to_owned(), "b".to_owned()], 2));
+}

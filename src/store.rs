@@ -7,7 +7,7 @@ pub mod draft;
 pub mod place;
 mod upload;
 
-use crate::backend::{Backend, BackendError, BackendErrorKind};
+use crate::backend::{Backend, BackendError};
 use crate::digest::{Check, Digest};
 use crate::wire::{self, Damaged};
 use bytes::Bytes;
@@ -249,10 +249,4 @@ fn cut(bytes: &Bytes, at: u64, len: u64, object: Digest) -> Result<Bytes, StoreE
 
 fn verify(bytes: &[u8], check: Check, object: Digest, what: &'static str) -> Result<(), StoreError> {
     if Check::of(bytes) == check { Ok(()) } else { Err(StoreError::Damaged { object, what }) }
-}
-
-/// Whether an error says that the place cannot be written to.
-#[must_use]
-pub fn is_full(error: &StoreError) -> bool {
-    matches!(error, StoreError::Backend(e) if e.kind == BackendErrorKind::Full)
 }

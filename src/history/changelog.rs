@@ -322,9 +322,9 @@ impl Changelog {
     }
 }
 
-/// The names of packs and horizons.
+/// The names of packs and horizons: a revision's has a dot. Names are not parsed, since every commit asks.
 fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
-    files.iter().map(|file| file.name.as_str()).filter(|name| parse_name(name).is_none()).collect()
+    files.iter().map(|file| file.name.as_str()).filter(|name| !name.contains('.')).collect()
 }
 
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {

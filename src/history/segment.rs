@@ -49,14 +49,6 @@ impl Segment {
         Interval::closed(&self.first, &self.last)
     }
 
-    /// The same rows: equal chunks, wherever they lie.
-    #[must_use]
-    pub fn same_rows(&self, other: &Segment) -> bool {
-        self.rows == other.rows
-            && self.chunks.len() == other.chunks.len()
-            && self.chunks.iter().zip(&other.chunks).all(|(a, b)| a.check == b.check)
-    }
-
     /// Least and greatest value of a column, where the index knows them: index columns.
     #[must_use]
     pub fn bounds(&self, schema: &Schema, column: usize) -> Option<(Value, Value)> {

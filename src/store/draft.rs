@@ -89,12 +89,6 @@ impl Draft {
         }))
     }
 
-    /// The pages of a chunk that is staged here.
-    #[must_use]
-    pub fn staged(&self, id: usize) -> Option<&Bytes> {
-        self.staged.get(id)
-    }
-
     /// Groups and compresses what is staged, so that nodes can name it.
     #[must_use]
     pub fn lay_out(self) -> Laid {

@@ -2,7 +2,7 @@
 //!
 //! The layers, lowest first; each imports only those above it in this list (`tests/layers.rs` holds it):
 //! `digest`, `clock`, `interval`, `wire`; `data`; `backend`; `store`; `history`; `series`, `collection`,
-//! `repo`; `ops`; `cli`.
+//! `repo`; `ops`; `mount`; `cli`.
 
 pub mod backend;
 pub mod cli;
@@ -12,6 +12,7 @@ pub mod data;
 pub mod digest;
 pub mod history;
 pub mod interval;
+pub mod mount;
 pub mod ops;
 pub mod repo;
 pub mod series;

@@ -137,14 +137,18 @@ impl Timeline {
         Some(self.show(self.series.get(&id)?.last()?))
     }
 
+    /// The changes of a series that revisions of a time made: one, nearly always.
+    pub fn changes_at(&self, id: SeriesId, time: u64) -> impl Iterator<Item = Change> + '_ {
+        let entries = self.series.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let time_of = |entry: &Entry| self.revisions[entry.revision as usize].stamp.time;
+        let first = entries.partition_point(|entry| time_of(entry) < time);
+        entries[first..].iter().take_while(move |entry| time_of(entry) == time).map(|entry| self.show(entry))
+    }
+
     /// The change of a series that was made by a revision.
     #[must_use]
     pub fn change(&self, id: SeriesId, stamp: Stamp) -> Option<Change> {
-        let entries = self.series.get(&id)?;
-        let at = entries
-            .binary_search_by(|entry| self.revisions[entry.revision as usize].stamp.cmp(&stamp))
-            .ok()?;
-        Some(self.show(&entries[at]))
+        self.changes_at(id, stamp.time).find(|change| change.stamp == stamp)
     }
 
     /// The change that made a series what it is at a revision.
@@ -215,7 +219,8 @@ impl Ancestors<'_> {
         while !self.seen.contains(&wanted) {
             let Some(number) = self.open.pop() else { return false };
             for parent in &self.timeline.revisions[number as usize].parents {
-                if self.timeline.revisions[*parent as usize].stamp >= self.oldest && self.seen.insert(*parent) {
+                if self.timeline.revisions[*parent as usize].stamp >= self.oldest && self.seen.insert(*parent)
+                {
                     self.open.push(*parent);
                 }
             }

@@ -29,6 +29,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// How names of such files end.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        }
+    }
+
     /// The exact length in bytes of a file of rows that add up to `sums`.
     #[must_use]
     pub fn size(self, _schema: &Schema, _sums: &Sums) -> u64 {

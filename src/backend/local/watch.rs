@@ -63,7 +63,8 @@ impl Watcher for LocalWatcher {
         loop {
             match reader.next() {
                 Ok(event) => {
-                    let staging = event.file_name().is_some_and(|n| n.to_bytes().starts_with(STAGING.as_bytes()));
+                    let staging =
+                        event.file_name().is_some_and(|n| n.to_bytes().starts_with(STAGING.as_bytes()));
                     if event.events().contains(ReadFlags::QUEUE_OVERFLOW) {
                         watched.values().for_each(Watched::raise);
                     } else if let Some(folder) = watched.get_mut(&event.wd())

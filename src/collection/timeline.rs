@@ -24,6 +24,8 @@ pub struct Timeline {
     revisions: Vec<Known>,
     numbers: HashMap<Stamp, u32>,
     series: HashMap<SeriesId, Vec<Entry>>,
+    /// The newest revision that set the columns, or the oldest there is.
+    schema: Option<Stamp>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ struct Step {
     stamp: Stamp,
     parents: Vec<Stamp>,
     series: Vec<(SeriesId, String, bool)>,
+    schema: bool,
 }
 
 impl Timeline {
@@ -69,6 +72,12 @@ impl Timeline {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.revisions.is_empty()
+    }
+
+    /// The revision that set the columns last, as far as is known.
+    #[must_use]
+    pub const fn schema(&self) -> Option<Stamp> {
+        self.schema
     }
 
     /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went.
@@ -100,6 +109,9 @@ impl Timeline {
                 let label = self.series.get(&id).and_then(|all| all.last()).map(|e| e.label.to_string());
                 series.push((id, label.unwrap_or_default(), false));
             }
+        }
+        if self.schema.is_none_or(|known| step.schema && known < step.stamp) {
+            self.schema = Some(step.stamp);
         }
         self.numbers.insert(step.stamp, number);
         let ids = series.iter().map(|(id, ..)| *id).collect();
@@ -231,12 +243,12 @@ impl Ancestors<'_> {
 
 fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {
     let revision = changelog.read(log, stamp)?;
-    let ChangeList { series, .. } = revision.change_list().map_err(HistoryError::from)?;
+    let ChangeList { series, schema } = revision.change_list().map_err(HistoryError::from)?;
     let mut series: Vec<_> = series.into_iter().map(|one| (one.id, one.label, one.dropped)).collect();
     if revision.parents.iter().any(|parent| !log.contains(*parent)) {
         add_all(&revision, &mut series)?;
     }
-    Ok(Step { stamp, parents: revision.parents.clone(), series })
+    Ok(Step { stamp, parents: revision.parents.clone(), series, schema })
 }
 
 /// What came before was trimmed: as far as anybody can tell, all series begin here.

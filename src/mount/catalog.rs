@@ -206,10 +206,10 @@ impl Shelf {
         Ok(())
     }
 
-    /// When it changed last, as far as is known: not looked up anew.
+    /// When it changed last; `None` where that cannot be told, because its newest state cannot be read.
     #[must_use]
     pub fn last_change(&self) -> Option<u64> {
-        self.now.read().as_ref().map(|now| now.point.stamp.time)
+        self.now().ok().map(|now| now.point.stamp.time)
     }
 }
 
@@ -253,10 +253,13 @@ impl Catalog {
         Ok(self.shelves.read().get(label).cloned())
     }
 
-    /// When anything changed last, as far as is known.
-    #[must_use]
-    pub fn last_change(&self) -> u64 {
-        self.shelves.read().values().filter_map(|shelf| shelf.last_change()).max().unwrap_or(0)
+    /// When any collection changed last.
+    pub fn last_change(&self) -> Result<Option<u64>, RepoError> {
+        let mut newest = None;
+        for shelf in self.shelves()?.values() {
+            newest = newest.max(shelf.last_change());
+        }
+        Ok(newest)
     }
 
     fn refresh(&self) -> Result<(), RepoError> {

@@ -13,6 +13,7 @@ mod format;
 mod golden;
 mod merge;
 mod model;
+mod mount;
 mod objects;
 #[path = "../golden/scenario.rs"]
 mod scenario;

@@ -15,6 +15,7 @@ mod merge;
 mod model;
 mod mount;
 mod objects;
+mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod series;

@@ -16,6 +16,7 @@ use place::Place;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 use std::io::{self, Read};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -150,16 +151,21 @@ impl Mounted {
             fuser::Session::new(Adapter::new(fs, &place.repo), &mountpoint, &config(place, options));
         let session = session
             .map_err(|source| MountError::Refused { mountpoint: mountpoint.clone(), source: said(source) })?;
-        let served = thread::Builder::new().name("mount".to_owned()).spawn(move || {
+        let mut served = session.spawn().map_err(serve)?;
+        let guard = mem::replace(&mut served.guard, thread::spawn(|| Ok(())));
+        // Dropped, it would unmount whatever is at the mountpoint by then: the mount it lay on, or the next one.
+        mem::forget(served);
+        let ended = thread::Builder::new().name("end".to_owned()).spawn(move || {
+            let done =
+                guard.join().unwrap_or_else(|_| Err(io::Error::other("the thread that serves panicked")));
             // Nobody waits any more where this fails.
-            sender.send(Event::Ended(session.run())).unwrap_or_default();
+            sender.send(Event::Ended(done)).unwrap_or_default();
         });
-        served.map_err(serve)?;
+        ended.map_err(serve)?;
         let device = table::at(&mountpoint).ok().flatten().map(|mount| mount.device);
         let mounted = Mounted { mountpoint, device, events };
         mounted.read_ahead();
         mounted.answers().inspect_err(|_| mounted.detach())?;
-        log::info!("mounted {} on {}", place.repo.display(), mounted.mountpoint.display());
         Ok(mounted)
     }
 
@@ -277,6 +283,7 @@ pub fn serve(
         mounted.detach();
         return Err(MountError::Serve { mountpoint: mounted.mountpoint, source });
     }
+    log::info!("mounted {} on {}", place.repo.display(), mounted.mountpoint.display());
     mounted.wait()
 }
 

@@ -63,9 +63,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     let logger = logger(args, session)?;
     let done = foreground(args, session, options, logger);
-    if let (true, Err(error)) = (args.background, &done) {
-        // Once it serves, nobody reads its stderr.
-        log::error!("{}", output::causes(error));
+    match &done {
+        // Printed there below.
+        Err(error) if !logger.is_stderr() => log::error!("{}", output::causes(error)),
+        _ => {}
     }
     done
 }

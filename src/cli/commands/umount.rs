@@ -105,7 +105,7 @@ fn busy(mount: &Mount) -> anyhow::Error {
         inner.map(|other| format!("\n  a mount of type {} at {}", other.fstype, other.mountpoint.display())),
     );
     if users.is_empty() {
-        users.push("\n  processes that are not shown to this user".to_owned());
+        users.push("\n  a process that looks up a name in it, or one that this user is not shown".to_owned());
     }
     anyhow!("{} is busy (--lazy or --force unmount it anyway), used by:{}", at.display(), users.concat())
 }

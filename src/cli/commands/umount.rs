@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         (How::Lazy, _) | (_, None) => {}
         (How::Plain, Some(server)) => {
             if !server.ended(END) {
-                bail!("{shown} is unmounted, but its process {} has not ended", server.pid());
+                let pid = server.pid();
+                bail!("{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it");
             }
         }
         (How::Force, Some(server)) => {

@@ -26,6 +26,7 @@ pub struct Timeline {
     series: HashMap<SeriesId, Vec<Entry>>,
     /// The newest revision that set the columns, or the oldest there is.
     schema: Option<Stamp>,
+    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -74,6 +75,12 @@ impl Timeline {
         self.revisions.is_empty()
     }
 
+    /// How often it was made anew: what it said before about a revision may not be so any more.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// The revision that set the columns last, as far as is known.
     #[must_use]
     pub const fn schema(&self) -> Option<Stamp> {
@@ -87,7 +94,7 @@ impl Timeline {
         };
         let mut new = unknown(self);
         if self.len() + new.len() != log.len() {
-            *self = Timeline::default();
+            *self = Timeline { epoch: self.epoch + 1, ..Timeline::default() };
             new = unknown(self);
         }
         for some in new.chunks(AT_ONCE) {

@@ -96,6 +96,10 @@ pub struct Now {
 }
 
 impl Now {
+    fn of(point: Point, state: State) -> Now {
+        Now { point, state, timeline: Timeline::default(), parted: HashSet::new() }
+    }
+
     /// The revision that made a series what it is.
     #[must_use]
     pub fn origin(&self, id: SeriesId) -> Stamp {
@@ -198,11 +202,12 @@ impl Shelf {
         let log = changelog.log()?;
         let moment = self.collection.moment(&log, At::Newest)?;
         let mut now = self.now.write();
-        let mut timeline = now.take().map(|now| now.timeline).unwrap_or_default();
-        timeline.update(changelog, &log)?;
-        let parted = timeline.parted(&moment.heads);
+        // In place: a failure leaves what was learned until then, and the next question goes on from there.
         let state = moment.state.clone();
-        *now = Some(Now { point: moment.into(), state, timeline, parted });
+        let known = now.get_or_insert_with(|| Now::of(Point::written(moment.stamp), state.clone()));
+        known.timeline.update(changelog, &log)?;
+        known.parted = known.timeline.parted(&moment.heads);
+        (known.point, known.state) = (moment.into(), state);
         Ok(())
     }
 

@@ -212,7 +212,12 @@ impl World {
             let here = at(stamp);
             let parents = collection.changelog().read(&log, stamp).unwrap().parents.clone();
             let trimmed = parents.iter().any(|p| !log.contains(*p));
-            let differs = trimmed || parents.iter().all(|p| at(*p) != here);
+            // A merge may part series of one label: that changes no row.
+            let same = |p: &Stamp| match (at(*p), &here) {
+                (Some(one), Some(two)) if parents.len() > 1 => one.1 == two.1,
+                (one, two) => one == *two,
+            };
+            let differs = trimmed || !parents.iter().any(same);
             if let Some(seen) = known.get_mut(&name) {
                 *seen = true;
                 let (label, text) = here.unwrap();

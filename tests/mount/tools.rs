@@ -145,8 +145,10 @@ impl Beside {
 
 impl Drop for Beside {
     fn drop(&mut self) {
-        // Its end is no matter of the test.
-        self.child.kill().ok();
+        // `timeout` passes the signal on, so that the program itself ends. Its end is no matter of the test.
+        if let Some(id) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+            rustix::process::kill_process(id, rustix::process::Signal::TERM).ok();
+        }
         self.child.wait().ok();
     }
 }

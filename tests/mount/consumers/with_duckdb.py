@@ -37,13 +37,13 @@ def check_parquet(mount, path_of_expected):
 def check_glob(mount):
     counted = f"SELECT count(*), sum(value) FROM '{mount}/temp/*/live.parquet'"
     wanted = f"SELECT count(*), sum(value) FROM read_csv('{mount}/temp/*/live.csv', columns={{'timestamp': 'TIMESTAMP', 'value': 'DOUBLE'}})"
-    parquet, csv = duckdb.sql(counted).fetchone(), duckdb.sql(wanted).fetchone()
+    parquet, csv = duckdb.sql(counted).fetchall()[0], duckdb.sql(wanted).fetchall()[0]
     assert parquet[0] == csv[0] == 303_016 and abs(parquet[1] - csv[1]) < 1e-3, (parquet, csv)
     by_file = f"SELECT filename, count(*) FROM read_parquet('{mount}/temp/*/live.parquet', filename=true) GROUP BY 1 ORDER BY 1"
     assert [count for _, count in duckdb.sql(by_file).fetchall()] == [300_000, 3010, 6]
-    last = duckdb.sql(f"SELECT max(timestamp) FROM '{mount}/temp/big/live.parquet'").fetchone()[0]
+    last = duckdb.sql(f"SELECT max(timestamp) FROM '{mount}/temp/big/live.parquet'").fetchall()[0][0]
     past = f"SELECT count(*) FROM '{mount}/temp/big/live.parquet' WHERE timestamp >= '{last}'::TIMESTAMP - INTERVAL 1 HOUR"
-    assert duckdb.sql(past).fetchone()[0] == 61
+    assert duckdb.sql(past).fetchall()[0][0] == 61
 
 
 def check_csv(mount, path_of_expected):

@@ -8,9 +8,12 @@
 pub mod faulty;
 pub mod local;
 pub mod memory;
+pub mod watch;
 
 use bytes::Bytes;
+use std::sync::Arc;
 use std::{fmt, io};
+use watch::Watcher;
 
 /// How the names of files still being put start.
 const STAGING: &str = ".tmp-";
@@ -50,6 +53,11 @@ pub trait Backend: Send + Sync + fmt::Debug {
 
     /// Deletes what puts that never ended left behind, older than `age_ms`; gives how many.
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError>;
+
+    /// What hears of changes made by anybody, where this place can tell.
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        None
+    }
 }
 
 /// One line of a listing.

@@ -11,6 +11,8 @@ mod history;
 mod input;
 mod layout;
 mod load;
+mod logger;
+mod notify;
 mod output;
 mod render;
 mod session;
@@ -64,7 +66,9 @@ pub fn main() -> ExitCode {
             return exit::of_usage(&error);
         }
     };
-    output::start_log(cli.global.verbose);
+    if !cli.command.logs() {
+        output::start_log(cli.global.verbose);
+    }
     let timing = cli.global.timing;
     let result = cli.command.run(&session::Session::new(cli.global));
     if timing {

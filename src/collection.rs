@@ -5,6 +5,7 @@
 
 mod batch;
 mod merged;
+pub mod timeline;
 
 pub use batch::{Batch, Outcome};
 
@@ -131,6 +132,17 @@ pub enum At {
     Before(u64),
 }
 
+/// A state, and the revision that holds it.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// The revision. Of several heads: the one that their merge is, or will be when somebody writes it.
+    pub stamp: Stamp,
+    /// What it is the merge of, where nobody has written it yet: two revisions at least, or none.
+    pub heads: Vec<Stamp>,
+    /// The state.
+    pub state: State,
+}
+
 /// A collection of a repository.
 ///
 /// ```
@@ -203,18 +215,28 @@ impl Collection {
 
     /// The state of a moment. Several heads give their merge.
     pub fn state(&self, at: At) -> Result<State, CollectionError> {
-        let (log, heads) = self.heads(at)?;
+        Ok(self.moment(&*self.changelog.log()?, at)?.state)
+    }
+
+    /// As [`Collection::state`], of the revisions that `log` knows, and with the revision that holds it.
+    pub fn moment(&self, log: &Log, at: At) -> Result<Moment, CollectionError> {
+        let heads = self.heads(log, at)?;
         match heads.as_slice() {
-            [one] => Ok(self.changelog.read(&log, *one)?.state.clone()),
-            several => Ok(self.union(&log, several)?.merged()?.state()),
+            [one] => {
+                let state = self.changelog.read(log, *one)?.state.clone();
+                Ok(Moment { stamp: *one, heads: Vec::new(), state })
+            }
+            several => {
+                let merged = self.union(log, several)?.merged()?;
+                Ok(Moment { stamp: merged.stamp(), heads, state: merged.state() })
+            }
         }
     }
 
     /// The revisions that make the state of a moment: at least one.
-    fn heads(&self, at: At) -> Result<(Arc<Log>, Vec<Stamp>), CollectionError> {
-        let log = self.changelog.log()?;
+    fn heads(&self, log: &Log, at: At) -> Result<Vec<Stamp>, CollectionError> {
         let heads = match at {
-            At::Newest => self.changelog.heads(&log)?,
+            At::Newest => self.changelog.heads(log)?,
             At::Revision(stamp) => vec![stamp],
             At::Before(time) if time < log.horizon.time || !log.knows_before(time) => {
                 return Err(HistoryError::Trimmed(log.horizon.time).into());
@@ -226,7 +248,7 @@ impl Collection {
                 Err(CollectionError::NothingBefore { collection: self.label.clone(), time })
             }
             (true, _) => Err(CollectionError::Empty(self.label.clone())),
-            (false, _) => Ok((log, heads)),
+            (false, _) => Ok(heads),
         }
     }
 
@@ -292,7 +314,8 @@ impl Collection {
 
     /// Rows of a series, at a moment.
     pub fn read(&self, label: &str, at: At, query: &Query) -> Result<Rows, CollectionError> {
-        let (log, heads) = self.heads(at)?;
+        let log = self.changelog.log()?;
+        let heads = self.heads(&log, at)?;
         if heads.len() > 1 {
             let union = self.union(&log, &heads)?;
             if let Some(pieces) = union.pieces(label)? {
@@ -300,7 +323,7 @@ impl Collection {
                 return Ok(Rows::open_pieces(view, schema, &pieces, query)?);
             }
         }
-        let state = self.state(at)?;
+        let state = self.moment(&log, at)?.state;
         let entry = self.find(&state, label)?;
         Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)
     }
@@ -308,7 +331,11 @@ impl Collection {
     /// The revision that a text names: as shown (with or without colons), or by the first digits of its
     /// digest, at least four.
     pub fn resolve(&self, text: &str) -> Result<Stamp, CollectionError> {
-        let log = self.changelog.log()?;
+        self.resolve_in(&*self.changelog.log()?, text)
+    }
+
+    /// As [`Collection::resolve`], among the revisions that `log` knows.
+    pub fn resolve_in(&self, log: &Log, text: &str) -> Result<Stamp, CollectionError> {
         let digits = text.rsplit_once("Z-").map_or(text, |(_, digits)| digits).trim_start_matches('@');
         let hex = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let digits = digits.to_ascii_lowercase();

@@ -10,6 +10,7 @@ pub mod input;
 pub mod key;
 pub mod label;
 pub mod pages;
+pub mod range;
 pub mod schema;
 pub mod sort;
 pub mod value;

@@ -1,9 +1,26 @@
 //! A repository as a file system: every series a folder of revisions with live files.
 //!
 //! `node` and `inode` say what names and numbers mean, `catalog` what there is now, `render` makes the bytes of
-//! files, `fs` holds all semantics and knows no FUSE. `fuse` adapts it to the kernel, `session` mounts and unmounts.
+//! files, `fs` holds all semantics and knows no FUSE. `fuse` adapts it to the kernel, `session` mounts and unmounts;
+//! `table` reads what is mounted, `host` and `doctor` what the machine allows.
 
+pub mod attr;
+pub mod catalog;
+mod commit;
+pub mod control;
+pub mod doctor;
 pub mod errno;
 pub mod fs;
+pub mod fuse;
+pub mod handle;
+pub mod host;
+pub mod inode;
+pub mod name;
+pub mod node;
+mod number;
 pub mod options;
 pub mod render;
+pub mod session;
+pub mod sheet;
+pub mod table;
+pub mod tree;

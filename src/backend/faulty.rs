@@ -4,6 +4,7 @@
 //! at every point it passes, and can have writes refused as by a full or read-only disk.
 //! It knows nothing of what it wraps: a call it lets through is the wrapped backend's.
 
+use super::watch::Watcher;
 use super::{Backend, BackendError, BackendErrorKind, Entry};
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -152,5 +153,9 @@ impl Backend for FaultyBackend {
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
         self.write("delete", "")?;
         self.inner.clean(age_ms)
+    }
+
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        self.inner.watcher()
     }
 }

@@ -8,7 +8,9 @@
 mod batch;
 mod folder;
 mod staging;
+mod watch;
 
+use super::watch::Watcher;
 use super::{Backend, BackendError, Entry, check_folder, check_key};
 use batch::in_parallel;
 use bytes::Bytes;
@@ -20,6 +22,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// A backend in a folder of the local file system.
@@ -203,6 +206,11 @@ impl Backend for LocalBackend {
             staging::clean(&self.root, before)
                 .map_err(|(path, e)| BackendError::new("delete", path.to_string_lossy(), e))
         })
+    }
+
+    fn watcher(&self) -> Option<Arc<dyn Watcher>> {
+        // None left to the user, or not permitted: then listing has to do.
+        watch::LocalWatcher::new(&self.root).ok().map(|watcher| Arc::new(watcher) as Arc<dyn Watcher>)
     }
 }
 

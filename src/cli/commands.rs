@@ -3,15 +3,19 @@
 mod about;
 mod create;
 mod delete;
+mod doctor;
 mod export;
 mod import;
 mod len;
 mod log;
 mod ls;
+mod mount;
+mod mounts;
 mod read;
 mod rename;
 mod schema;
 mod show;
+mod umount;
 mod upkeep;
 mod write;
 
@@ -37,6 +41,10 @@ pub(crate) enum Command {
     Squash(upkeep::Squash),
     Gc(upkeep::Gc),
     Verify(upkeep::Verify),
+    Mount(mount::Args),
+    Umount(umount::Args),
+    Mounts(mounts::Args),
+    Doctor(doctor::Args),
     Import(import::Args),
     Export(export::Args),
     Version(about::Version),
@@ -44,6 +52,11 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// Whether it starts a log of its own.
+    pub(crate) const fn logs(&self) -> bool {
+        matches!(self, Command::Mount(_))
+    }
+
     /// Does it.
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         match self {
@@ -63,6 +76,10 @@ impl Command {
             Command::Squash(args) => args.run(session),
             Command::Gc(args) => args.run(session),
             Command::Verify(args) => args.run(session),
+            Command::Mount(args) => mount::run(args, session),
+            Command::Umount(args) => umount::run(args, session),
+            Command::Mounts(args) => mounts::run(args),
+            Command::Doctor(_) => doctor::run(),
             Command::Import(args) => import::run(args, session),
             Command::Export(args) => export::run(args, session),
             Command::Version(_) => about::version(),

@@ -27,10 +27,18 @@ impl Usage {
 #[error("nobody reads the output")]
 pub(crate) struct Gone;
 
+/// A failure that a process of ours has told of already, with its code.
+#[derive(Debug, thiserror::Error)]
+#[error("another process failed with code {0}")]
+pub(crate) struct Told(pub(crate) u8);
+
 /// The code of a command that failed.
 pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
     if error.is::<Gone>() {
         return ExitCode::SUCCESS;
+    }
+    if let Some(Told(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
     }
     ExitCode::from(if error.is::<Usage>() {
         USAGE

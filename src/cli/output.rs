@@ -3,7 +3,7 @@
 //! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
 //! at all: it is written beside its place and renamed.
 
-use super::exit::Gone;
+use super::exit::{Gone, Told};
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -22,14 +22,19 @@ pub(crate) fn say(line: &str) {
 }
 
 /// Says on stderr why it was not: the chain of causes, joined by colons. A reader that went
-/// away is no cause to talk.
+/// away is no cause to talk, and what another process said is not said again.
 pub(crate) fn error(error: &anyhow::Error) {
-    if error.is::<Gone>() {
+    if error.is::<Gone>() || error.is::<Told>() {
         return;
     }
+    note(&format!("lakota: {}", causes(error)));
+}
+
+/// The chain of causes of an error in one line.
+pub(crate) fn causes(error: &anyhow::Error) -> String {
     let mut causes: Vec<String> = error.chain().map(ToString::to_string).collect();
     causes.dedup();
-    note(&format!("lakota: {}", causes.join(": ")));
+    causes.join(": ")
 }
 
 /// Prints help on stdout, a usage error on stderr.

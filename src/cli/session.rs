@@ -26,6 +26,11 @@ impl Session {
         self.global.quiet
     }
 
+    /// How much is to be logged.
+    pub(crate) const fn verbose(&self) -> u8 {
+        self.global.verbose
+    }
+
     /// Says what was done, unless nothing is to be said.
     pub(crate) fn say(&self, line: impl AsRef<str>) {
         if !self.global.quiet {

@@ -107,6 +107,7 @@ impl Union {
 /// A merge that may not be written yet.
 #[derive(Debug)]
 pub(super) struct Merged {
+    stamp: Stamp,
     revision: Revision,
     finished: Finished,
 }
@@ -125,12 +126,17 @@ impl Merged {
         let changes = ListPlace::Here(ChangeList::default().encode());
         let note = Note::default();
         let revision = Revision { parents, time, wall: time, note, state: edited.state, changes, embedded };
-        Ok(Merged { revision, finished })
+        Ok(Merged { stamp: revision.stamp(), revision, finished })
     }
 
     /// The merged state, readable before it is written.
     pub(super) fn state(&self) -> State {
         self.revision.state.clone()
+    }
+
+    /// The revision it becomes when it is written: by whomever, the same.
+    pub(super) const fn stamp(&self) -> Stamp {
+        self.stamp
     }
 
     /// Makes the merge durable. After a failure it may be tried again.

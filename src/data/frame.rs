@@ -6,11 +6,12 @@
 use super::input::{InputError, Problem};
 use super::key::{Keys, MAX_KEY};
 use super::schema::{Column, Schema, Type};
+use super::value::{self, Value, time};
 use arrow_array::cast::AsArray;
-use arrow_array::types::Float64Type;
+use arrow_array::types::{Float64Type, TimestampSecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use arrow_cast::CastOptions;
-use arrow_schema::{ArrowError, DataType, Field};
+use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
 use std::sync::Arc;
 
 /// Makes a frame of `batch`: columns matched by name in any order, cast where nothing is lost.
@@ -67,6 +68,7 @@ pub fn names(schema: &Schema) -> String {
 
 fn conform_column(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputError> {
     let array = cast(column, array)?;
+    check_seconds(column, &array)?;
     if !column.index {
         return Ok(array);
     }
@@ -144,8 +146,29 @@ fn describe(ty: &DataType) -> String {
     ty.to_string().to_lowercase()
 }
 
-/// Fails where an index value is too long to stand in the index.
-pub fn check_keys(schema: &Schema, frame: &RecordBatch) -> Result<(), InputError> {
+/// Fails where seconds cannot be kept as milliseconds.
+fn check_seconds(column: &Column, array: &ArrayRef) -> Result<(), InputError> {
+    let unit = TimeUnit::Second;
+    if column.ty != Type::Timestamp(unit) {
+        return Ok(());
+    }
+    let values = array.as_primitive::<TimestampSecondType>();
+    let fits = |row: usize| array.is_null(row) || time::fits(values.value(row), unit);
+    let Some(row) = (0..array.len()).find(|&row| !fits(row)) else { return Ok(()) };
+    let found = Value::Int(values.value(row)).render(column.ty);
+    let problem = Problem::Value { found, expected: value::expected(column.ty) };
+    Err(InputError::new(problem).at_line(row as u64 + 1).in_column(&column.name))
+}
+
+/// Fails where a value cannot be stored: seconds beyond what milliseconds can say, an index value too long to stand
+/// in the index.
+pub fn check(schema: &Schema, frame: &RecordBatch) -> Result<(), InputError> {
+    let named = |c: &Column| frame.column_by_name(&c.name).map(|array| (c.clone(), Arc::clone(array)));
+    schema.columns().iter().filter_map(named).try_for_each(|(c, array)| check_seconds(&c, &array))?;
+    check_keys(schema, frame)
+}
+
+fn check_keys(schema: &Schema, frame: &RecordBatch) -> Result<(), InputError> {
     if schema.index_columns().all(|column| column.ty != Type::Str) {
         return Ok(());
     }
@@ -233,6 +256,17 @@ mod tests {
         let sorted = sort(&schema, &frame).unwrap();
         let values: Vec<_> = sorted.column(1).as_string::<i32>().iter().flatten().collect();
         assert_eq!(values, ["b", "d", "a", "c"]);
+    }
+
+    #[test]
+    fn seconds_beyond_milliseconds_are_refused_with_row_and_column() {
+        let schema = Schema::parse(["t timestamp[s]*"]).unwrap();
+        let t: ArrayRef = Arc::new(arrow_array::TimestampSecondArray::from(vec![0, i64::MAX / 1000 + 1]));
+        let batch = RecordBatch::try_from_iter([("t", t)]).unwrap();
+        for refused in [conform(&schema, &batch).map(drop), check(&schema, &batch)] {
+            let message = refused.unwrap_err().to_string();
+            assert!(message.starts_with("line 2, column t: \"+292278994-08-17"), "{message}");
+        }
     }
 
     #[test]

@@ -7,8 +7,10 @@
 
 use super::schema::{Column, Type};
 use crate::wire::{Damaged, Reader, Writer};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{TimestampMillisecondType, TimestampSecondType};
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::ArrowWriter;
@@ -173,6 +175,30 @@ const fn candidates(ty: Type) -> &'static [Encoding] {
     }
 }
 
+/// Whether chunks of a type may have a dictionary.
+#[must_use]
+pub fn may_have_dictionary(ty: Type) -> bool {
+    candidates(ty).contains(&Encoding::Dictionary)
+}
+
+/// The most bytes that the pages of several chunks may take before compression, headers included: `rows` rows of a
+/// type in `chunks` chunks, which take `csv` bytes as text.
+#[must_use]
+pub fn most_raw(ty: Type, chunks: u64, rows: u64, csv: u64) -> u64 {
+    // Header, levels, a dictionary's slack, the last block of deltas, which is filled up.
+    const PAGE: u64 = 2048;
+    let pages = rows / PAGE_ROWS as u64 + 2 * chunks;
+    let values = match ty {
+        // Blocks of 128 deltas of at most 8 bytes, with 14 bytes of their own.
+        Type::Timestamp(_) | Type::Date | Type::Int => 9 * rows,
+        // A dictionary that holds every value, and its indices.
+        Type::Float => 8 * rows + 4 * rows,
+        Type::Str => csv + 4 * rows + 4 * rows,
+        Type::Bool => rows,
+    };
+    values + rows + pages * PAGE
+}
+
 /// Encodes without compression. A dictionary must save a quarter of the bytes: otherwise what compresses
 /// the bundle does better without one.
 fn encode_small(column: &Column, array: &ArrayRef) -> Result<Encoded, ParquetError> {
@@ -196,7 +222,7 @@ fn write(
     compressed: bool,
 ) -> Result<Encoded, ParquetError> {
     let schema = arrow_schema_of(column);
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(array)])?;
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![stored(column, array)?])?;
     let options = ArrowWriterOptions::new()
         .with_properties(properties(column, encoding, compressed)?)
         .with_skip_arrow_metadata(true);
@@ -311,22 +337,50 @@ pub fn decode(
         let message = format!("{} rows where {} should be", array.len(), rows.len());
         return Err(ParquetError::General(message));
     }
-    if *array.data_type() == column.ty.arrow() {
-        return Ok(array);
-    }
-    Ok(arrow_array::make_array(array.to_data().into_builder().data_type(column.ty.arrow()).build()?))
+    loaded(column, &array)
 }
 
-/// The Arrow type under which pages are written and read: Parquet has no seconds.
+/// The Arrow type under which pages are written and read: Parquet has no seconds, so they are milliseconds there.
 const fn stored_type(ty: Type) -> DataType {
     match ty {
-        Type::Timestamp(arrow_schema::TimeUnit::Second) => DataType::Int64,
+        Type::Timestamp(TimeUnit::Second) => DataType::Timestamp(TimeUnit::Millisecond, None),
         other => other.arrow(),
     }
 }
 
+/// Milliseconds of a second.
+const MILLIS: i64 = 1000;
+
+/// The values as pages hold them. `frame::check` has refused seconds that do not fit.
+fn stored(column: &Column, array: &ArrayRef) -> Result<ArrayRef, ParquetError> {
+    if column.ty != Type::Timestamp(TimeUnit::Second) {
+        return Ok(Arc::clone(array));
+    }
+    let seconds = array.as_primitive::<TimestampSecondType>();
+    Ok(Arc::new(seconds.try_unary::<_, TimestampMillisecondType, _>(|second| {
+        second.checked_mul(MILLIS).ok_or_else(|| general(format!("{second} s are too many milliseconds")))
+    })?))
+}
+
+/// The values as frames hold them.
+fn loaded(column: &Column, array: &ArrayRef) -> Result<ArrayRef, ParquetError> {
+    if column.ty != Type::Timestamp(TimeUnit::Second) {
+        return Ok(Arc::clone(array));
+    }
+    let millis = array.as_primitive::<TimestampMillisecondType>();
+    Ok(Arc::new(millis.try_unary::<_, TimestampSecondType, _>(|milli| match milli % MILLIS {
+        0 => Ok(milli / MILLIS),
+        _ => Err(general(format!("{milli} ms are no whole seconds"))),
+    })?))
+}
+
+const fn general(message: String) -> ParquetError {
+    ParquetError::General(message)
+}
+
 fn arrow_schema_of(column: &Column) -> SchemaRef {
-    Arc::new(arrow_schema::Schema::new(vec![Field::new(COLUMN_NAME, column.ty.arrow(), !column.index)]))
+    let field = Field::new(COLUMN_NAME, stored_type(column.ty), !column.index);
+    Arc::new(arrow_schema::Schema::new(vec![field]))
 }
 
 /// A footer for the pages of one chunk, as if they lay in an object.

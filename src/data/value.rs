@@ -71,7 +71,9 @@ impl Value {
 #[must_use]
 pub(crate) const fn expected(ty: Type) -> &'static str {
     match ty {
-        Type::Timestamp(TimeUnit::Second) => "a timestamp in whole seconds, such as 2020-06-22T12:30:00",
+        Type::Timestamp(TimeUnit::Second) => {
+            "a timestamp in whole seconds whose milliseconds fit 64 bits, such as 2020-06-22T12:30:00"
+        }
         Type::Timestamp(TimeUnit::Millisecond) => {
             "a timestamp in whole milliseconds, such as 2020-06-22T12:30:00.500"
         }
@@ -153,10 +155,23 @@ mod tests {
     fn timestamps_at_the_ends_of_their_units_round_trip() {
         for unit in [TimeUnit::Second, TimeUnit::Millisecond, TimeUnit::Microsecond, TimeUnit::Nanosecond] {
             let ty = Type::Timestamp(unit);
-            for value in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX - 1, i64::MAX] {
+            let (least, most) = match unit {
+                TimeUnit::Second => (-time::MOST_SECONDS, time::MOST_SECONDS),
+                _ => (i64::MIN, i64::MAX),
+            };
+            for value in [least, least + 1, -1, 0, 1, most - 1, most] {
                 let text = Value::Int(value).render(ty);
                 assert_eq!(Value::parse(ty, &text), Ok(Value::Int(value)), "{text}");
             }
+        }
+    }
+
+    #[test]
+    fn seconds_whose_milliseconds_do_not_fit_are_refused() {
+        let ty = Type::Timestamp(TimeUnit::Second);
+        for value in [time::MOST_SECONDS + 1, -time::MOST_SECONDS - 1, i64::MAX, i64::MIN] {
+            let refused = Value::parse(ty, &Value::Int(value).render(ty)).unwrap_err().to_string();
+            assert!(refused.contains("milliseconds fit 64 bits"), "{refused}");
         }
     }
 

@@ -267,6 +267,12 @@ impl Changelog {
         Ok(revision)
     }
 
+    /// Reads a revision that some earlier listing told of: lists again only where it is not where it was.
+    pub fn find(&self, stamp: Stamp) -> Result<Arc<Revision>, HistoryError> {
+        let known = Arc::clone(&self.listing.lock().all);
+        self.read(&known, stamp)
+    }
+
     /// The file of a revision, checked against its name; `None` where it went away since the listing.
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };

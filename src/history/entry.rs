@@ -176,13 +176,7 @@ impl Segments {
             Ok(())
         };
         match self {
-            Segments::Few(list) => {
-                let mut before = Sums::default();
-                for segment in list {
-                    take(segment.clone(), &before)?;
-                    before += segment.sums();
-                }
-            }
+            Segments::Few(_) => self.scan(view, &mut take)?,
             Segments::Many(tree) => {
                 let mut skipped = Sums::default();
                 tree.scan::<Segment>(
@@ -206,6 +200,50 @@ impl Segments {
             }
         }
         Ok(out)
+    }
+
+    /// The segments beside the one at position `at` of what `measure` adds up, and what lies before them: all of a
+    /// leaf, as reading one is reading all. None behind the end.
+    pub fn around(
+        &self,
+        view: &View,
+        at: u64,
+        measure: impl Fn(&Sums) -> u64,
+    ) -> Result<Option<(Sums, Vec<Segment>)>, StoreError> {
+        let tree = match self {
+            Segments::Few(_) if measure(&self.sums()) <= at => return Ok(None),
+            Segments::Few(list) => return Ok(Some((Sums::default(), list.clone()))),
+            Segments::Many(tree) => tree,
+        };
+        let mut found: Option<(Sums, Vec<Segment>)> = None;
+        let mut wanted = |child: &Child, before: &Sums| {
+            let start = measure(before);
+            start <= at && at < start + measure(&child.sums)
+        };
+        tree.scan(view, &mut wanted, &mut |segment, before| {
+            found.get_or_insert_with(|| (*before, Vec::new())).1.push(segment);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// Shows `visit` every segment in order, and what lies before it.
+    pub fn scan(
+        &self,
+        view: &View,
+        visit: &mut dyn FnMut(Segment, &Sums) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        match self {
+            Segments::Few(list) => {
+                let mut before = Sums::default();
+                for segment in list {
+                    visit(segment.clone(), &before)?;
+                    before += segment.sums();
+                }
+                Ok(())
+            }
+            Segments::Many(tree) => tree.scan(view, &mut |_, _| true, visit),
+        }
     }
 
     /// Whether a chunk or node lies in a bundle that `view` holds itself.

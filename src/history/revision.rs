@@ -199,6 +199,12 @@ pub struct Revision {
 }
 
 impl Revision {
+    /// What its file gives it: its time and the digest of its bytes.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        Stamp { time: self.time, digest: Digest::of(&self.encode()) }
+    }
+
     /// The bytes of its file.
     #[must_use]
     pub fn encode(&self) -> Bytes {

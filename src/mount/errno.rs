@@ -66,3 +66,39 @@ impl From<&RepoError> for Errno {
         }
     }
 }
+
+/// Why an operation of the mount failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// Nothing to explain: a name that is not there, a file where a folder is needed.
+    #[error("{0:?}")]
+    Plain(Errno),
+    /// The repository failed.
+    #[error(transparent)]
+    Repo(#[from] RepoError),
+    /// A collection failed.
+    #[error(transparent)]
+    Collection(#[from] CollectionError),
+    /// Rows failed.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+}
+
+impl From<Errno> for Failure {
+    fn from(errno: Errno) -> Failure {
+        Failure::Plain(errno)
+    }
+}
+
+impl Failure {
+    /// What the kernel is told.
+    #[must_use]
+    pub fn errno(&self) -> Errno {
+        match self {
+            Failure::Plain(errno) => *errno,
+            Failure::Repo(error) => error.into(),
+            Failure::Collection(error) => error.into(),
+            Failure::Rows(error) => error.into(),
+        }
+    }
+}

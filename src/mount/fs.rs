@@ -1,148 +1,275 @@
 //! What every operation on the mount does; knows nothing of FUSE.
 
-use super::errno::Errno;
+use super::catalog::Catalog;
+use super::control::{Control, Counters, Kept};
+use super::errno::{Errno, Failure};
+use super::handle::{Folder, Handles, Opening};
+use super::inode::Inodes;
+use super::node::{self, File, Node, What};
 use super::options::MountOptions;
+use super::render::{Content, Renderer};
+use super::sheet::Sheets;
+use super::tree::{Child, Tree};
 use crate::repo::Repo;
 use bytes::Bytes;
+use lru::LruCache;
+use parking_lot::Mutex;
 use std::ffi::OsStr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
-/// The number of the root folder.
-pub const ROOT: u64 = 1;
+pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
+pub use super::number::ROOT;
 
-/// Who asks.
-#[derive(Debug, Clone, Copy)]
-pub struct Caller {
-    /// User.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-    /// Thread that asks; 0 from another PID namespace.
-    pub pid: u32,
-}
-
-/// What an inode is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A folder.
-    Folder,
-    /// A file.
-    File,
-    /// A symbolic link.
-    Link,
-}
-
-/// What `stat` shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Attr {
-    /// Number.
-    pub ino: u64,
-    /// Bytes.
-    pub size: u64,
-    /// Milliseconds since 1970-01-01 UTC.
-    pub mtime: u64,
-    /// Folder, file or link.
-    pub kind: Kind,
-    /// Permission bits.
-    pub perm: u16,
-    /// Owner.
-    pub uid: u32,
-    /// Group.
-    pub gid: u32,
-}
-
-/// A name that was found.
-#[derive(Debug, Clone, Copy)]
-pub struct Found {
-    /// What it names.
-    pub attr: Attr,
-    /// How long the name means this inode.
-    pub entry_ttl: Duration,
-    /// How long the attributes hold.
-    pub attr_ttl: Duration,
-}
-
-/// What an open gave.
-#[derive(Debug, Clone, Copy)]
-pub struct Opened {
-    /// Handle.
-    pub handle: u64,
-    /// Whether what the kernel kept of an earlier open is still right.
-    pub keep_cache: bool,
-    /// Whether the kernel must not keep what is read.
-    pub direct: bool,
-}
-
-/// A line of a folder.
-#[derive(Debug, Clone)]
-pub struct Line<'a> {
-    /// Where the next reading goes on after this line.
-    pub next: u64,
-    /// Name.
-    pub name: &'a OsStr,
-    /// What it is. `.` and `..` are never counted as looked up.
-    pub found: Found,
-}
+/// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
+const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
 /// A mounted repository.
 #[derive(Debug)]
-pub struct Fs {}
+pub struct Fs {
+    tree: Tree,
+    inodes: Inodes,
+    handles: Handles,
+    renderer: Arc<Renderer>,
+    recent: Mutex<LruCache<u64, Arc<Content>>>,
+    owner: (u32, u32),
+}
 
 impl Fs {
     /// Serves a repository.
     #[must_use]
-    pub fn new(_repo: Repo, _options: MountOptions) -> Fs {
-        Fs {}
+    pub fn new(repo: Repo, options: MountOptions) -> Fs {
+        let control = Control::new(repo.context().clock.now());
+        let owner = (
+            options.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
+            options.gid.unwrap_or_else(|| rustix::process::getegid().as_raw()),
+        );
+        Fs {
+            renderer: Renderer::new(options.cache),
+            tree: Tree {
+                catalog: Catalog::new(repo, options.poll),
+                sheets: Sheets::default(),
+                control,
+                options,
+            },
+            inodes: Inodes::default(),
+            handles: Handles::default(),
+            recent: Mutex::new(LruCache::new(RECENT)),
+            owner,
+        }
+    }
+
+    /// Looks at every collection once, so that the first user need not wait for it.
+    pub fn warm(&self) {
+        let looked = self.tree.catalog.shelves().map(|shelves| {
+            shelves.values().try_for_each(|shelf| shelf.now().map(|_| ()).map_err(Failure::from))
+        });
+        let failure = match looked {
+            Ok(Ok(())) => return,
+            Ok(Err(failure)) => failure,
+            Err(error) => error.into(),
+        };
+        self.fail("a first look", &failure);
+    }
+
+    fn fail(&self, what: impl std::fmt::Display, failure: &Failure) -> Errno {
+        self.tree.control.note(self.tree.catalog.repo().context().clock.now(), &what, failure)
+    }
+
+    fn node(&self, ino: u64) -> Result<Arc<Node>, Errno> {
+        self.inodes.get(ino).ok_or(Errno::ESTALE)
+    }
+
+    /// What is open or kept now.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept {
+            handles: self.handles.len() as u64,
+            inodes: self.inodes.len() as u64,
+            cache_bytes: self.renderer.cached(),
+            cache_limit: self.tree.options.cache,
+        }
+    }
+
+    fn attr(&self, node: &Node) -> Attr {
+        let (kind, perm) = match node.what {
+            What::Link(_) => (Kind::Link, 0o777),
+            _ if node.is_folder() => (Kind::Folder, node.mode & !self.tree.options.umask),
+            _ => (Kind::File, node.mode & !self.tree.options.umask),
+        };
+        let (uid, gid) = self.owner;
+        Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, perm, uid, gid }
+    }
+
+    fn found(&self, child: &Child) -> Found {
+        Found {
+            attr: self.attr(&child.node),
+            entry_ttl: child.ttl,
+            attr_ttl: self.tree.attr_ttl(&child.node),
+        }
     }
 
     /// Finds a name in a folder. Counts as one lookup of what it finds.
-    pub fn lookup(&self, _caller: Caller, _parent: u64, _name: &OsStr) -> Result<Found, Errno> {
-        Err(Errno::ENOENT)
+    pub fn lookup(&self, _caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
+        Counters::add(&self.tree.control.counters.lookups, 1);
+        let parent = self.node(parent)?;
+        let child = self.tree.find(&parent, name, &|| self.kept()).map_err(|e| {
+            let place = name.to_string_lossy();
+            self.fail(format_args!("look up {place:?}{}", shown(&parent)), &e)
+        })?;
+        let found = self.found(&child);
+        self.inodes.remember(child.node);
+        Ok(found)
     }
 
     /// Takes back `count` lookups.
-    pub fn forget(&self, _ino: u64, _count: u64) {}
+    pub fn forget(&self, ino: u64, count: u64) {
+        self.inodes.forget(ino, count);
+    }
 
     /// What `stat` shows, and how long it holds.
-    pub fn getattr(&self, _caller: Caller, _ino: u64) -> Result<(Attr, Duration), Errno> {
-        Err(Errno::ENOENT)
+    pub fn getattr(&self, _caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
+        let node = self.node(ino)?;
+        let ttl = self.tree.attr_ttl(&node);
+        if !node.is_folder() {
+            return Ok((self.attr(&node), ttl));
+        }
+        let mtime =
+            self.tree.mtime(&node).map_err(|e| self.fail(format_args!("stat{}", shown(&node)), &e))?;
+        Ok((Attr { mtime, ..self.attr(&node) }, ttl))
     }
 
     /// The target of a link.
-    pub fn readlink(&self, _ino: u64) -> Result<Vec<u8>, Errno> {
-        Err(Errno::EINVAL)
+    pub fn readlink(&self, ino: u64) -> Result<Vec<u8>, Errno> {
+        match &self.node(ino)?.what {
+            What::Link(target) => Ok(target.as_bytes().to_vec()),
+            _ => Err(Errno::EINVAL),
+        }
     }
 
     /// Opens a file; `flags` as for open(2).
-    pub fn open(&self, _caller: Caller, _ino: u64, _flags: i32) -> Result<Opened, Errno> {
-        Err(Errno::ENOENT)
+    pub fn open(&self, _caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
+        Counters::add(&self.tree.control.counters.opens, 1);
+        if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
+            return Err(Errno::EROFS);
+        }
+        let node = self.node(ino)?;
+        let opening = match &node.what {
+            What::File(file) => Opening::Rows(self.content(ino, file).map_err(|e| {
+                self.fail(format_args!("open {}{}", file.format.extension(), shown(&node)), &e)
+            })?),
+            What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
+            What::Link(_) => return Err(Errno::EINVAL),
+            _ => return Err(Errno::EISDIR),
+        };
+        // An inode never changes: what the kernel kept of it is right.
+        Ok(Opened { handle: self.handles.open(opening), keep_cache: true, direct: false })
+    }
+
+    fn content(&self, ino: u64, file: &File) -> Result<Arc<Content>, Failure> {
+        if let Some(content) = self.recent.lock().get(&ino) {
+            return Ok(Arc::clone(content));
+        }
+        let sheet = {
+            let now = file.series.shelf.now()?;
+            self.tree.sheet(&now, &file.series, &file.from)?
+        };
+        let content = Arc::new(self.renderer.open(sheet.source.clone(), file.format)?);
+        self.recent.lock().put(ino, Arc::clone(&content));
+        Ok(content)
     }
 
     /// Bytes of an open file: fewer than `len` only at its end.
-    pub fn read(&self, _handle: u64, _offset: u64, _len: usize) -> Result<Bytes, Errno> {
-        Err(Errno::EBADF)
+    pub fn read(&self, handle: u64, offset: u64, len: usize) -> Result<Bytes, Errno> {
+        let counters = &self.tree.control.counters;
+        Counters::add(&counters.reads, 1);
+        let bytes = match self.handles.file(handle)? {
+            Opening::Text(text) => {
+                let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+                text.slice(start..start.saturating_add(len).min(text.len()))
+            }
+            Opening::Rows(content) => content
+                .read(offset, len)
+                .map_err(|e| self.fail(format_args!("read {len} bytes at {offset}"), &e.into()))?,
+            Opening::Folder(_) => return Err(Errno::EISDIR),
+        };
+        Counters::add(&counters.read_bytes, bytes.len() as u64);
+        Ok(bytes)
     }
 
     /// Closes a file.
-    pub fn release(&self, _handle: u64) {}
+    pub fn release(&self, handle: u64) {
+        self.handles.close(handle);
+    }
 
-    /// Opens a folder.
-    pub fn opendir(&self, _caller: Caller, _ino: u64) -> Result<Opened, Errno> {
-        Err(Errno::ENOENT)
+    /// Opens a folder: what it lists does not change until it is closed.
+    pub fn opendir(&self, _caller: Caller, ino: u64) -> Result<Opened, Errno> {
+        let node = self.node(ino)?;
+        if !node.is_folder() {
+            return Err(Errno::ENOTDIR);
+        }
+        let children = self
+            .tree
+            .list(&node, &|| self.kept())
+            .map_err(|e| self.fail(format_args!("list{}", shown(&node)), &e))?;
+        let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
+        let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
+        Ok(Opened { handle, keep_cache: false, direct: false })
     }
 
     /// Lines of an open folder from `offset` (0, or the `next` of a line), until `take` says that it is full by
     /// returning false: that line was not taken. With `plus`, each line taken (but `.` and `..`) counts as a lookup.
     pub fn readdir(
         &self,
-        _handle: u64,
-        _offset: u64,
-        _plus: bool,
-        _take: &mut dyn FnMut(&Line<'_>) -> bool,
+        handle: u64,
+        offset: u64,
+        plus: bool,
+        take: &mut dyn FnMut(&Line<'_>) -> bool,
     ) -> Result<(), Errno> {
-        Err(Errno::EBADF)
+        let Opening::Folder(folder) = self.handles.file(handle)? else { return Err(Errno::ENOTDIR) };
+        let above = Attr { ino: folder.above, ..folder.own };
+        let dots = [(".", folder.own), ("..", above)];
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (i, (name, attr)) in dots.into_iter().enumerate().skip(start) {
+            let found = Found { attr, entry_ttl: Duration::ZERO, attr_ttl: Duration::ZERO };
+            if !take(&Line { next: i as u64 + 1, name: OsStr::new(name), found }) {
+                return Ok(());
+            }
+        }
+        for (i, child) in folder.children.iter().enumerate().skip(start.saturating_sub(dots.len())) {
+            let found = self.found(child);
+            // Before the kernel can ask about it.
+            if plus {
+                self.inodes.remember(child.node.clone());
+            }
+            let next = (i + dots.len() + 1) as u64;
+            if !take(&Line { next, name: OsStr::new(&child.name), found }) {
+                if plus {
+                    self.inodes.forget(child.node.ino, 1);
+                }
+                return Ok(());
+            }
+        }
+        Ok(())
     }
 
     /// Closes a folder.
-    pub fn releasedir(&self, _handle: u64) {}
+    pub fn releasedir(&self, handle: u64) {
+        self.handles.close(handle);
+    }
+}
+
+/// ` of temp/bxl`: where a node is, for messages.
+fn shown(node: &Node) -> String {
+    let series =
+        |series: &node::Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
+    match &node.what {
+        What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
+        What::Series(of) | What::Revisions(of) | What::At(of) => series(of),
+        What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
+        What::File(file) => format!("{} at {}", series(&file.series), file.from.stamp),
+        _ if node.ino == ROOT => " of the root".to_owned(),
+        _ => String::new(),
+    }
 }

@@ -1,11 +1,29 @@
 //! The bytes of live files: CSV text and stitched Parquet, by range, within a fixed memory.
+//!
+//! Every length and offset follows from sums of the index; what is read of chunks is checked on its way. Parts are
+//! made once, kept in one cache by what they are made of, and shared by files and revisions that have them in
+//! common. Threads of `rayon` never wait for a part: who makes one may be waiting for them.
 
+mod ahead;
+mod buffer;
+mod cache;
+mod content;
+mod footer;
+mod text;
+mod thrift;
+
+pub use cache::Counters;
+pub use content::Content;
+
+use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::history::entry::Segments;
 use crate::history::tree::Sums;
 use crate::series::RowsError;
 use crate::store::View;
-use bytes::Bytes;
+use ahead::Ahead;
+use buffer::Buffers;
+use cache::Cache;
 use std::sync::Arc;
 
 /// The rows of one series at one revision.
@@ -29,49 +47,85 @@ pub enum Format {
 }
 
 impl Format {
+    /// How names of such files end.
+    #[must_use]
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Format::Csv => "csv",
+            Format::Parquet => "parquet",
+        }
+    }
+
     /// The exact length in bytes of a file of rows that add up to `sums`.
     #[must_use]
-    pub fn size(self, _schema: &Schema, _sums: &Sums) -> u64 {
-        0
+    pub fn size(self, schema: &Schema, sums: &Sums) -> u64 {
+        match self {
+            Format::Csv => header(schema).len() as u64 + text::len(schema, sums),
+            Format::Parquet => {
+                footer::MAGIC.len() as u64 + sums.pages + footer::most_bytes(schema, sums) + footer::END
+            }
+        }
     }
 }
 
+fn header(schema: &Schema) -> Vec<u8> {
+    csv::header(schema.columns().iter().map(|column| column.name.as_str()))
+}
+
 /// What all files of a mount share: the cache of chunks and of rendered text, the threads that read ahead.
+///
+/// ```
+/// use lakota::data::schema::Schema;
+/// use lakota::history::entry::Segments;
+/// use lakota::mount::render::{Format, Renderer, Source};
+/// # use lakota::backend::memory::MemoryBackend;
+/// # use lakota::store::{Store, View};
+/// # use std::sync::Arc;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let view = View::new(Arc::new(Store::new(Arc::new(MemoryBackend::new()))));
+/// let schema = Arc::new(Schema::parse(["timestamp timestamp*", "value float"])?);
+/// let source = Source { view, schema, segments: Segments::Few(Vec::new()) };
+/// let content = Renderer::new(64 << 20).open(source, Format::Csv)?;
+/// assert_eq!(content.size(), 16);
+/// assert_eq!(content.read(0, 100)?, "timestamp,value\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct Renderer {}
+pub struct Renderer {
+    cache: Cache,
+    ahead: Ahead,
+    buffers: Buffers,
+    window: u64,
+}
 
 impl Renderer {
-    /// Keeps at most `cache` bytes in memory.
+    /// Keeps at most `cache` bytes in memory, or one part of a file where that is longer.
     #[must_use]
-    pub fn new(_cache: u64) -> Arc<Renderer> {
-        Arc::new(Renderer {})
+    pub fn new(cache: u64) -> Arc<Renderer> {
+        Arc::new(Renderer {
+            cache: Cache::new(cache),
+            ahead: Ahead::default(),
+            buffers: Buffers::default(),
+            window: ahead::window(cache),
+        })
     }
 
     /// Bytes kept now.
     #[must_use]
     pub fn cached(&self) -> u64 {
-        0
+        self.counters().kept
+    }
+
+    /// What was done so far.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.cache.counters()
     }
 
     /// Opens the file of a source. Reads no chunk.
-    pub fn open(self: &Arc<Renderer>, _source: Source, _format: Format) -> Result<Content, RowsError> {
-        Ok(Content {})
-    }
-}
-
-/// An open file: immutable, shared by all its readers.
-#[derive(Debug)]
-pub struct Content {}
-
-impl Content {
-    /// Its length in bytes: what [`Format::size`] says.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        0
-    }
-
-    /// Bytes from `offset`: `len` of them, fewer only at the end of the file.
-    pub fn read(&self, _offset: u64, _len: usize) -> Result<Bytes, RowsError> {
-        Ok(Bytes::new())
+    pub fn open(self: &Arc<Renderer>, source: Source, format: Format) -> Result<Content, RowsError> {
+        Ok(Content::new(Arc::clone(self), source, format))
     }
 }

@@ -39,7 +39,7 @@ impl Feed {
                 None => return Ok(()),
                 Some(frame) if frame.num_rows() == 0 => {}
                 Some(frame) => {
-                    frame::check_keys(&self.schema, &frame)?;
+                    frame::check(&self.schema, &frame)?;
                     let keys = Keys::of_frame(&self.schema, &frame);
                     self.check(&keys)?;
                     self.current = Some((frame, keys));

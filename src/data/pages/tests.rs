@@ -73,3 +73,23 @@ fn cut_pages_are_an_error() {
     let cut = encoded.pages().slice(0..encoded.layout.len as usize - 5);
     assert!(decode(&column, &encoded.layout, cut, 0..300).is_err());
 }
+
+#[test]
+fn seconds_are_timestamps_to_other_programs() {
+    let column = column("timestamp[s]", false);
+    let most = i64::MAX / 1000;
+    let array: ArrayRef = Arc::new(TimestampSecondArray::from(vec![Some(-most), None, Some(1), Some(most)]));
+    let file = encode(&column, &array).unwrap().file;
+    let mut reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+    let read = reader.next().unwrap().unwrap();
+    let wanted = [Some(-most * 1000), None, Some(1000), Some(most * 1000)];
+    let found = read.column(0).as_primitive::<TimestampMillisecondType>();
+    assert_eq!(found.iter().collect::<Vec<_>>(), wanted);
+}
+
+#[test]
+fn milliseconds_that_are_no_seconds_are_an_error() {
+    let millis: ArrayRef = Arc::new(arrow_array::TimestampMillisecondArray::from(vec![1500]));
+    let encoded = encode(&column("timestamp", true), &millis).unwrap();
+    assert!(decode(&column("timestamp[s]", true), &encoded.layout, encoded.pages(), 0..1).is_err());
+}

@@ -19,6 +19,14 @@ pub(crate) const fn per_second(unit: TimeUnit) -> i64 {
     }
 }
 
+/// The most seconds from 1970-01-01, both ways: they are kept as milliseconds, Parquet having no seconds.
+pub(crate) const MOST_SECONDS: i64 = i64::MAX / 1_000;
+
+/// Whether ticks of `unit` can be kept.
+pub(crate) const fn fits(ticks: i64, unit: TimeUnit) -> bool {
+    !matches!(unit, TimeUnit::Second) || (-MOST_SECONDS <= ticks && ticks <= MOST_SECONDS)
+}
+
 /// Parses a timestamp into ticks of `unit` since 1970-01-01 UTC; `None` if it is none or does not fit.
 pub(crate) fn parse_timestamp(text: &[u8], unit: TimeUnit) -> Option<i64> {
     let (seconds, nanos) = parse_moment(trim(text))?;
@@ -27,7 +35,8 @@ pub(crate) fn parse_timestamp(text: &[u8], unit: TimeUnit) -> Option<i64> {
     if i128::from(nanos) % nanos_per_tick != 0 {
         return None;
     }
-    i64::try_from(seconds * ticks + i128::from(nanos) / nanos_per_tick).ok()
+    let ticks = i64::try_from(seconds * ticks + i128::from(nanos) / nanos_per_tick).ok()?;
+    fits(ticks, unit).then_some(ticks)
 }
 
 /// Parses a date, or a timestamp that is exactly midnight, into days since 1970-01-01.

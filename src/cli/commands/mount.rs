@@ -1,0 +1,155 @@
+//! `mount`: a repository as a drive, served in the background or here.
+//!
+//! The background is a process of its own, started anew: its stdout is a pipe over which it tells that the mount
+//! serves. Until then its errors go to the same stderr, and its exit code is ours.
+
+use crate::cli::exit::{Told, Usage};
+use crate::cli::logger::{Logger, Sink};
+use crate::cli::notify::notify;
+use crate::cli::output;
+use crate::cli::session::Session;
+use crate::mount::fs::Fs;
+use crate::mount::host::Host;
+use crate::mount::options::MountOptions;
+use crate::mount::session::place::Place;
+use crate::mount::session::serve;
+use anyhow::{Context, Result, bail};
+use log::LevelFilter;
+use std::env;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf, absolute};
+use std::process::{Command, Stdio};
+
+/// Show the repository as a folder: every series with its live files and its revisions
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Mount options, parted by commas:
+  ro                    read only (there is no writing yet: also with rw)
+  allow_other           let other users in, as owners and permission bits say
+  uid=N, gid=N          owner of all files; else who mounts
+  umask=BITS            permission bits taken away, in octal (022)
+  hide_revisions        leave `revisions` out of listings; it can still be entered
+  names=live|label      live.csv, or bxl.csv for the series bxl
+  cache=SIZE            memory for what is read (256M)
+  poll=TIME             how old a look at a remote repository may be (1s)
+  fsname=NAME           what mount tables show; else the repository's folder
+What fstab and mount(8) add for any file system is taken and changes nothing.
+
+Examples:
+  lakota mount mnt
+  lakota mount -r /srv/repo /mnt/repo -o allow_other,uid=1000,cache=1G")]
+pub(crate) struct Args {
+    /// Folder to see it at
+    mountpoint: PathBuf,
+    /// Mount options, see below
+    #[arg(short = 'o', long = "options", value_name = "OPTIONS")]
+    options: Vec<String>,
+    /// Stay in the foreground until it is unmounted
+    #[arg(short, long)]
+    foreground: bool,
+    /// File to log to; else stderr in the foreground, the system's log in the background
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
+    /// The process in the background: tells over stdout when it serves
+    #[arg(long, hide = true)]
+    background: bool,
+}
+
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let options = MountOptions::parse(args.options.iter().map(String::as_str));
+    let options = options.map_err(|error| Usage::of("mount", error.to_string()))?;
+    if !args.foreground && !args.background {
+        return start(args, session);
+    }
+    let logger = logger(args, session)?;
+    let done = foreground(args, session, options, logger);
+    if let (true, Err(error)) = (args.background, &done) {
+        // Once it serves, nobody reads its stderr.
+        log::error!("{}", output::causes(error));
+    }
+    done
+}
+
+fn logger(args: &Args, session: &Session) -> Result<&'static Logger> {
+    let level = match session.verbose() {
+        0 if args.background && !session.is_quiet() => LevelFilter::Info,
+        0 => LevelFilter::Warn,
+        1 => LevelFilter::Info,
+        _ => LevelFilter::Debug,
+    };
+    let sink = args.log_file.as_deref().map_or(Ok(Sink::Stderr), Sink::file)?;
+    Logger::start(level, sink)
+}
+
+fn foreground(args: &Args, session: &Session, options: MountOptions, logger: &'static Logger) -> Result<()> {
+    Host::here(env::var_os("PATH").unwrap_or_default()).check(&options)?;
+    let repo = session.repo()?;
+    let place = Place::find(session.place(), &args.mountpoint)?;
+    let options = MountOptions { repo: place.repo.clone(), ..options };
+    let ready = |mountpoint: &Path| {
+        if args.background {
+            return detach(logger);
+        }
+        session.say(mounted(session, mountpoint));
+        tell_manager("READY=1\nSTATUS=serving")
+    };
+    serve(Fs::new(repo, options.clone()), &place, &options, ready)?;
+    session.say(format!("unmounted {}", place.mountpoint.display()));
+    Ok(())
+}
+
+fn mounted(session: &Session, mountpoint: &Path) -> String {
+    format!("mounted {} on {}", session.place().display(), mountpoint.display())
+}
+
+fn tell_manager(state: &str) -> io::Result<()> {
+    match env::var_os("NOTIFY_SOCKET") {
+        Some(socket) => notify(&socket, state),
+        None => Ok(()),
+    }
+}
+
+/// Leaves the terminal and the one who waits, who is told that the mount serves.
+fn detach(logger: &Logger) -> io::Result<()> {
+    // Not earlier: until it serves, ^C ends both processes.
+    rustix::process::setsid()?;
+    let nothing = File::options().read(true).write(true).open("/dev/null")?;
+    logger.leave_stderr();
+    rustix::stdio::dup2_stderr(&nothing)?;
+    let mut out = io::stdout().lock();
+    out.write_all(b"\n")?;
+    out.flush()?;
+    rustix::stdio::dup2_stdout(&nothing)?;
+    Ok(())
+}
+
+/// Starts the process in the background and waits until it serves.
+fn start(args: &Args, session: &Session) -> Result<()> {
+    // The process has another current folder.
+    let full = |path: &Path| absolute(path).with_context(|| format!("cannot resolve {}", path.display()));
+    let mut command = Command::new(env::current_exe().context("cannot find the program itself")?);
+    command.arg("-r").arg(full(session.place())?);
+    command.args((0..session.verbose()).map(|_| "-v"));
+    command.args(session.is_quiet().then_some("-q"));
+    command.args(["mount", "--background"]);
+    command.args(args.options.iter().flat_map(|list| ["-o", list]));
+    if let Some(file) = &args.log_file {
+        command.arg("--log-file").arg(full(file)?);
+    }
+    command.arg("--").arg(full(&args.mountpoint)?);
+    command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    let mut process = command.spawn().context("cannot start the process in the background")?;
+    let mut told = Vec::new();
+    if let Some(out) = process.stdout.take() {
+        out.take(1).read_to_end(&mut told).context("cannot hear from the process in the background")?;
+    }
+    if !told.is_empty() {
+        session.say(mounted(session, &args.mountpoint));
+        return Ok(());
+    }
+    let status = process.wait().context("cannot wait for the process in the background")?;
+    match status.code().and_then(|code| u8::try_from(code).ok()) {
+        Some(code) if code > 0 => Err(Told(code).into()),
+        _ => bail!("the process in the background ended before it served: {status}"),
+    }
+}

@@ -1,0 +1,258 @@
+//! Which revisions changed each series: what a look at one series' history needs.
+//!
+//! Made from the change lists of all revisions, brought up to date with those that came since. The rule behind
+//! every answer: of the changes of a series among the ancestors of a revision, the greatest stamp is the one
+//! that made it what it is there. So a merge counts as a change of the series that no parent has whole.
+
+use super::CollectionError;
+use crate::clock::Stamp;
+use crate::history::changelog::{Changelog, HistoryError, Log};
+use crate::history::entry::SeriesId;
+use crate::history::revision::{ChangeList, Revision};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Revisions whose change lists are in memory at once while a timeline is made.
+const AT_ONCE: usize = 64;
+
+/// The changes of all series of a collection.
+#[derive(Debug, Default)]
+pub struct Timeline {
+    /// In the order they were added: parents first.
+    revisions: Vec<Known>,
+    numbers: HashMap<Stamp, u32>,
+    series: HashMap<SeriesId, Vec<Entry>>,
+}
+
+#[derive(Debug)]
+struct Known {
+    stamp: Stamp,
+    parents: Vec<u32>,
+    series: Box<[SeriesId]>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    revision: u32,
+    dropped: bool,
+    label: Arc<str>,
+}
+
+/// A change of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The revision.
+    pub stamp: Stamp,
+    /// The label of the series afterwards, as far as its change list tells: a merge may have set another.
+    pub label: Arc<str>,
+    /// Whether the series ended with it.
+    pub dropped: bool,
+}
+
+/// What one revision did, as far as a timeline cares.
+struct Step {
+    stamp: Stamp,
+    parents: Vec<Stamp>,
+    series: Vec<(SeriesId, String, bool)>,
+}
+
+impl Timeline {
+    /// How many revisions it knows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.revisions.len()
+    }
+
+    /// Whether it knows none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.revisions.is_empty()
+    }
+
+    /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went.
+    pub fn update(&mut self, changelog: &Changelog, log: &Log) -> Result<(), CollectionError> {
+        let unknown = |timeline: &Timeline| -> Vec<Stamp> {
+            log.stamps().filter(|stamp| !timeline.numbers.contains_key(stamp)).collect()
+        };
+        let mut new = unknown(self);
+        if self.len() + new.len() != log.len() {
+            *self = Timeline::default();
+            new = unknown(self);
+        }
+        for some in new.chunks(AT_ONCE) {
+            let steps: Vec<Result<Step, CollectionError>> =
+                some.par_iter().map(|stamp| step(changelog, log, *stamp)).collect();
+            for step in steps {
+                self.add(step?);
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, step: Step) {
+        let number = u32::try_from(self.revisions.len()).unwrap_or(u32::MAX);
+        let parents: Vec<u32> = step.parents.iter().filter_map(|p| self.numbers.get(p).copied()).collect();
+        let mut series = step.series;
+        if parents.len() > 1 {
+            for id in self.parted_by(&parents) {
+                let label = self.series.get(&id).and_then(|all| all.last()).map(|e| e.label.to_string());
+                series.push((id, label.unwrap_or_default(), false));
+            }
+        }
+        self.numbers.insert(step.stamp, number);
+        let ids = series.iter().map(|(id, ..)| *id).collect();
+        self.revisions.push(Known { stamp: step.stamp, parents, series: ids });
+        for (id, label, dropped) in series {
+            let entries = self.series.entry(id).or_default();
+            let stamp = |entry: &Entry| self.revisions[entry.revision as usize].stamp;
+            // Nearly always the end: only another clock's revision comes before what is known.
+            let at = entries.iter().rposition(|entry| stamp(entry) < step.stamp).map_or(0, |at| at + 1);
+            let before = at.checked_sub(1).map(|at| &entries[at].label).filter(|known| ***known == *label);
+            let label = before.cloned().unwrap_or_else(|| label.into());
+            entries.insert(at, Entry { revision: number, dropped, label });
+        }
+    }
+
+    fn show(&self, entry: &Entry) -> Change {
+        let stamp = self.revisions[entry.revision as usize].stamp;
+        Change { stamp, label: Arc::clone(&entry.label), dropped: entry.dropped }
+    }
+
+    /// The changes of a series, oldest first.
+    pub fn changes(&self, id: SeriesId) -> impl DoubleEndedIterator<Item = Change> + '_ {
+        self.series.get(&id).into_iter().flatten().map(|entry| self.show(entry))
+    }
+
+    /// How many changes a series has.
+    #[must_use]
+    pub fn count(&self, id: SeriesId) -> usize {
+        self.series.get(&id).map_or(0, Vec::len)
+    }
+
+    /// The newest change of a series among all revisions.
+    #[must_use]
+    pub fn newest(&self, id: SeriesId) -> Option<Change> {
+        Some(self.show(self.series.get(&id)?.last()?))
+    }
+
+    /// The changes of a series that revisions of a time made: one, nearly always.
+    pub fn changes_at(&self, id: SeriesId, time: u64) -> impl Iterator<Item = Change> + '_ {
+        let entries = self.series.get(&id).map(Vec::as_slice).unwrap_or_default();
+        let time_of = |entry: &Entry| self.revisions[entry.revision as usize].stamp.time;
+        let first = entries.partition_point(|entry| time_of(entry) < time);
+        entries[first..].iter().take_while(move |entry| time_of(entry) == time).map(|entry| self.show(entry))
+    }
+
+    /// The change of a series that was made by a revision.
+    #[must_use]
+    pub fn change(&self, id: SeriesId, stamp: Stamp) -> Option<Change> {
+        self.changes_at(id, stamp.time).find(|change| change.stamp == stamp)
+    }
+
+    /// The change that made a series what it is at a revision.
+    #[must_use]
+    pub fn origin(&self, id: SeriesId, at: Stamp) -> Option<Change> {
+        let head = *self.numbers.get(&at)?;
+        let entries = self.series.get(&id)?;
+        let stamp = |entry: &&Entry| self.revisions[entry.revision as usize].stamp;
+        let earlier = entries.iter().rev().filter(|entry| stamp(entry) <= at);
+        let oldest = entries.first().map(|entry| stamp(&entry))?;
+        let mut ancestors = Ancestors::of(self, head, oldest);
+        earlier.into_iter().find(|entry| ancestors.has(entry.revision)).map(|entry| self.show(entry))
+    }
+
+    /// The series that none of `heads` has whole: their merge changes them.
+    #[must_use]
+    pub fn parted(&self, heads: &[Stamp]) -> HashSet<SeriesId> {
+        let numbers: Vec<u32> = heads.iter().filter_map(|head| self.numbers.get(head).copied()).collect();
+        if numbers.len() < 2 { HashSet::new() } else { self.parted_by(&numbers) }
+    }
+
+    /// Walks down from the heads, each revision painted with the heads it belongs to, to where all have all.
+    fn parted_by(&self, heads: &[u32]) -> HashSet<SeriesId> {
+        let words = heads.len().div_ceil(64);
+        let mut open: BTreeMap<(Stamp, u32), Vec<u64>> = BTreeMap::new();
+        for (i, head) in heads.iter().enumerate() {
+            let mask = open.entry(self.key(*head)).or_insert_with(|| vec![0; words]);
+            mask[i / 64] |= 1 << (i % 64);
+        }
+        let full = |mask: &[u64]| mask.iter().map(|w| w.count_ones() as usize).sum::<usize>() == heads.len();
+        let mut owners: HashMap<SeriesId, Vec<u64>> = HashMap::new();
+        while open.values().any(|mask| !full(mask)) {
+            let Some(((_, number), mask)) = open.pop_last() else { break };
+            let revision = &self.revisions[number as usize];
+            if !full(&mask) {
+                for id in &revision.series {
+                    let common = owners.entry(*id).or_insert_with(|| vec![u64::MAX; words]);
+                    common.iter_mut().zip(&mask).for_each(|(common, mask)| *common &= mask);
+                }
+            }
+            for parent in &revision.parents {
+                let known = open.entry(self.key(*parent)).or_insert_with(|| vec![0; words]);
+                known.iter_mut().zip(&mask).for_each(|(known, mask)| *known |= mask);
+            }
+        }
+        owners.into_iter().filter(|(_, common)| common.iter().all(|w| *w == 0)).map(|(id, _)| id).collect()
+    }
+
+    fn key(&self, number: u32) -> (Stamp, u32) {
+        (self.revisions[number as usize].stamp, number)
+    }
+}
+
+/// The ancestors of a revision that are not older than a stamp, found as far as they are asked for.
+struct Ancestors<'a> {
+    timeline: &'a Timeline,
+    oldest: Stamp,
+    open: Vec<u32>,
+    seen: HashSet<u32>,
+}
+
+impl Ancestors<'_> {
+    fn of(timeline: &Timeline, head: u32, oldest: Stamp) -> Ancestors<'_> {
+        Ancestors { timeline, oldest, open: vec![head], seen: HashSet::from([head]) }
+    }
+
+    fn has(&mut self, wanted: u32) -> bool {
+        while !self.seen.contains(&wanted) {
+            let Some(number) = self.open.pop() else { return false };
+            for parent in &self.timeline.revisions[number as usize].parents {
+                if self.timeline.revisions[*parent as usize].stamp >= self.oldest && self.seen.insert(*parent)
+                {
+                    self.open.push(*parent);
+                }
+            }
+        }
+        true
+    }
+}
+
+fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {
+    let revision = changelog.read(log, stamp)?;
+    let ChangeList { series, .. } = revision.change_list().map_err(HistoryError::from)?;
+    let mut series: Vec<_> = series.into_iter().map(|one| (one.id, one.label, one.dropped)).collect();
+    if revision.parents.iter().any(|parent| !log.contains(*parent)) {
+        add_all(&revision, &mut series)?;
+    }
+    Ok(Step { stamp, parents: revision.parents.clone(), series })
+}
+
+/// What came before was trimmed: as far as anybody can tell, all series begin here.
+fn add_all(
+    revision: &Arc<Revision>,
+    series: &mut Vec<(SeriesId, String, bool)>,
+) -> Result<(), CollectionError> {
+    let listed: HashSet<SeriesId> = series.iter().map(|(id, ..)| *id).collect();
+    revision.state.list("", |summary| {
+        if !listed.contains(&summary.id) {
+            series.push((summary.id, summary.label, false));
+        }
+        ControlFlow::Continue(())
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

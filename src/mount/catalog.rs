@@ -1,0 +1,291 @@
+//! What there is now: the collections of a repository and the newest state of each, kept up to date.
+//!
+//! Whoever asks gets what was durable when the question was asked: a look costs a question to the backend's watcher,
+//! a listing only where something changed, where nobody watches, or where the last listing is old.
+
+use crate::backend::watch::{Signal, Watcher};
+use crate::clock::Stamp;
+use crate::collection::timeline::{Change, Timeline};
+use crate::collection::{At, Collection, CollectionError, Moment};
+use crate::digest::Digest;
+use crate::history::entry::SeriesId;
+use crate::history::state::State;
+use crate::repo::{Repo, RepoError};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Tells when it is time to list again.
+#[derive(Debug)]
+struct Gate {
+    watcher: Option<Arc<dyn Watcher>>,
+    folders: Vec<String>,
+    poll: Duration,
+    signals: Vec<Signal>,
+    /// When a listing succeeded last.
+    listed: Option<Instant>,
+}
+
+impl Gate {
+    fn new(collection: &Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Gate {
+        let folders = collection.changelog().folders().iter().map(Digest::key).collect();
+        Gate { watcher, folders, poll, signals: Vec::new(), listed: None }
+    }
+
+    fn is_due(&mut self) -> bool {
+        // What came before a watch was not heard.
+        let fresh = self.watch();
+        if let Some(watcher) = &self.watcher {
+            watcher.look();
+        }
+        // All of them: each must be taken down.
+        if fresh || self.signals.iter().filter(|signal| signal.take()).count() > 0 {
+            // Should the listing fail now, the next question lists again.
+            self.listed = None;
+        }
+        self.listed.is_none_or(|listed| listed.elapsed() >= self.poll)
+    }
+
+    /// Starts to watch the folders, unless that was done; those that do not exist yet are tried again.
+    fn watch(&mut self) -> bool {
+        let Some(watcher) = self.watcher.as_ref().filter(|_| self.signals.len() < self.folders.len()) else {
+            return false;
+        };
+        let watched: Result<Vec<_>, _> = self.folders.iter().map(|folder| watcher.watch(folder)).collect();
+        self.signals = watched.unwrap_or_default();
+        !self.signals.is_empty()
+    }
+}
+
+/// A state of a collection: that of a revision, or of the merge of several that nobody has written.
+#[derive(Debug, Clone)]
+pub struct Point {
+    /// The revision; of an unwritten merge: the one it would be.
+    pub stamp: Stamp,
+    /// The unwritten merge: its state is nowhere else.
+    pub pending: Option<Arc<Moment>>,
+}
+
+impl Point {
+    /// A revision that is written.
+    #[must_use]
+    pub const fn written(stamp: Stamp) -> Point {
+        Point { stamp, pending: None }
+    }
+}
+
+impl From<Moment> for Point {
+    fn from(moment: Moment) -> Point {
+        let stamp = moment.stamp;
+        Point { stamp, pending: (!moment.heads.is_empty()).then(|| Arc::new(moment)) }
+    }
+}
+
+/// The newest state of a collection.
+#[derive(Debug)]
+pub struct Now {
+    /// The revision.
+    pub point: Point,
+    /// The state.
+    pub state: State,
+    /// Which revisions changed each series.
+    pub timeline: Timeline,
+    /// Series that a merge nobody has written yet changes.
+    parted: HashSet<SeriesId>,
+}
+
+impl Now {
+    /// The revision that made a series what it is.
+    #[must_use]
+    pub fn origin(&self, id: SeriesId) -> Stamp {
+        if self.parted.contains(&id) {
+            return self.point.stamp;
+        }
+        self.timeline.newest(id).map_or(self.point.stamp, |change| change.stamp)
+    }
+
+    /// The revision that made a series what it is at a point.
+    #[must_use]
+    pub fn origin_at(&self, id: SeriesId, at: &Point) -> Stamp {
+        if at.stamp == self.point.stamp {
+            return self.origin(id);
+        }
+        let heads = at.pending.as_ref().map_or_else(|| vec![at.stamp], |moment| moment.heads.clone());
+        if heads.len() > 1 && self.timeline.parted(&heads).contains(&id) {
+            return at.stamp;
+        }
+        let origins = heads.into_iter().filter_map(|head| self.timeline.origin(id, head));
+        origins.map(|change| change.stamp).max().unwrap_or(at.stamp)
+    }
+
+    /// The point of a revision that was listed.
+    #[must_use]
+    pub fn point_of(&self, stamp: Stamp) -> Point {
+        if stamp == self.point.stamp { self.point.clone() } else { Point::written(stamp) }
+    }
+
+    /// The revisions that changed a series and left it alive, oldest first.
+    #[must_use]
+    pub fn revisions(&self, id: SeriesId) -> Vec<Stamp> {
+        let alive = self.timeline.changes(id).filter(|change| !change.dropped);
+        alive.map(|change| change.stamp).chain(self.pending(id)).collect()
+    }
+
+    /// Of those, the ones of a time.
+    #[must_use]
+    pub fn revisions_at(&self, id: SeriesId, time: u64) -> Vec<Stamp> {
+        let alive = self.timeline.changes_at(id, time).filter(|change| !change.dropped);
+        let pending = self.pending(id).filter(|stamp| stamp.time == time);
+        alive.map(|change| change.stamp).chain(pending).collect()
+    }
+
+    /// The merge that nobody has written yet, where it changes the series.
+    fn pending(&self, id: SeriesId) -> Option<Stamp> {
+        self.parted.contains(&id).then_some(self.point.stamp)
+    }
+
+    /// The change of a series by a revision.
+    #[must_use]
+    pub fn change(&self, id: SeriesId, stamp: Stamp) -> Option<Change> {
+        self.timeline.change(id, stamp)
+    }
+}
+
+/// A collection of the mount.
+#[derive(Debug)]
+pub struct Shelf {
+    collection: Collection,
+    gate: Mutex<Gate>,
+    now: RwLock<Option<Now>>,
+}
+
+impl Shelf {
+    fn new(collection: Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Shelf {
+        let gate = Mutex::new(Gate::new(&collection, watcher, poll));
+        Shelf { collection, gate, now: RwLock::default() }
+    }
+
+    /// The collection.
+    #[must_use]
+    pub const fn collection(&self) -> &Collection {
+        &self.collection
+    }
+
+    /// What tells it from all other collections, whatever its label.
+    #[must_use]
+    pub fn key(&self) -> Digest {
+        self.collection.changelog().folders().first().copied().unwrap_or(Digest::ZERO)
+    }
+
+    /// The newest state. Not to be asked for again while the answer is held: a writer may wait between.
+    pub fn now(&self) -> Result<Held<'_>, CollectionError> {
+        {
+            // Held while listing: who asks meanwhile waits for the new state.
+            let mut gate = self.gate.lock();
+            if gate.is_due() {
+                self.update()?;
+                gate.listed = Some(Instant::now());
+            }
+        }
+        let now = self.now.read();
+        RwLockReadGuard::try_map(now, Option::as_ref)
+            .map_err(|_none_yet| CollectionError::Empty(self.collection.label().to_owned()))
+    }
+
+    fn update(&self) -> Result<(), CollectionError> {
+        let changelog = self.collection.changelog();
+        let log = changelog.log()?;
+        let moment = self.collection.moment(&log, At::Newest)?;
+        let mut now = self.now.write();
+        let mut timeline = now.take().map(|now| now.timeline).unwrap_or_default();
+        timeline.update(changelog, &log)?;
+        let parted = timeline.parted(&moment.heads);
+        let state = moment.state.clone();
+        *now = Some(Now { point: moment.into(), state, timeline, parted });
+        Ok(())
+    }
+
+    /// When it changed last, as far as is known: not looked up anew.
+    #[must_use]
+    pub fn last_change(&self) -> Option<u64> {
+        self.now.read().as_ref().map(|now| now.point.stamp.time)
+    }
+}
+
+/// A state that cannot change while it is looked at.
+pub type Held<'a> = parking_lot::MappedRwLockReadGuard<'a, Now>;
+
+/// The collections of a repository.
+#[derive(Debug)]
+pub struct Catalog {
+    repo: Repo,
+    poll: Duration,
+    watcher: Option<Arc<dyn Watcher>>,
+    gate: Mutex<Gate>,
+    shelves: RwLock<BTreeMap<String, Arc<Shelf>>>,
+}
+
+impl Catalog {
+    /// The collections of `repo`; a listing is believed for `poll` where nobody tells of changes.
+    #[must_use]
+    pub fn new(repo: Repo, poll: Duration) -> Catalog {
+        let watcher = repo.context().store.backend().watcher();
+        let gate = Mutex::new(Gate::new(repo.registry(), watcher.clone(), poll));
+        Catalog { repo, poll, watcher, gate, shelves: RwLock::default() }
+    }
+
+    /// The repository.
+    #[must_use]
+    pub const fn repo(&self) -> &Repo {
+        &self.repo
+    }
+
+    /// All collections by label.
+    pub fn shelves(&self) -> Result<BTreeMap<String, Arc<Shelf>>, RepoError> {
+        self.refresh()?;
+        Ok(self.shelves.read().clone())
+    }
+
+    /// The collection of a label.
+    pub fn shelf(&self, label: &str) -> Result<Option<Arc<Shelf>>, RepoError> {
+        self.refresh()?;
+        Ok(self.shelves.read().get(label).cloned())
+    }
+
+    /// When anything changed last, as far as is known.
+    #[must_use]
+    pub fn last_change(&self) -> u64 {
+        self.shelves.read().values().filter_map(|shelf| shelf.last_change()).max().unwrap_or(0)
+    }
+
+    fn refresh(&self) -> Result<(), RepoError> {
+        let mut gate = self.gate.lock();
+        if gate.is_due() {
+            let mut shelves = BTreeMap::new();
+            for label in self.repo.collections()? {
+                match self.repo.collection(&label) {
+                    Ok(collection) => {
+                        shelves.insert(label, self.shelf_of(collection));
+                    }
+                    // Deleted since it was listed.
+                    Err(RepoError::NoCollection { .. }) => {}
+                    Err(e) => return Err(e),
+                }
+            }
+            *self.shelves.write() = shelves;
+            gate.listed = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// What is known of a collection stays, also where it has another label now.
+    fn shelf_of(&self, collection: Collection) -> Arc<Shelf> {
+        let known = self.shelves.read();
+        let same = known.values().find(|shelf| {
+            shelf.collection.changelog().folders() == collection.changelog().folders()
+                && shelf.collection.label() == collection.label()
+        });
+        same.cloned().unwrap_or_else(|| Arc::new(Shelf::new(collection, self.watcher.clone(), self.poll)))
+    }
+}

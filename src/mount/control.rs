@@ -1,0 +1,225 @@
+//! The files of `.lakota/`: what the mount does, and what went wrong.
+
+use super::catalog::Catalog;
+use super::errno::{Errno, Failure};
+use super::options::{MountOptions, Names};
+use crate::clock::iso;
+use parking_lot::Mutex;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::fmt::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Lines of `errors` that are kept.
+const ERRORS: usize = 1000;
+
+/// The names in `.lakota/`.
+pub const NAMES: [&str; 4] = ["errors", "metrics", "status", "version"];
+
+/// What was done since the mount began.
+#[derive(Debug, Default)]
+pub struct Counters {
+    /// Names looked up.
+    pub lookups: AtomicU64,
+    /// Files opened.
+    pub opens: AtomicU64,
+    /// Reads that reached the mount: the kernel answers the others itself.
+    pub reads: AtomicU64,
+    /// Bytes of those.
+    pub read_bytes: AtomicU64,
+    /// Operations that failed for another reason than a missing name.
+    pub failures: AtomicU64,
+}
+
+impl Counters {
+    /// Adds to a counter.
+    pub fn add(counter: &AtomicU64, n: u64) {
+        counter.fetch_add(n, Ordering::Relaxed);
+    }
+}
+
+/// What is open or kept at this moment.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct Kept {
+    /// Files and folders open.
+    pub handles: u64,
+    /// Inodes the kernel knows.
+    pub inodes: u64,
+    /// Bytes of chunks and text in memory.
+    pub cache_bytes: u64,
+    /// Most bytes of them.
+    pub cache_limit: u64,
+}
+
+/// The state of the mount as `status` shows it.
+#[derive(Serialize)]
+struct Status<'a> {
+    version: &'static str,
+    pid: u32,
+    repo: String,
+    mounted: String,
+    options: Options,
+    collections: Vec<CollectionStatus<'a>>,
+    kept: Kept,
+    errors: usize,
+}
+
+#[derive(Serialize)]
+struct Options {
+    read_only: bool,
+    allow_other: bool,
+    hide_revisions: bool,
+    names: &'static str,
+    poll_seconds: f64,
+}
+
+#[derive(Serialize)]
+struct CollectionStatus<'a> {
+    collection: &'a str,
+    head: String,
+    /// Heads that are shown as their merge; none where there is one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    heads: Vec<String>,
+    revisions: usize,
+    series: u64,
+    rows: u64,
+}
+
+/// What the control files are made of.
+#[derive(Debug)]
+pub struct Control {
+    began: u64,
+    /// What was done.
+    pub counters: Counters,
+    errors: Mutex<VecDeque<String>>,
+}
+
+impl Control {
+    /// Of a mount that begins now: milliseconds since 1970-01-01 UTC.
+    #[must_use]
+    pub fn new(began: u64) -> Control {
+        Control { began, counters: Counters::default(), errors: Mutex::default() }
+    }
+
+    /// When the mount began.
+    #[must_use]
+    pub const fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told.
+    pub fn note(&self, now: u64, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
+        let errno = failure.errno();
+        if !matches!(failure, Failure::Plain(_)) && errno != Errno::ENOENT {
+            let mut line = format!("{} {what}: {failure}", iso(now));
+            let mut source = std::error::Error::source(failure);
+            while let Some(error) = source {
+                // Writing to a string cannot fail.
+                write!(line, ": {error}").unwrap_or_default();
+                source = error.source();
+            }
+            log::error!("{what}: {}", line.split_once(": ").map_or("", |(_, rest)| rest));
+            Counters::add(&self.counters.failures, 1);
+            let mut errors = self.errors.lock();
+            if errors.len() == ERRORS {
+                errors.pop_front();
+            }
+            errors.push_back(line);
+        }
+        errno
+    }
+
+    /// The text of a control file; `None` where there is none of that name.
+    pub fn text(
+        &self,
+        name: &str,
+        catalog: &Catalog,
+        options: &MountOptions,
+        kept: Kept,
+    ) -> Result<Option<String>, Failure> {
+        Ok(Some(match name {
+            "errors" => self.errors.lock().iter().fold(String::new(), |text, line| text + line + "\n"),
+            "metrics" => self.metrics(catalog, kept),
+            "status" => self.status(catalog, options, kept)?,
+            "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
+            _ => return Ok(None),
+        }))
+    }
+
+    fn status(&self, catalog: &Catalog, options: &MountOptions, kept: Kept) -> Result<String, Failure> {
+        let shelves = catalog.shelves()?;
+        let mut collections = Vec::with_capacity(shelves.len());
+        for (label, shelf) in &shelves {
+            let now = match shelf.now() {
+                Ok(now) => now,
+                Err(e) => {
+                    self.note(catalog.repo().context().clock.now(), &format!("status of {label}"), &e.into());
+                    continue;
+                }
+            };
+            let sums = now.state.sums();
+            collections.push(CollectionStatus {
+                collection: label,
+                head: now.point.stamp.to_string(),
+                heads: now
+                    .point
+                    .pending
+                    .iter()
+                    .flat_map(|moment| &moment.heads)
+                    .map(ToString::to_string)
+                    .collect(),
+                revisions: now.timeline.len(),
+                series: sums.series,
+                rows: sums.rows,
+            });
+        }
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            repo: options.repo.display().to_string(),
+            mounted: iso(self.began),
+            options: Options {
+                read_only: options.read_only,
+                allow_other: options.allow_other,
+                hide_revisions: options.hide_revisions,
+                names: if options.names == Names::Label { "label" } else { "live" },
+                poll_seconds: options.poll.as_secs_f64(),
+            },
+            collections,
+            kept,
+            errors: self.errors.lock().len(),
+        };
+        // Of strings and numbers alone: it cannot fail.
+        let mut text = serde_json::to_string_pretty(&status).unwrap_or_default();
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Prometheus' text format, version 0.0.4.
+    fn metrics(&self, catalog: &Catalog, kept: Kept) -> String {
+        let mut out = String::new();
+        let mut family = |name: &str, kind: &str, help: &str, value: u64| {
+            let text =
+                format!("# HELP lakota_{name} {help}\n# TYPE lakota_{name} {kind}\nlakota_{name} {value}\n");
+            out.push_str(&text);
+        };
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let all = &self.counters;
+        family("lookups_total", "counter", "Names looked up.", count(&all.lookups));
+        family("opens_total", "counter", "Files opened.", count(&all.opens));
+        family("reads_total", "counter", "Reads that the kernel's cache did not answer.", count(&all.reads));
+        family("read_bytes_total", "counter", "Bytes of those reads.", count(&all.read_bytes));
+        family("errors_total", "counter", "Operations that failed.", count(&all.failures));
+        family("open_handles", "gauge", "Files and folders open.", kept.handles);
+        family("inodes", "gauge", "Inodes that the kernel knows.", kept.inodes);
+        family("cache_bytes", "gauge", "Bytes of chunks and text in memory.", kept.cache_bytes);
+        family("cache_limit_bytes", "gauge", "Most bytes of them.", kept.cache_limit);
+        family(
+            "last_change_seconds",
+            "gauge",
+            "Time of the newest revision seen.",
+            catalog.last_change() / 1000,
+        );
+        out
+    }
+}

@@ -1,0 +1,74 @@
+//! What is open: files and folders by handle.
+//!
+//! A handle holds what it was opened on: one revision of a file, one listing of a folder.
+
+use super::attr::Attr;
+use super::errno::Errno;
+use super::render::Content;
+use super::tree::Child;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A folder as it was listed.
+#[derive(Debug)]
+pub struct Folder {
+    /// What `.` shows.
+    pub own: Attr,
+    /// The number of the folder above.
+    pub above: u64,
+    /// What it lists.
+    pub children: Vec<Child>,
+}
+
+/// Something open.
+#[derive(Debug, Clone)]
+pub enum Opening {
+    /// Rows of one revision.
+    Rows(Arc<Content>),
+    /// A text.
+    Text(Bytes),
+    /// A folder.
+    Folder(Arc<Folder>),
+}
+
+/// All that is open.
+#[derive(Debug, Default)]
+pub struct Handles {
+    last: AtomicU64,
+    open: Mutex<HashMap<u64, Opening>>,
+}
+
+impl Handles {
+    /// Gives a handle, never one that was given before.
+    #[must_use]
+    pub fn open(&self, opening: Opening) -> u64 {
+        let handle = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+        self.open.lock().insert(handle, opening);
+        handle
+    }
+
+    /// What a handle stands for.
+    pub fn file(&self, handle: u64) -> Result<Opening, Errno> {
+        self.open.lock().get(&handle).cloned().ok_or(Errno::EBADF)
+    }
+
+    /// Takes a handle back.
+    pub fn close(&self, handle: u64) {
+        self.open.lock().remove(&handle);
+    }
+
+    /// How many are open.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// Whether nothing is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}

@@ -1,0 +1,191 @@
+//! What an inode is: a place in the tree, and what `stat` needs of it.
+
+use super::catalog::{Point, Shelf};
+use super::number::{ROOT, number};
+use super::render::Format;
+use crate::clock::Stamp;
+use crate::history::entry::SeriesId;
+use std::sync::Arc;
+
+/// A series of a collection: what the folders below it know.
+#[derive(Debug, Clone)]
+pub struct Series {
+    /// Its collection.
+    pub shelf: Arc<Shelf>,
+    /// What it is whatever its label.
+    pub id: SeriesId,
+    /// The label under which it was looked up.
+    pub label: Arc<str>,
+}
+
+impl Series {
+    /// The number of something of this series that `parts` tell from all else of it.
+    fn number(&self, kind: &str, parts: &[&[u8]]) -> u64 {
+        let (id, shelf) = (self.id.to_string(), self.shelf.key());
+        let mut all: Vec<&[u8]> = vec![kind.as_bytes(), shelf.as_bytes(), id.as_bytes()];
+        all.extend_from_slice(parts);
+        number(&all)
+    }
+}
+
+/// A live file, or the file of a revision: the rows of a state, in a format.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// The series.
+    pub series: Series,
+    /// The state that holds the rows: where to load them from.
+    pub from: Point,
+    /// CSV or Parquet.
+    pub format: Format,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// What an inode is.
+#[derive(Debug, Clone)]
+pub enum What {
+    /// The mountpoint: collections.
+    Root,
+    /// `.lakota`.
+    Control,
+    /// A collection: series.
+    Collection(Arc<Shelf>),
+    /// A series: live files and folders of revisions.
+    Series(Series),
+    /// `revisions`.
+    Revisions(Series),
+    /// `at`.
+    At(Series),
+    /// A series as of a revision: a folder below `revisions` or `at`.
+    Moment(Series, Point),
+    /// Rows.
+    File(File),
+    /// A text that does not change: what does change is another inode.
+    Text(Arc<str>),
+    /// A link, and where it leads.
+    Link(Arc<str>),
+}
+
+/// An inode.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// Its number.
+    pub ino: u64,
+    /// When it changed, in milliseconds since 1970-01-01 UTC.
+    pub mtime: u64,
+    /// What it is.
+    pub what: What,
+    /// Permission bits before the mount's umask.
+    pub mode: u16,
+}
+
+const FOLDER: u16 = 0o777;
+const FILE: u16 = 0o666;
+
+impl Node {
+    fn new(ino: u64, mtime: u64, what: What) -> Node {
+        let mode = match what {
+            What::File(_) | What::Text(_) => FILE,
+            _ => FOLDER,
+        };
+        Node { ino, mtime, what, mode }
+    }
+
+    /// The mountpoint.
+    #[must_use]
+    pub fn root() -> Node {
+        Node::new(ROOT, 0, What::Root)
+    }
+
+    /// The folder of control files.
+    #[must_use]
+    pub fn control(mtime: u64) -> Node {
+        Node::new(number(&[b"control"]), mtime, What::Control)
+    }
+
+    /// A text of that name: a new text is a new inode. Readable by all who may use the mount, unless `private`.
+    #[must_use]
+    pub fn text(name: &str, text: &str, mtime: u64, private: bool) -> Node {
+        let ino = number(&[b"text", name.as_bytes(), text.as_bytes(), &mtime.to_le_bytes()]);
+        let node = Node::new(ino, mtime, What::Text(text.into()));
+        Node { mode: if private { 0o600 } else { 0o444 }, ..node }
+    }
+
+    /// A collection's folder.
+    #[must_use]
+    pub fn collection(shelf: &Arc<Shelf>, mtime: u64) -> Node {
+        let ino = number(&[b"collection", shelf.key().as_bytes()]);
+        Node::new(ino, mtime, What::Collection(Arc::clone(shelf)))
+    }
+
+    /// A series' folder.
+    #[must_use]
+    pub fn series(series: Series, mtime: u64) -> Node {
+        Node::new(series.number("series", &[]), mtime, What::Series(series))
+    }
+
+    /// The folder of a series' revisions.
+    #[must_use]
+    pub fn revisions(series: Series, mtime: u64) -> Node {
+        Node::new(series.number("revisions", &[]), mtime, What::Revisions(series))
+    }
+
+    /// The folder of a series' moments.
+    #[must_use]
+    pub fn at(series: Series, mtime: u64) -> Node {
+        Node::new(series.number("at", &[]), mtime, What::At(series))
+    }
+
+    /// The link to a series' newest revision.
+    #[must_use]
+    pub fn latest(series: &Series, stamp: Stamp) -> Node {
+        let target = format!("{}/{stamp}", super::name::REVISIONS);
+        let ino = series.number("latest", &[target.as_bytes()]);
+        Node::new(ino, stamp.time, What::Link(target.into()))
+    }
+
+    /// A series' folder of a revision. One below `at` is another inode than the one below `revisions`, and another
+    /// for each name: a folder is in one place only.
+    #[must_use]
+    pub fn moment(series: Series, point: Point, at: Option<&str>, mtime: u64) -> Node {
+        let name = point.stamp.file_name();
+        let kind = if at.is_some() { "moment" } else { "revision" };
+        let ino = series.number(kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()]);
+        Node::new(ino, mtime, What::Moment(series, point))
+    }
+
+    /// A file of rows. `content` tells the bytes it is made of from all others.
+    #[must_use]
+    pub fn file(file: File, content: &[u8], mtime: u64) -> Node {
+        let time = mtime.to_le_bytes();
+        let ino = file.series.number(file.format.extension(), &[content, &time]);
+        Node::new(ino, mtime, What::File(file))
+    }
+
+    /// Whether it can be opened as a folder.
+    #[must_use]
+    pub const fn is_folder(&self) -> bool {
+        !matches!(self.what, What::File(_) | What::Text(_) | What::Link(_))
+    }
+
+    /// Bytes, as `stat` shows them.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        match &self.what {
+            What::File(file) => file.size,
+            What::Text(text) | What::Link(text) => text.len() as u64,
+            _ => 0,
+        }
+    }
+}
+
+/// The number of the folder above, where it is known without a look; the root's is its own.
+#[must_use]
+pub fn parent(node: &Node) -> u64 {
+    match &node.what {
+        What::Series(series) => number(&[b"collection", series.shelf.key().as_bytes()]),
+        What::Revisions(series) | What::At(series) => series.number("series", &[]),
+        What::Moment(series, _) => series.number("revisions", &[]),
+        _ => ROOT,
+    }
+}

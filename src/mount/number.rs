@@ -1,0 +1,23 @@
+//! Inode numbers.
+//!
+//! A number follows from what the inode is, so it is the same after a FORGET and after a remount, and two things
+//! never share one.
+
+use crate::digest::Digest;
+
+/// The number of the root folder.
+pub const ROOT: u64 = 1;
+
+/// A number made of what tells an inode from all others: 63 bits, so that tools with signed numbers keep it.
+#[must_use]
+pub(super) fn number(parts: &[&[u8]]) -> u64 {
+    let mut text = Vec::with_capacity(128);
+    for part in parts {
+        text.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        text.extend_from_slice(part);
+    }
+    let mut first = [0; 8];
+    first.copy_from_slice(&Digest::of(&text).as_bytes()[..8]);
+    // 0 is no inode and 1 the root.
+    (u64::from_le_bytes(first) >> 1).max(2)
+}

@@ -1,0 +1,131 @@
+//! A series as one state has it: what its files are made of.
+
+use super::catalog::{Now, Point, Shelf};
+use super::node::Series;
+use super::render::Source;
+use crate::clock::Stamp;
+use crate::collection::CollectionError;
+use crate::digest::Digest;
+use crate::history::entry::{Entry, Segments, SeriesId};
+use crate::history::state::State;
+use crate::history::tree::Sums;
+use lru::LruCache;
+use parking_lot::Mutex;
+use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// Sheets kept: a few hundred bytes each, more where a series has many segments.
+const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+/// A series as one state has it.
+#[derive(Debug)]
+pub struct Sheet {
+    /// Its rows.
+    pub source: Source,
+    /// What they add up to.
+    pub sums: Sums,
+    /// Its label there.
+    pub label: String,
+    /// The revision that made it what it is there.
+    pub origin: Stamp,
+    /// Tells the bytes that the files are made of from all others: two sheets of one series with equal ones show the
+    /// same bytes.
+    pub content: Digest,
+}
+
+type Key = (Digest, SeriesId, Stamp);
+
+/// Sheets that were asked for lately; also that there was none.
+#[derive(Debug)]
+pub struct Sheets(Mutex<LruCache<Key, Option<Arc<Sheet>>>>);
+
+impl Default for Sheets {
+    fn default() -> Sheets {
+        Sheets(Mutex::new(LruCache::new(KEPT)))
+    }
+}
+
+impl Sheets {
+    /// A series in the state `from`; `None` where that state does not have it.
+    pub fn get(
+        &self,
+        now: &Now,
+        series: &Series,
+        from: &Point,
+    ) -> Result<Option<Arc<Sheet>>, CollectionError> {
+        let key = (series.shelf.key(), series.id, from.stamp);
+        if let Some(sheet) = self.0.lock().get(&key) {
+            return Ok(sheet.clone());
+        }
+        let sheet = load(now, series, from)?.map(Arc::new);
+        self.0.lock().put(key, sheet.clone());
+        Ok(sheet)
+    }
+}
+
+fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, CollectionError> {
+    let origin = now.origin_at(series.id, from);
+    let state = state(&series.shelf, now, from)?;
+    // The label it has now, the one that its change tells, or any.
+    let told = now.change(series.id, origin).map(|change| change.label);
+    let mut entry = entry(&state, series.id, &series.label)?;
+    if let (None, Some(label)) = (&entry, told) {
+        entry = self::entry(&state, series.id, &label)?;
+    }
+    if entry.is_none() {
+        entry = any_label(&state, series.id)?;
+    }
+    Ok(entry.map(|entry| {
+        let sums = entry.segments.sums();
+        let content = content(&entry.segments, &state);
+        let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
+        Sheet { source, sums, label: entry.label, origin, content }
+    }))
+}
+
+fn state(shelf: &Shelf, now: &Now, from: &Point) -> Result<State, CollectionError> {
+    match &from.pending {
+        Some(moment) => Ok(moment.state.clone()),
+        None if from.stamp == now.point.stamp => Ok(now.state.clone()),
+        None => Ok(shelf.collection().changelog().find(from.stamp)?.state.clone()),
+    }
+}
+
+fn entry(state: &State, id: SeriesId, label: &str) -> Result<Option<Entry>, CollectionError> {
+    Ok(state.entry(label)?.filter(|entry| entry.id == id))
+}
+
+/// Looks through all labels: rare, a merge may have given the series one that no change list tells.
+fn any_label(state: &State, id: SeriesId) -> Result<Option<Entry>, CollectionError> {
+    let mut label = None;
+    state.list("", |summary| {
+        if summary.id == id {
+            label = Some(summary.label);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    label.map_or(Ok(None), |label| entry(state, id, &label))
+}
+
+/// The digest of what the files of a series follow from: its columns, and the checks and layouts of its chunks.
+fn content(segments: &Segments, state: &State) -> Digest {
+    let mut text = state.schema.to_string().into_bytes();
+    match segments {
+        Segments::Few(list) => {
+            for segment in list {
+                text.extend_from_slice(&segment.rows.to_le_bytes());
+                for chunk in &segment.chunks {
+                    text.extend_from_slice(chunk.check.as_bytes());
+                    text.extend_from_slice(format!("{:?}", chunk.layout).as_bytes());
+                }
+            }
+        }
+        Segments::Many(tree) => {
+            text.extend_from_slice(&tree.height.to_le_bytes());
+            text.extend_from_slice(tree.root.node.check.as_bytes());
+        }
+    }
+    Digest::of(&text)
+}

@@ -1,0 +1,282 @@
+//! The tree: what a name in a folder is, and what a folder lists.
+
+use super::catalog::{Catalog, Now, Point, Shelf};
+use super::commit;
+use super::control::{self, Control, Kept};
+use super::errno::{Errno, Failure};
+use super::name::{self, When};
+use super::node::{File, Node, Series, What};
+use super::options::MountOptions;
+use super::render::Format;
+use super::sheet::{Sheet, Sheets};
+use crate::collection::{At, CollectionError};
+use crate::data::label::escape;
+use crate::history::entry::SeriesId;
+use std::ffi::OsStr;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long what never changes is believed.
+const FOREVER: Duration = Duration::from_secs(86_400);
+
+/// How long a folder of a revision is believed: it goes when history is trimmed.
+const REVISION: Duration = Duration::from_secs(60);
+
+const FORMATS: [Format; 2] = [Format::Csv, Format::Parquet];
+
+/// A name in a folder, and what it is.
+#[derive(Debug)]
+pub struct Child {
+    /// The name.
+    pub name: String,
+    /// The inode.
+    pub node: Node,
+    /// How long the name means it.
+    pub ttl: Duration,
+}
+
+impl Child {
+    fn new(name: impl Into<String>, node: Node, ttl: Duration) -> Child {
+        Child { name: name.into(), node, ttl }
+    }
+}
+
+/// Everything that can be found.
+#[derive(Debug)]
+pub struct Tree {
+    /// What there is now.
+    pub catalog: Catalog,
+    /// What files are made of.
+    pub sheets: Sheets,
+    /// What is told in `.lakota/`.
+    pub control: Control,
+    /// How it is mounted.
+    pub options: MountOptions,
+}
+
+impl Tree {
+    /// How long names and attributes that a commit may change are believed.
+    #[must_use]
+    pub fn soon(&self) -> Duration {
+        self.options.poll.min(Duration::from_secs(1))
+    }
+
+    /// How long the attributes of a node are believed.
+    #[must_use]
+    pub fn attr_ttl(&self, node: &Node) -> Duration {
+        match node.what {
+            What::File(_) | What::Text(_) | What::Link(_) => FOREVER,
+            What::Moment(..) => REVISION,
+            _ => self.soon(),
+        }
+    }
+
+    /// What a name in a folder is.
+    pub fn find(&self, parent: &Node, name: &OsStr, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
+        match &parent.what {
+            What::Root if name == name::CONTROL => {
+                Ok(Child::new(name::CONTROL, Node::control(self.control.began()), FOREVER))
+            }
+            What::Root => {
+                let label = name::label_of(name).ok_or(Errno::ENOENT)?;
+                let shelf = self.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
+                Ok(self.collection(&label, &shelf)?)
+            }
+            What::Control => self.control_file(name.to_str().ok_or(Errno::ENOENT)?, kept),
+            What::Collection(shelf) if name == name::SCHEMA => {
+                let now = shelf.now()?;
+                Ok(schema(&now))
+            }
+            What::Collection(shelf) => {
+                let label = name::label_of(name).ok_or(Errno::ENOENT)?;
+                let now = shelf.now()?;
+                let entry = now.state.entry(&label).map_err(CollectionError::from)?;
+                Ok(self.series(shelf, &now, &label, entry.ok_or(Errno::ENOENT)?.id))
+            }
+            What::Series(series) => self.of_series(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::Revisions(series) => self.revision(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::At(series) => self.moment(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::Moment(series, point) => {
+                let children = self.of_moment(series, point)?;
+                Ok(children.into_iter().find(|child| name == child.name.as_str()).ok_or(Errno::ENOENT)?)
+            }
+            What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// What a folder lists, in order.
+    pub fn list(&self, parent: &Node, kept: &dyn Fn() -> Kept) -> Result<Vec<Child>, Failure> {
+        match &parent.what {
+            What::Root => {
+                let shelves = self.catalog.shelves()?;
+                shelves.iter().map(|(label, shelf)| Ok(self.collection(label, shelf)?)).collect()
+            }
+            What::Control => control::NAMES.iter().map(|name| self.control_file(name, kept)).collect(),
+            What::Collection(shelf) => self.all_series(shelf),
+            What::Series(series) => {
+                let now = series.shelf.now()?;
+                let sheet = self.sheet(&now, series, &now.point)?;
+                let mut children = self.live(&now, series, &sheet);
+                if !self.options.hide_revisions {
+                    children.push(latest(series, &sheet));
+                    children.push(self.revisions(series, &sheet));
+                }
+                Ok(children)
+            }
+            What::Revisions(series) => {
+                let now = series.shelf.now()?;
+                let stamps = now.revisions(series.id).into_iter();
+                Ok(stamps.map(|stamp| revision(series, now.point_of(stamp))).collect())
+            }
+            What::At(_) => Ok(Vec::new()),
+            What::Moment(series, point) => self.of_moment(series, point),
+            What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// When a folder changed last, and whether it is still there.
+    pub fn mtime(&self, node: &Node) -> Result<u64, Failure> {
+        Ok(match &node.what {
+            What::Root => self.catalog.last_change().max(self.control.began().min(1)),
+            What::Collection(shelf) => shelf.now()?.point.stamp.time,
+            What::Series(series) | What::Revisions(series) | What::At(series) => {
+                let now = series.shelf.now()?;
+                self.sheet(&now, series, &now.point)?.origin.time
+            }
+            _ => node.mtime,
+        })
+    }
+
+    /// What the files of a series are made of in a state; `ENOENT` where it is not there.
+    pub fn sheet(&self, now: &Now, series: &Series, from: &Point) -> Result<Arc<Sheet>, Failure> {
+        Ok(self.sheets.get(now, series, from)?.ok_or(Errno::ENOENT)?)
+    }
+
+    fn collection(&self, label: &str, shelf: &Arc<Shelf>) -> Result<Child, CollectionError> {
+        let mtime = shelf.now()?.point.stamp.time;
+        Ok(Child::new(escape(label), Node::collection(shelf, mtime), self.soon()))
+    }
+
+    fn control_file(&self, name: &str, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
+        let text = self.control.text(name, &self.catalog, &self.options, kept())?;
+        let now = self.catalog.repo().context().clock.now();
+        let mtime = if name == "version" { self.control.began() } else { now };
+        let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime, name == "errors");
+        Ok(Child::new(name, node, Duration::ZERO))
+    }
+
+    fn all_series(&self, shelf: &Arc<Shelf>) -> Result<Vec<Child>, Failure> {
+        let now = shelf.now()?;
+        let mut children = vec![schema(&now)];
+        let listed = now.state.list("", |summary| {
+            children.push(self.series(shelf, &now, &summary.label, summary.id));
+            ControlFlow::Continue(())
+        });
+        listed.map_err(CollectionError::from)?;
+        Ok(children)
+    }
+
+    fn series(&self, shelf: &Arc<Shelf>, now: &Now, label: &str, id: SeriesId) -> Child {
+        let series = Series { shelf: Arc::clone(shelf), id, label: label.into() };
+        Child::new(escape(label), Node::series(series, now.origin(id).time), self.soon())
+    }
+
+    fn of_series(&self, series: &Series, name: &str) -> Result<Child, Failure> {
+        let now = series.shelf.now()?;
+        let sheet = self.sheet(&now, series, &now.point)?;
+        match name {
+            name::LATEST => Ok(latest(series, &sheet)),
+            name::REVISIONS => Ok(self.revisions(series, &sheet)),
+            name::AT => Ok(Child::new(name::AT, Node::at(series.clone(), sheet.origin.time), self.soon())),
+            _ => {
+                let live = self.live(&now, series, &sheet).into_iter().find(|child| child.name == name);
+                Ok(live.ok_or(Errno::ENOENT)?)
+            }
+        }
+    }
+
+    fn live(&self, now: &Now, series: &Series, sheet: &Sheet) -> Vec<Child> {
+        let one = |format| {
+            let node = file(series, sheet, now.point.clone(), format);
+            Child::new(name::live(self.options.names, &sheet.label, format), node, Duration::ZERO)
+        };
+        FORMATS.map(one).into()
+    }
+
+    fn revisions(&self, series: &Series, sheet: &Sheet) -> Child {
+        Child::new(name::REVISIONS, Node::revisions(series.clone(), sheet.origin.time), self.soon())
+    }
+
+    fn revision(&self, series: &Series, text: &str) -> Result<Child, Failure> {
+        let time = match When::parse(text.rsplit_once("Z-").ok_or(Errno::ENOENT)?.0) {
+            Some(When::Time(start, _)) => start,
+            _ => return Err(Errno::ENOENT.into()),
+        };
+        let now = series.shelf.now()?;
+        let found = now.revisions_at(series.id, time).into_iter().find(|stamp| stamp.to_string() == text);
+        let point = now.point_of(found.ok_or(Errno::ENOENT)?);
+        self.sheet(&now, series, &point)?;
+        Ok(revision(series, point))
+    }
+
+    fn moment(&self, series: &Series, text: &str) -> Result<Child, Failure> {
+        let when = When::parse(text).ok_or(Errno::ENOENT)?;
+        let collection = series.shelf.collection();
+        let now = series.shelf.now()?;
+        let point = match when {
+            When::Back(n) => {
+                let revisions = now.revisions(series.id);
+                let at = usize::try_from(n).ok().and_then(|n| revisions.len().checked_sub(n.checked_add(1)?));
+                now.point_of(at.map(|at| revisions[at]).ok_or(Errno::ENOENT)?)
+            }
+            When::Time(start, _) if start > collection.context().clock.now() => {
+                return Err(Errno::ENOENT.into());
+            }
+            When::Time(_, end) if end > now.point.stamp.time => now.point.clone(),
+            When::Time(_, end) => {
+                let log = collection.changelog().log().map_err(CollectionError::from)?;
+                collection.moment(&log, At::Before(end))?.into()
+            }
+            When::Revision(id) => now.point_of(collection.resolve(&id)?),
+        };
+        let sheet = self.sheet(&now, series, &point)?;
+        let node = Node::moment(series.clone(), point, Some(text), sheet.origin.time);
+        Ok(Child::new(text, node, Duration::ZERO))
+    }
+
+    fn of_moment(&self, series: &Series, point: &Point) -> Result<Vec<Child>, Failure> {
+        let now = series.shelf.now()?;
+        let sheet = self.sheet(&now, series, point)?;
+        let text = commit::text(point, series, &sheet)?;
+        let mut children = vec![Child::new(
+            name::COMMIT,
+            Node::text(name::COMMIT, &text, sheet.origin.time, false),
+            FOREVER,
+        )];
+        let one =
+            |format| Child::new(name::data(format), file(series, &sheet, point.clone(), format), FOREVER);
+        children.extend(FORMATS.map(one));
+        Ok(children)
+    }
+}
+
+fn schema(now: &Now) -> Child {
+    let text = now.state.schema.to_string();
+    Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, 0, false), Duration::ZERO)
+}
+
+fn latest(series: &Series, sheet: &Sheet) -> Child {
+    Child::new(name::LATEST, Node::latest(series, sheet.origin), Duration::ZERO)
+}
+
+fn revision(series: &Series, point: Point) -> Child {
+    let stamp = point.stamp;
+    Child::new(stamp.to_string(), Node::moment(series.clone(), point, None, stamp.time), REVISION)
+}
+
+fn file(series: &Series, sheet: &Sheet, from: Point, format: Format) -> Node {
+    let size = format.size(&sheet.source.schema, &sheet.sums);
+    let file = File { series: series.clone(), from, format, size };
+    Node::file(file, sheet.content.as_bytes(), sheet.origin.time)
+}

@@ -8,7 +8,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 /// A daemon that serves longer than this hangs; it is killed, so that calls of the test on its files fail.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(90);
 
 pub(crate) struct Mount {
     path: PathBuf,

@@ -181,6 +181,12 @@ impl Repo {
         Repo::on(backend, "the backend", options)
     }
 
+    /// The store that all its collections share.
+    #[must_use]
+    pub const fn store(&self) -> &Arc<Store> {
+        &self.context.store
+    }
+
     /// Opens the repository on a backend; `place` names it in messages.
     pub fn on(backend: Arc<dyn Backend>, place: &str, options: Options) -> Result<Repo, RepoError> {
         let format = match backend.get(FORMAT_FILE) {

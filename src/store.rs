@@ -17,7 +17,7 @@ use place::{Place, Spot};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Bytes of nodes and groups kept in memory.
+/// Bytes of nodes and groups kept in memory, unless the owner says otherwise.
 const CACHE_BYTES: usize = 64 << 20;
 
 /// A failed read or write of the store.
@@ -61,13 +61,39 @@ pub struct Store {
 struct Cache {
     parts: LruCache<(Digest, u64), Bytes>,
     bytes: usize,
+    limit: usize,
+}
+
+impl Cache {
+    fn shrink(&mut self) {
+        while self.bytes > self.limit {
+            match self.parts.pop_lru() {
+                Some((_, old)) => self.bytes -= old.len(),
+                None => break,
+            }
+        }
+    }
 }
 
 impl Store {
     /// Reads and writes through `backend`.
     #[must_use]
     pub fn new(backend: Arc<dyn Backend>) -> Store {
-        Store { backend, cache: Mutex::new(Cache { parts: LruCache::unbounded(), bytes: 0 }) }
+        let cache = Cache { parts: LruCache::unbounded(), bytes: 0, limit: CACHE_BYTES };
+        Store { backend, cache: Mutex::new(cache) }
+    }
+
+    /// Keeps at most `bytes` of nodes and groups in memory from now on.
+    pub fn limit_cache(&self, bytes: usize) {
+        let mut cache = self.cache.lock();
+        cache.limit = bytes;
+        cache.shrink();
+    }
+
+    /// Bytes of nodes and groups kept now.
+    #[must_use]
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.lock().bytes
     }
 
     /// The backend below.
@@ -134,12 +160,7 @@ impl Store {
         if let Some(old) = cache.parts.put((spot.bundle, spot.at), bytes.clone()) {
             cache.bytes -= old.len();
         }
-        while cache.bytes > CACHE_BYTES {
-            match cache.parts.pop_lru() {
-                Some((_, old)) => cache.bytes -= old.len(),
-                None => break,
-            }
-        }
+        cache.shrink();
     }
 }
 

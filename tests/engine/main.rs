@@ -14,6 +14,7 @@ mod golden;
 mod merge;
 mod model;
 mod objects;
+mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod series;

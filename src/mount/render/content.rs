@@ -171,7 +171,8 @@ impl File {
 
     /// The unit at an offset of the body.
     fn unit(&self, at: u64) -> Result<Unit, RowsError> {
-        let leaf = match self.leaf.lock().upgrade() {
+        let hint = self.leaf.lock().upgrade();
+        let leaf = match hint {
             Some(leaf) if leaf.starts.first().is_some_and(|&start| start <= at) && at < leaf_end(&leaf) => {
                 leaf
             }

@@ -23,7 +23,7 @@ pub(crate) const COLUMNS: [&str; 10] = [
 /// Rows of `all/rich`.
 pub(crate) const RICH: usize = 500;
 
-/// Rows of `temp/big`: three segments.
+/// Rows of `temp/big`: several segments.
 pub(crate) const BIG: usize = 300_000;
 
 /// A minute of 2020, which is how all times here are made: exact in every unit.

@@ -116,7 +116,10 @@ impl Sandbox {
     /// Mounts at a folder that is made, with these words.
     #[track_caller]
     pub(crate) fn mount_at(&self, name: &str, words: &[&str]) -> Mount {
-        std::fs::create_dir_all(self.path(name)).unwrap();
+        // A folder on which something dead is mounted cannot even be looked at.
+        if !crate::mounted::is_mounted(&self.path(name)) {
+            std::fs::create_dir_all(self.path(name)).unwrap();
+        }
         let log = self.path(&format!("{name}.log"));
         let mut command = self.command();
         let ran = run(command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log).args(words), "");

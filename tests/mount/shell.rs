@@ -53,8 +53,8 @@ fn find_and_grep_go_through_everything() {
          ./temp/bundle/live.csv\n./temp/none/live.csv\n./temp/tiny/live.csv\n"
     );
     let found =
-        sandbox.shell(&mount, "cd $M; grep -r --include=live.csv -l ☀ . ; grep -rc röme all/one").ok();
-    assert!(found.starts_with("./all/rich/live.csv\n"), "{found}");
+        sandbox.shell(&mount, "cd $M; grep -r --include=live.csv -l ☀ . ; grep -rl röme temp || true").ok();
+    assert_eq!(found, "./all/rich/live.csv\n");
     let newer = sandbox
         .shell(&mount, "find $M -type f -newermt '1 hour ago' | wc -l; find $M -size +1M -name live.csv")
         .ok();
@@ -86,7 +86,7 @@ fn text_tools_read_rows() {
     assert_eq!(say("head -n 2 live.csv"), "timestamp,value\n2020-06-22T00:00:00,25.2\n");
     assert_eq!(say("tail -n 1 live.csv"), "2020-06-27T00:00:00,30.1\n");
     assert_eq!(say("tail -c 5 live.csv"), "30.1\n");
-    assert_eq!(say("awk -F, 'NR > 1 { s += $2 } END { print s }' live.csv"), "169.9\n");
+    assert_eq!(say("awk -F, 'NR > 1 { s += $2 } END { print s }' live.csv"), "170.9\n");
     assert_eq!(say("sort -t, -k2,2nr live.csv | head -n 1"), "2020-06-26T00:00:00,32.5\n");
     assert_eq!(say("wc -l < live.csv"), "7\n");
     assert_eq!(say("dd if=live.csv bs=1 skip=16 count=10 2>/dev/null"), "2020-06-22");
@@ -111,17 +111,18 @@ fn diff_tells_two_revisions_apart() {
 fn hidden_revisions_are_reachable_but_nothing_walks_into_them() {
     let sandbox = Sandbox::quickstart();
     let mount = sandbox.mount_with("hide_revisions");
-    assert_eq!(names(&mount.at("temp/bxl")), ["latest", "live.csv", "live.parquet"]);
+    // The link leads into what is hidden; a copy of it would lead nowhere.
+    assert_eq!(names(&mount.at("temp/bxl")), ["live.csv", "live.parquet"]);
     assert_eq!(names(&mount.at("temp/bxl/revisions")), sandbox.revisions("temp/bxl"));
     assert_eq!(mount.text("temp/bxl/latest/data.csv"), mount.text("temp/bxl/live.csv"));
     let walked =
         sandbox.shell(&mount, "cd $M; find . -mindepth 1 | sort; cp -r . ../copy; grep -rl 25.2 .").ok();
     assert_eq!(
         walked,
-        "./temp\n./temp/.schema\n./temp/bxl\n./temp/bxl/latest\n./temp/bxl/live.csv\n./temp/bxl/live.parquet\n\
+        "./temp\n./temp/.schema\n./temp/bxl\n./temp/bxl/live.csv\n./temp/bxl/live.parquet\n\
          ./temp/bxl/live.csv\n"
     );
-    assert_eq!(names(&sandbox.path("copy/temp/bxl")), ["latest", "live.csv", "live.parquet"]);
+    assert_eq!(names(&sandbox.path("copy/temp/bxl")), ["live.csv", "live.parquet"]);
 }
 
 #[test]

@@ -49,7 +49,7 @@ def check_statistics(mount):
     path = f"{mount}/temp/big/live.parquet"
     file = pq.ParquetFile(path)
     groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    assert len(groups) == 3 and file.metadata.num_rows == 300_000, file.metadata
+    assert len(groups) >= 2 and file.metadata.num_rows == 300_000, file.metadata
     for i, group in enumerate(groups):
         times = file.read_row_group(i, columns=["timestamp"])["timestamp"]
         index, values = group.column(0).statistics, group.column(1).statistics

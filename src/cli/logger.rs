@@ -97,6 +97,11 @@ impl Logger {
         Ok(logger)
     }
 
+    /// Whether lines go where errors are printed too.
+    pub(crate) fn is_stderr(&self) -> bool {
+        matches!(*self.sink.lock(), Sink::Stderr)
+    }
+
     /// Goes to the system's log, if it went to stderr.
     pub(crate) fn leave_stderr(&self) {
         let mut sink = self.sink.lock();

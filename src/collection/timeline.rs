@@ -24,6 +24,9 @@ pub struct Timeline {
     revisions: Vec<Known>,
     numbers: HashMap<Stamp, u32>,
     series: HashMap<SeriesId, Vec<Entry>>,
+    /// The newest revision that set the columns, or the oldest there is.
+    schema: Option<Stamp>,
+    epoch: u64,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,7 @@ struct Step {
     stamp: Stamp,
     parents: Vec<Stamp>,
     series: Vec<(SeriesId, String, bool)>,
+    schema: bool,
 }
 
 impl Timeline {
@@ -71,6 +75,18 @@ impl Timeline {
         self.revisions.is_empty()
     }
 
+    /// How often it was made anew: what it said before about a revision may not be so any more.
+    #[must_use]
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The revision that set the columns last, as far as is known.
+    #[must_use]
+    pub const fn schema(&self) -> Option<Stamp> {
+        self.schema
+    }
+
     /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went.
     pub fn update(&mut self, changelog: &Changelog, log: &Log) -> Result<(), CollectionError> {
         let unknown = |timeline: &Timeline| -> Vec<Stamp> {
@@ -78,7 +94,7 @@ impl Timeline {
         };
         let mut new = unknown(self);
         if self.len() + new.len() != log.len() {
-            *self = Timeline::default();
+            *self = Timeline { epoch: self.epoch + 1, ..Timeline::default() };
             new = unknown(self);
         }
         for some in new.chunks(AT_ONCE) {
@@ -100,6 +116,9 @@ impl Timeline {
                 let label = self.series.get(&id).and_then(|all| all.last()).map(|e| e.label.to_string());
                 series.push((id, label.unwrap_or_default(), false));
             }
+        }
+        if self.schema.is_none_or(|known| step.schema && known < step.stamp) {
+            self.schema = Some(step.stamp);
         }
         self.numbers.insert(step.stamp, number);
         let ids = series.iter().map(|(id, ..)| *id).collect();
@@ -231,12 +250,12 @@ impl Ancestors<'_> {
 
 fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {
     let revision = changelog.read(log, stamp)?;
-    let ChangeList { series, .. } = revision.change_list().map_err(HistoryError::from)?;
+    let ChangeList { series, schema } = revision.change_list().map_err(HistoryError::from)?;
     let mut series: Vec<_> = series.into_iter().map(|one| (one.id, one.label, one.dropped)).collect();
     if revision.parents.iter().any(|parent| !log.contains(*parent)) {
         add_all(&revision, &mut series)?;
     }
-    Ok(Step { stamp, parents: revision.parents.clone(), series })
+    Ok(Step { stamp, parents: revision.parents.clone(), series, schema })
 }
 
 /// What came before was trimmed: as far as anybody can tell, all series begin here.

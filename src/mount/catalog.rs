@@ -96,6 +96,10 @@ pub struct Now {
 }
 
 impl Now {
+    fn of(point: Point, state: State) -> Now {
+        Now { point, state, timeline: Timeline::default(), parted: HashSet::new() }
+    }
+
     /// The revision that made a series what it is.
     #[must_use]
     pub fn origin(&self, id: SeriesId) -> Stamp {
@@ -198,18 +202,19 @@ impl Shelf {
         let log = changelog.log()?;
         let moment = self.collection.moment(&log, At::Newest)?;
         let mut now = self.now.write();
-        let mut timeline = now.take().map(|now| now.timeline).unwrap_or_default();
-        timeline.update(changelog, &log)?;
-        let parted = timeline.parted(&moment.heads);
+        // In place: a failure leaves what was learned until then, and the next question goes on from there.
         let state = moment.state.clone();
-        *now = Some(Now { point: moment.into(), state, timeline, parted });
+        let known = now.get_or_insert_with(|| Now::of(Point::written(moment.stamp), state.clone()));
+        known.timeline.update(changelog, &log)?;
+        known.parted = known.timeline.parted(&moment.heads);
+        (known.point, known.state) = (moment.into(), state);
         Ok(())
     }
 
-    /// When it changed last, as far as is known: not looked up anew.
+    /// When it changed last; `None` where that cannot be told, because its newest state cannot be read.
     #[must_use]
     pub fn last_change(&self) -> Option<u64> {
-        self.now.read().as_ref().map(|now| now.point.stamp.time)
+        self.now().ok().map(|now| now.point.stamp.time)
     }
 }
 
@@ -253,10 +258,13 @@ impl Catalog {
         Ok(self.shelves.read().get(label).cloned())
     }
 
-    /// When anything changed last, as far as is known.
-    #[must_use]
-    pub fn last_change(&self) -> u64 {
-        self.shelves.read().values().filter_map(|shelf| shelf.last_change()).max().unwrap_or(0)
+    /// When any collection changed last.
+    pub fn last_change(&self) -> Result<Option<u64>, RepoError> {
+        let mut newest = None;
+        for shelf in self.shelves()?.values() {
+            newest = newest.max(shelf.last_change());
+        }
+        Ok(newest)
     }
 
     fn refresh(&self) -> Result<(), RepoError> {

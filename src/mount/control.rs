@@ -139,7 +139,7 @@ impl Control {
     ) -> Result<Option<String>, Failure> {
         Ok(Some(match name {
             "errors" => self.errors.lock().iter().fold(String::new(), |text, line| text + line + "\n"),
-            "metrics" => self.metrics(catalog, kept),
+            "metrics" => self.metrics(catalog.last_change()?.unwrap_or(self.began), kept),
             "status" => self.status(catalog, options, kept)?,
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
             _ => return Ok(None),
@@ -196,7 +196,7 @@ impl Control {
     }
 
     /// Prometheus' text format, version 0.0.4.
-    fn metrics(&self, catalog: &Catalog, kept: Kept) -> String {
+    fn metrics(&self, last_change: u64, kept: Kept) -> String {
         let mut out = String::new();
         let mut family = |name: &str, kind: &str, help: &str, value: u64| {
             let text =
@@ -214,12 +214,7 @@ impl Control {
         family("inodes", "gauge", "Inodes that the kernel knows.", kept.inodes);
         family("cache_bytes", "gauge", "Bytes of chunks and text in memory.", kept.cache_bytes);
         family("cache_limit_bytes", "gauge", "Most bytes of them.", kept.cache_limit);
-        family(
-            "last_change_seconds",
-            "gauge",
-            "Time of the newest revision seen.",
-            catalog.last_change() / 1000,
-        );
+        family("last_change_seconds", "gauge", "Time of the newest revision seen.", last_change / 1000);
         out
     }
 }

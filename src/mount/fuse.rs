@@ -16,7 +16,6 @@ use std::ffi::OsStr;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -34,28 +33,22 @@ const BLOCK: u64 = 4096;
 pub struct Adapter {
     fs: Fs,
     repo: PathBuf,
-    panics: Arc<AtomicU64>,
+    panics: AtomicU64,
 }
 
 impl Adapter {
     /// Adapts `fs`, whose data lies in the folder `repo`.
     #[must_use]
     pub fn new(fs: Fs, repo: &Path) -> Adapter {
-        Adapter { fs, repo: repo.to_owned(), panics: Arc::default() }
-    }
-
-    /// Counts the panics that were caught.
-    #[must_use]
-    pub fn panics(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.panics)
+        Adapter { fs, repo: repo.to_owned(), panics: AtomicU64::new(0) }
     }
 
     fn guarded<T>(&self, what: &str, act: impl FnOnce(&Fs) -> Result<T, Errno>) -> Result<T, fuser::Errno> {
         let done = catch_unwind(AssertUnwindSafe(|| act(&self.fs))).unwrap_or_else(|payload| {
-            self.panics.fetch_add(1, Ordering::Relaxed);
+            let count = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
+            let said = message(payload.as_ref());
             log::error!(
-                "{what} panicked, the program asking gets an I/O error: {}",
-                message(payload.as_ref())
+                "{what} panicked (number {count} of this mount), its caller gets an I/O error: {said}"
             );
             Err(Errno::EIO)
         });
@@ -352,5 +345,42 @@ impl Filesystem for Adapter {
         bmap(INodeNo, u32, u64) ReplyBmap ENOSYS;
         ioctl(INodeNo, FileHandle, IoctlFlags, u32, &[u8], u32) ReplyIoctl ENOSYS;
         poll(INodeNo, FileHandle, PollNotifier, PollEvents, PollFlags) ReplyPoll ENOSYS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::options::MountOptions;
+    use crate::repo::{Options, Repo};
+
+    fn adapter(folder: &Path) -> Adapter {
+        let repo = Repo::create(folder, Options::default()).unwrap();
+        Adapter::new(Fs::new(repo, MountOptions::default()), folder)
+    }
+
+    #[test]
+    fn a_panic_is_an_input_output_error_and_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let adapter = adapter(folder.path());
+        let done: Result<(), _> = adapter.guarded("a test", |_| panic!("of a test"));
+        assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
+        assert_eq!(adapter.panics.load(Ordering::Relaxed), 1);
+        adapter.guarded("a test", |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn what_a_panic_said_is_known_for_texts() {
+        assert_eq!(message(&"a"), "a");
+        assert_eq!(message(&"b".to_owned()), "b");
+        assert_eq!(message(&3), "no message");
+    }
+
+    #[test]
+    fn attributes_show_blocks_of_512_bytes_rounded_up() {
+        let attr = |size| Attr { ino: 7, size, mtime: 1500, kind: Kind::File, perm: 0o644, uid: 1, gid: 2 };
+        let blocks: Vec<u64> = [0, 1, 512, 513].map(|size| attributes(&attr(size)).blocks).to_vec();
+        assert_eq!(blocks, [0, 1, 1, 2]);
+        assert_eq!(attributes(&attr(1)).mtime, SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
     }
 }

@@ -3,6 +3,7 @@
 //! A mount that has started answers. It ends when it is unmounted from outside, or by SIGTERM, SIGINT or SIGHUP, which
 //! take it out of sight at once and give those who use it a while. It is never left behind by an orderly end.
 
+pub mod error;
 pub mod holders;
 pub mod place;
 pub mod unmount;
@@ -11,17 +12,19 @@ use super::fs::Fs;
 use super::fuse::Adapter;
 use super::options::MountOptions;
 use super::table;
+use error::MountError;
 use fuser::{Config, MountOption, SessionACL};
 use place::Place;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::pipe;
 use std::io::{self, Read};
+use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
-use unmount::{How, UnmountError};
+use unmount::How;
 
 /// Threads that answer the kernel: with one, a slow read would hold up every `stat`.
 const THREADS: usize = 4;
@@ -34,95 +37,6 @@ const FIRST: Duration = Duration::from_secs(20);
 
 /// How long programs may go on with open files after a signal.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Why nothing was mounted, or why it ended badly.
-#[derive(Debug, thiserror::Error)]
-pub enum MountError {
-    /// No mountpoint.
-    #[error("mountpoint {0} does not exist: `mkdir -p {0}` makes it")]
-    Missing(PathBuf),
-    /// A file.
-    #[error("mountpoint {0} is no folder: choose an empty one")]
-    NotAFolder(PathBuf),
-    /// Seeing the repository would hide it.
-    #[error("mountpoint {mountpoint} holds the repository {repo}: choose a folder outside of it")]
-    HoldsRepo {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// The repository.
-        repo: PathBuf,
-    },
-    /// The mount would be in the repository's own files.
-    #[error("mountpoint {mountpoint} lies in the repository {repo}: choose a folder outside of it")]
-    InRepo {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// The repository.
-        repo: PathBuf,
-    },
-    /// A mount of ours.
-    #[error(
-        "{name} is mounted at {mountpoint} already: `lakota umount {mountpoint}` first, or choose another folder"
-    )]
-    Mounted {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// Its repository.
-        name: String,
-    },
-    /// A mount of ours that does not answer.
-    #[error("the mount at {0} does not answer: `lakota umount --force {0}` ends it")]
-    Hangs(PathBuf),
-    /// A mount of others that does not answer.
-    #[error("a mount of type {fstype} at {mountpoint} does not answer: `umount -l {mountpoint}` detaches it")]
-    Foreign {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// Its type.
-        fstype: String,
-    },
-    /// A path that cannot be looked at.
-    #[error("cannot look at {path}")]
-    Look {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The table of mounts cannot be read.
-    #[error("cannot read what is mounted")]
-    Table(#[source] io::Error),
-    /// A mount that is in the way stays.
-    #[error(transparent)]
-    Unmount(#[from] UnmountError),
-    /// The kernel or its helper said no.
-    #[error("cannot mount {mountpoint}")]
-    Refused {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Signals or threads cannot be had.
-    #[error("cannot serve {mountpoint}")]
-    Serve {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// A mount that does not answer.
-    #[error("{0} was mounted but did not answer in time, so it was unmounted")]
-    Silent(PathBuf),
-    /// A mount that answers with an error.
-    #[error("{mountpoint} was mounted but cannot be looked at, so it was unmounted")]
-    Broken {
-        /// The mountpoint.
-        mountpoint: PathBuf,
-        /// What it answers.
-        source: io::Error,
-    },
-}
 
 #[derive(Debug)]
 enum Event {
@@ -150,16 +64,21 @@ impl Mounted {
             fuser::Session::new(Adapter::new(fs, &place.repo), &mountpoint, &config(place, options));
         let session = session
             .map_err(|source| MountError::Refused { mountpoint: mountpoint.clone(), source: said(source) })?;
-        let served = thread::Builder::new().name("mount".to_owned()).spawn(move || {
+        let mut served = session.spawn().map_err(serve)?;
+        let guard = mem::replace(&mut served.guard, thread::spawn(|| Ok(())));
+        // Dropped, it would unmount whatever is at the mountpoint by then: the mount it lay on, or the next one.
+        mem::forget(served);
+        let ended = thread::Builder::new().name("end".to_owned()).spawn(move || {
+            let done =
+                guard.join().unwrap_or_else(|_| Err(io::Error::other("the thread that serves panicked")));
             // Nobody waits any more where this fails.
-            sender.send(Event::Ended(session.run())).unwrap_or_default();
+            sender.send(Event::Ended(done)).unwrap_or_default();
         });
-        served.map_err(serve)?;
+        ended.map_err(serve)?;
         let device = table::at(&mountpoint).ok().flatten().map(|mount| mount.device);
         let mounted = Mounted { mountpoint, device, events };
         mounted.read_ahead();
         mounted.answers().inspect_err(|_| mounted.detach())?;
-        log::info!("mounted {} on {}", place.repo.display(), mounted.mountpoint.display());
         Ok(mounted)
     }
 
@@ -277,6 +196,7 @@ pub fn serve(
         mounted.detach();
         return Err(MountError::Serve { mountpoint: mounted.mountpoint, source });
     }
+    log::info!("mounted {} on {}", place.repo.display(), mounted.mountpoint.display());
     mounted.wait()
 }
 

@@ -34,7 +34,8 @@ pub struct Sheet {
     pub content: Digest,
 }
 
-type Key = (Digest, SeriesId, Stamp);
+/// The epoch of the timeline too: what made a series what it is may be trimmed.
+type Key = (Digest, SeriesId, Stamp, u64);
 
 /// Sheets that were asked for lately; also that there was none.
 #[derive(Debug)]
@@ -54,7 +55,7 @@ impl Sheets {
         series: &Series,
         from: &Point,
     ) -> Result<Option<Arc<Sheet>>, CollectionError> {
-        let key = (series.shelf.key(), series.id, from.stamp);
+        let key = (series.shelf.key(), series.id, from.stamp, now.timeline.epoch());
         if let Some(sheet) = self.0.lock().get(&key) {
             return Ok(sheet.clone());
         }

@@ -81,7 +81,7 @@ impl Tree {
             What::Root => {
                 let label = name::label_of(name).ok_or(Errno::ENOENT)?;
                 let shelf = self.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
-                Ok(self.collection(&label, &shelf)?)
+                Ok(self.collection(&label, &shelf))
             }
             What::Control => self.control_file(name.to_str().ok_or(Errno::ENOENT)?, kept),
             What::Collection(shelf) if name == name::SCHEMA => {
@@ -110,7 +110,7 @@ impl Tree {
         match &parent.what {
             What::Root => {
                 let shelves = self.catalog.shelves()?;
-                shelves.iter().map(|(label, shelf)| Ok(self.collection(label, shelf)?)).collect()
+                Ok(shelves.iter().map(|(label, shelf)| self.collection(label, shelf)).collect())
             }
             What::Control => control::NAMES.iter().map(|name| self.control_file(name, kept)).collect(),
             What::Collection(shelf) => self.all_series(shelf),
@@ -138,7 +138,7 @@ impl Tree {
     /// When a folder changed last, and whether it is still there.
     pub fn mtime(&self, node: &Node) -> Result<u64, Failure> {
         Ok(match &node.what {
-            What::Root => self.catalog.last_change().max(self.control.began().min(1)),
+            What::Root => self.catalog.last_change()?.unwrap_or(self.control.began()),
             What::Collection(shelf) => shelf.now()?.point.stamp.time,
             What::Series(series) | What::Revisions(series) | What::At(series) => {
                 let now = series.shelf.now()?;
@@ -153,9 +153,10 @@ impl Tree {
         Ok(self.sheets.get(now, series, from)?.ok_or(Errno::ENOENT)?)
     }
 
-    fn collection(&self, label: &str, shelf: &Arc<Shelf>) -> Result<Child, CollectionError> {
-        let mtime = shelf.now()?.point.stamp.time;
-        Ok(Child::new(escape(label), Node::collection(shelf, mtime), self.soon()))
+    /// One that cannot be read is listed too: looking into it tells why.
+    fn collection(&self, label: &str, shelf: &Arc<Shelf>) -> Child {
+        let mtime = shelf.last_change().unwrap_or(0);
+        Child::new(escape(label), Node::collection(shelf, mtime), self.soon())
     }
 
     fn control_file(&self, name: &str, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
@@ -263,7 +264,8 @@ impl Tree {
 
 fn schema(now: &Now) -> Child {
     let text = now.state.schema.to_string();
-    Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, 0, false), Duration::ZERO)
+    let mtime = now.timeline.schema().map_or(0, |stamp| stamp.time);
+    Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, mtime, false), Duration::ZERO)
 }
 
 fn latest(series: &Series, sheet: &Sheet) -> Child {

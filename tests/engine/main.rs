@@ -13,6 +13,7 @@ mod format;
 mod golden;
 mod merge;
 mod model;
+mod mount;
 mod objects;
 mod render;
 #[path = "../golden/scenario.rs"]

@@ -15,9 +15,11 @@ use crate::mount::session::place::Place;
 use crate::mount::session::serve;
 use anyhow::{Context, Result, bail};
 use log::LevelFilter;
+use rustix::io::FdFlags;
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf, absolute};
 use std::process::{Command, Stdio};
 
@@ -63,9 +65,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     let logger = logger(args, session)?;
     let done = foreground(args, session, options, logger);
-    if let (true, Err(error)) = (args.background, &done) {
-        // Once it serves, nobody reads its stderr.
-        log::error!("{}", output::causes(error));
+    match &done {
+        // Printed there below.
+        Err(error) if !logger.is_stderr() => log::error!("{}", output::causes(error)),
+        _ => {}
     }
     done
 }
@@ -123,6 +126,21 @@ fn detach(logger: &Logger) -> io::Result<()> {
     Ok(())
 }
 
+/// Keeps the files that this process was started with from those it starts: a lock or a pipe of a script must not be held
+/// as long as the mount lives. Where one cannot be kept, the mount is no worse.
+#[expect(unsafe_code, reason = "files that were inherited are known by number only")]
+fn keep_files() {
+    let Ok(files) = std::fs::read_dir("/proc/self/fd") else { return };
+    let numbers: Vec<i32> =
+        files.flatten().filter_map(|file| file.file_name().to_str()?.parse().ok()).collect();
+    for number in numbers.into_iter().filter(|number| *number > 2) {
+        // SAFETY: it was open just now, and nothing else runs in this process that closes files; if it was the
+        // listing itself, which is closed, the call fails with EBADF and changes nothing.
+        let file = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_setfd(file, FdFlags::CLOEXEC).unwrap_or_default();
+    }
+}
+
 /// Starts the process in the background and waits until it serves.
 fn start(args: &Args, session: &Session) -> Result<()> {
     // The process has another current folder.
@@ -138,6 +156,7 @@ fn start(args: &Args, session: &Session) -> Result<()> {
     }
     command.arg("--").arg(full(&args.mountpoint)?);
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+    keep_files();
     let mut process = command.spawn().context("cannot start the process in the background")?;
     let mut told = Vec::new();
     if let Some(out) = process.stdout.take() {

@@ -64,7 +64,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         (How::Lazy, _) | (_, None) => {}
         (How::Plain, Some(server)) => {
             if !server.ended(END) {
-                bail!("{shown} is unmounted, but its process {} has not ended", server.pid());
+                let pid = server.pid();
+                bail!("{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it");
             }
         }
         (How::Force, Some(server)) => {
@@ -105,7 +106,7 @@ fn busy(mount: &Mount) -> anyhow::Error {
         inner.map(|other| format!("\n  a mount of type {} at {}", other.fstype, other.mountpoint.display())),
     );
     if users.is_empty() {
-        users.push("\n  processes that are not shown to this user".to_owned());
+        users.push("\n  a process that looks up a name in it, or one that this user is not shown".to_owned());
     }
     anyhow!("{} is busy (--lazy or --force unmount it anyway), used by:{}", at.display(), users.concat())
 }

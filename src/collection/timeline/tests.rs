@@ -16,7 +16,7 @@ fn timeline(steps: &[(u64, &[u64], &[&str])]) -> Timeline {
     for (n, parents, series) in steps {
         let series = series.iter().map(|label| (id(label), (*label).to_owned(), false)).collect();
         let parents = parents.iter().map(|n| at(*n)).collect();
-        timeline.add(Step { stamp: at(*n), parents, series });
+        timeline.add(Step { stamp: at(*n), parents, series, schema: false });
     }
     timeline
 }

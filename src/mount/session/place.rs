@@ -1,6 +1,6 @@
 //! Where a mount goes, and why it does not: the checks before anything is mounted.
 
-use super::MountError;
+use super::error::MountError;
 use super::unmount::{self, How};
 use crate::mount::table::{self, Health};
 use std::io;

@@ -1,6 +1,6 @@
 //! Times the engine on the workloads of the benchmark and prints result lines as `peers.py` does.
 //!
-//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads]. Each operation opens the repository anew within its
+//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live]. Each operation opens the repository anew within its
 //! time, unless it says that it keeps one handle. What is read is compared with what was written.
 
 #![allow(
@@ -18,6 +18,8 @@ mod harness;
 mod heads;
 #[path = "engine/input.rs"]
 mod input;
+#[path = "engine/live.rs"]
+mod live;
 #[path = "engine/many.rs"]
 mod many;
 #[path = "engine/one.rs"]
@@ -29,13 +31,14 @@ type Workload = (&'static str, fn(&Bench));
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let workloads: [Workload; 6] = [
+    let workloads: [Workload; 7] = [
         ("w1", one::w1),
         ("w2", one::w2),
         ("w3", one::w3),
         ("w4", many::w4),
         ("big", big::big),
         ("heads", heads::heads),
+        ("live", live::live),
     ];
     if let Some(unknown) = named.iter().find(|name| workloads.iter().all(|(known, _)| known != name)) {
         panic!("there is no workload {unknown}");

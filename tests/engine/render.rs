@@ -53,7 +53,7 @@ fn cell(ty: Type, index: bool, dice: &mut Dice) -> String {
     let second = format!("{day}T{:02}:{:02}:{:02}", dice.below(24), dice.below(60), dice.below(60));
     match ty {
         Type::Date => day,
-        Type::Timestamp(TimeUnit::Second) if dice.below(20) == 0 => "-290000000-01-01T00:00:00".to_owned(),
+        Type::Timestamp(TimeUnit::Second) if dice.below(20) == 0 => "-290000-01-01T00:00:00".to_owned(),
         Type::Timestamp(unit) => match (unit, dice.below(2)) {
             (TimeUnit::Second, _) | (_, 0) => second,
             (TimeUnit::Millisecond, _) => format!("{second}.{:03}", dice.below(1000)),

@@ -67,7 +67,7 @@ machine() {
 "$bench/setup.sh" >&2
 "$LAKOTA_BENCH/peers/bin/python" "$bench/data.py" >&2
 cargo build --release
-cargo bench --bench engine --no-run
+cargo bench --bench engine --bench mount --no-run
 machine >"$results"
 
 for round in $(seq 0 $((rounds - 1))); do w2_round "$round"; done
@@ -76,6 +76,13 @@ ours 0 w1
 for round in $(seq 0 $((cli_rounds - 1))); do
     record "$round" python3 "$bench/cli.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}"
 done
+if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ]; then
+    for round in $(seq 0 $((rounds - 1))); do
+        record "$round" "$LAKOTA_BENCH/peers/bin/python" "$bench/mount.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}"
+    done
+else
+    echo "the mount is not timed: that needs root, to empty the kernel's caches, and /dev/fuse" >&2
+fi
 for name in $w3_peers; do peer 0 "$name" w3; done
 for round in $(seq 0 $((w3_rounds - 1))); do ours "$round" w3 heads; done
 for name in $w4_peers; do peer 0 "$name" w4; done

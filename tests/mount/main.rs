@@ -1,0 +1,26 @@
+//! Real mounts of real repositories, through the program as built and the tools people use. They need /dev/fuse and
+//! what `tests/run.sh --setup` installs, and fail without it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "what tests share fails by panicking, and tells why"
+)]
+
+mod bytes;
+mod consumers;
+mod gallery;
+mod labels;
+mod life;
+mod listing;
+mod many;
+mod memory;
+mod mounted;
+mod open;
+mod options;
+mod readonly;
+mod revisions;
+mod sandbox;
+mod shell;
+mod tools;

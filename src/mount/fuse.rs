@@ -357,7 +357,7 @@ mod tests {
 
     fn adapter(folder: &Path) -> Adapter {
         let repo = Repo::create(folder, Options::default()).unwrap();
-        Adapter::new(Fs::new(repo, MountOptions::default()), folder)
+        Adapter::new(Arc::new(Fs::new(repo, MountOptions::default())), folder)
     }
 
     #[test]

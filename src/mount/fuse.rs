@@ -16,6 +16,7 @@ use std::ffi::OsStr;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +32,7 @@ const BLOCK: u64 = 4096;
 /// Serves a file system to the kernel.
 #[derive(Debug)]
 pub struct Adapter {
-    fs: Fs,
+    fs: Arc<Fs>,
     repo: PathBuf,
     panics: AtomicU64,
 }
@@ -39,7 +40,7 @@ pub struct Adapter {
 impl Adapter {
     /// Adapts `fs`, whose data lies in the folder `repo`.
     #[must_use]
-    pub fn new(fs: Fs, repo: &Path) -> Adapter {
+    pub fn new(fs: Arc<Fs>, repo: &Path) -> Adapter {
         Adapter { fs, repo: repo.to_owned(), panics: AtomicU64::new(0) }
     }
 
@@ -356,7 +357,7 @@ mod tests {
 
     fn adapter(folder: &Path) -> Adapter {
         let repo = Repo::create(folder, Options::default()).unwrap();
-        Adapter::new(Fs::new(repo, MountOptions::default()), folder)
+        Adapter::new(Arc::new(Fs::new(repo, MountOptions::default())), folder)
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod buffer;
 mod cache;
 mod content;
 mod footer;
+mod leaf;
 mod text;
 mod thrift;
 

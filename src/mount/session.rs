@@ -21,6 +21,7 @@ use std::io::{self, Read};
 use std::mem;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
@@ -58,6 +59,10 @@ impl Mounted {
         let mountpoint = place.mountpoint.clone();
         let serve = |source| MountError::Serve { mountpoint: mountpoint.clone(), source };
         let (sender, events) = channel();
+        let fs = Arc::new(fs);
+        let first = Arc::clone(&fs);
+        // Beside the first requests: who comes to a collection too early waits for it.
+        thread::Builder::new().name("first look".to_owned()).spawn(move || first.warm()).map_err(serve)?;
         // Signals first: one that comes while mounting must not leave a dead mount.
         watch_signals(sender.clone()).map_err(serve)?;
         let session =

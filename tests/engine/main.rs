@@ -1,6 +1,7 @@
 //! Tests of the library, one binary.
 #![allow(
     clippy::unwrap_used,
+    clippy::panic,
     clippy::print_stdout,
     clippy::print_stderr,
     reason = "what tests share fails by panicking, and tells what is skipped"

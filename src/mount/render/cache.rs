@@ -4,8 +4,8 @@
 //! serves a reader that goes through it. A part that is being made is made once; others who want it wait.
 //! Never hold this lock while making anything.
 
+use super::leaf::Leaf;
 use crate::digest::Check;
-use crate::history::segment::Segment;
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
@@ -32,15 +32,6 @@ pub(super) enum Item {
     /// Bytes in pieces.
     Text(Arc<Vec<Bytes>>),
     Leaf(Arc<Leaf>),
-}
-
-/// Neighbouring segments of a file.
-#[derive(Debug)]
-pub(super) struct Leaf {
-    /// Where each starts in the file; at the end, where the last one ends.
-    pub(super) starts: Vec<u64>,
-    /// Segments that are read as one.
-    pub(super) units: Vec<Vec<Segment>>,
 }
 
 /// What a cache has done so far, and what it holds.

@@ -3,19 +3,19 @@
 //! A file is a front (header line, magic number), the units of its segments in order, and for Parquet an end (gap
 //! and footer). Offsets of units are sums of the index, found by descending its tree.
 
-use super::cache::{Item, Key, Leaf};
+use super::ahead::Flow;
+use super::cache::{Item, Key};
+use super::leaf::{Leaf, Unit};
 use super::{Format, Renderer, Source, footer, header, text};
 use crate::digest::Check;
 use crate::history::entry::Segments;
-use crate::history::segment::{ChunkRef, Segment};
+use crate::history::segment::ChunkRef;
 use crate::history::tree::{Leaf as _, Sums};
 use crate::series::RowsError;
 use crate::store::place::Place;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
-
-use super::ahead::Flow;
 
 /// Segments whose text is shorter together are rendered as one.
 const UNIT_TEXT: u64 = 256 << 10;
@@ -40,26 +40,6 @@ struct File {
     /// Where the last read was: most reads go on there. The cache owns it.
     leaf: Mutex<Weak<Leaf>>,
     flow: Mutex<Flow>,
-}
-
-/// A unit of a leaf.
-struct Unit {
-    leaf: Arc<Leaf>,
-    at: usize,
-}
-
-impl Unit {
-    fn segments(&self) -> &[Segment] {
-        &self.leaf.units[self.at]
-    }
-
-    fn start(&self) -> u64 {
-        self.leaf.starts[self.at]
-    }
-
-    fn end(&self) -> u64 {
-        self.leaf.starts[self.at + 1]
-    }
 }
 
 impl Content {
@@ -96,7 +76,7 @@ impl Content {
             file.push(at, end, &mut parts)?;
             let pushed = parts[before..].iter().map(|part: &Bytes| part.len() as u64).sum::<u64>();
             if pushed == 0 {
-                return Err(RowsError::Encode(format!("nothing at byte {at} of a file of {}", file.size)));
+                return Err(nothing(at));
             }
             at += pushed;
         }
@@ -172,54 +152,30 @@ impl File {
     /// The unit at an offset of the body.
     fn unit(&self, at: u64) -> Result<Unit, RowsError> {
         let hint = self.leaf.lock().upgrade();
-        let leaf = match hint {
-            Some(leaf) if leaf.starts.first().is_some_and(|&start| start <= at) && at < leaf_end(&leaf) => {
-                leaf
-            }
-            _ => {
-                let leaf = self.find(at)?;
-                *self.leaf.lock() = Arc::downgrade(&leaf);
-                leaf
-            }
-        };
-        let after = leaf.starts.partition_point(|&start| start <= at);
-        Ok(Unit { at: after.saturating_sub(1), leaf })
+        if let Some(unit) = hint.and_then(|leaf| leaf.unit(at)) {
+            return Ok(unit);
+        }
+        let leaf = self.find(at)?;
+        *self.leaf.lock() = Arc::downgrade(&leaf);
+        leaf.unit(at).ok_or_else(|| nothing(at))
     }
 
     fn find(&self, at: u64) -> Result<Arc<Leaf>, RowsError> {
         let front = self.front.len() as u64;
         let measure = |sums: &Sums| measure(&self.source, self.format, sums);
-        let nothing = || RowsError::Encode(format!("no segment at byte {at}"));
         let found = self.source.segments.around(&self.source.view, at - front, measure)?;
-        let (before, segments) = found.ok_or_else(nothing)?;
-        let bytes = segments.iter().map(memory).sum();
+        let (before, segments) = found.ok_or_else(|| nothing(at))?;
         let made = self.renderer.cache.get::<RowsError>(Key::Leaf(self.id, before.segments), || {
-            Ok((Item::Leaf(Arc::new(self.leaf_of(front + measure(&before), segments))), bytes))
+            let joined = if self.format == Format::Csv { UNIT_TEXT } else { 0 };
+            let start = front + measure(&before);
+            let leaf = Leaf::new(start, segments, |segment| measure(&segment.sums()), joined);
+            let memory = leaf.memory;
+            Ok((Item::Leaf(Arc::new(leaf)), memory))
         })?;
         match made {
-            Item::Leaf(leaf) if leaf.starts.first().is_some_and(|&s| s <= at) && at < leaf_end(&leaf) => {
-                Ok(leaf)
-            }
-            _ => Err(nothing()),
+            Item::Leaf(leaf) => Ok(leaf),
+            _ => Err(nothing(at)),
         }
-    }
-
-    fn leaf_of(&self, mut at: u64, segments: Vec<Segment>) -> Leaf {
-        let joined = if self.format == Format::Csv { UNIT_TEXT } else { 0 };
-        let mut leaf = Leaf { starts: Vec::new(), units: Vec::new() };
-        for segment in segments {
-            let end = at + measure(&self.source, self.format, &segment.sums());
-            match (leaf.units.last_mut(), leaf.starts.last()) {
-                (Some(unit), Some(start)) if end - start <= joined => unit.push(segment),
-                _ => {
-                    leaf.starts.push(at);
-                    leaf.units.push(vec![segment]);
-                }
-            }
-            at = end;
-        }
-        leaf.starts.push(at);
-        leaf
     }
 
     fn text(&self, unit: &Unit) -> Result<Arc<Vec<Bytes>>, RowsError> {
@@ -340,18 +296,8 @@ impl Drop for Worker {
     }
 }
 
-fn leaf_end(leaf: &Leaf) -> u64 {
-    leaf.starts.last().copied().unwrap_or(0)
-}
-
-/// About how many bytes a segment takes in memory.
-fn memory(segment: &Segment) -> u64 {
-    let keys = segment.first.len() + segment.last.len();
-    let chunks = segment.chunks.iter().map(|chunk| {
-        size_of::<ChunkRef>()
-            + chunk.range.as_ref().map_or(0, |(least, greatest)| least.len() + greatest.len())
-    });
-    (size_of::<Segment>() + keys + chunks.sum::<usize>()) as u64
+fn nothing(at: u64) -> RowsError {
+    RowsError::Encode(format!("the index has no segment at byte {at}"))
 }
 
 /// Adds what of `bytes`, which start at `start` of the file, lies from `at` to `end`.

@@ -20,6 +20,9 @@ use std::sync::{Arc, Weak};
 /// Segments whose text is shorter together are rendered as one.
 const UNIT_TEXT: u64 = 256 << 10;
 
+/// About how many bytes of memory an item takes beside its own.
+const ITEM: u64 = 512;
+
 /// An open file: immutable, shared by all its readers.
 #[derive(Debug)]
 pub struct Content {
@@ -169,7 +172,7 @@ impl File {
             let joined = if self.format == Format::Csv { UNIT_TEXT } else { 0 };
             let start = front + measure(&before);
             let leaf = Leaf::new(start, segments, |segment| measure(&segment.sums()), joined);
-            let memory = leaf.memory;
+            let memory = ITEM + leaf.memory;
             Ok((Item::Leaf(Arc::new(leaf)), memory))
         })?;
         match made {
@@ -184,7 +187,7 @@ impl File {
         let made = renderer.cache.get(key, || {
             let pieces = text::render(&source.view, &source.schema, unit.segments(), &renderer.buffers)?;
             let (pieces, memory): (Vec<Bytes>, Vec<u64>) = pieces.into_iter().unzip();
-            Ok::<_, RowsError>((Item::Text(Arc::new(pieces)), memory.iter().sum()))
+            Ok::<_, RowsError>((Item::Text(Arc::new(pieces)), ITEM + memory.iter().sum::<u64>()))
         })?;
         match made {
             Item::Text(pieces) => Ok(pieces),
@@ -217,7 +220,7 @@ impl File {
         let made = self.renderer.cache.get(key, || {
             let bytes = make()?;
             let len = bytes.len() as u64;
-            Ok::<_, RowsError>((Item::Bytes(bytes), len))
+            Ok::<_, RowsError>((Item::Bytes(bytes), ITEM + len))
         })?;
         match made {
             Item::Bytes(bytes) => Ok(bytes),

@@ -49,6 +49,10 @@ pub struct Kept {
     pub cache_bytes: u64,
     /// Most bytes of them.
     pub cache_limit: u64,
+    /// Parts that were asked for and there, or being made.
+    pub cache_hits: u64,
+    /// Parts that had to be made.
+    pub cache_misses: u64,
 }
 
 /// The state of the mount as `status` shows it.
@@ -213,6 +217,8 @@ impl Control {
         family("open_handles", "gauge", "Files and folders open.", kept.handles);
         family("inodes", "gauge", "Inodes that the kernel knows.", kept.inodes);
         family("cache_bytes", "gauge", "Bytes of chunks and text in memory.", kept.cache_bytes);
+        family("cache_hits_total", "counter", "Parts that were there, or being made.", kept.cache_hits);
+        family("cache_misses_total", "counter", "Parts that had to be made.", kept.cache_misses);
         family("cache_limit_bytes", "gauge", "Most bytes of them.", kept.cache_limit);
         family("last_change_seconds", "gauge", "Time of the newest revision seen.", last_change / 1000);
         out

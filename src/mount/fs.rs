@@ -90,11 +90,14 @@ impl Fs {
     /// What is open or kept now.
     #[must_use]
     pub fn kept(&self) -> Kept {
+        let counters = self.renderer.counters();
         Kept {
             handles: self.handles.len() as u64,
             inodes: self.inodes.len() as u64,
-            cache_bytes: self.renderer.cached() + self.tree.catalog.repo().store().cached_bytes() as u64,
+            cache_bytes: counters.kept + self.tree.catalog.repo().store().cached_bytes() as u64,
             cache_limit: self.tree.options.cache,
+            cache_hits: counters.hits,
+            cache_misses: counters.misses,
         }
     }
 

@@ -2,11 +2,10 @@
 
 use super::catalog::Point;
 use super::node::Series;
-use super::sheet::Sheet;
+use super::sheet::{Sheet, Sheets};
 use crate::clock::{Stamp, iso};
 use crate::collection::CollectionError;
 use crate::data::range;
-use crate::history::changelog::HistoryError;
 use crate::history::revision::SeriesChange;
 use serde::Serialize;
 
@@ -43,7 +42,12 @@ struct Digests {
 }
 
 /// The text of the revision that made a series what `sheet` has at `point`.
-pub(super) fn text(point: &Point, series: &Series, sheet: &Sheet) -> Result<String, CollectionError> {
+pub(super) fn text(
+    sheets: &Sheets,
+    point: &Point,
+    series: &Series,
+    sheet: &Sheet,
+) -> Result<String, CollectionError> {
     let stamp = sheet.origin;
     let mut commit = Commit {
         revision: stamp.to_string(),
@@ -64,7 +68,7 @@ pub(super) fn text(point: &Point, series: &Series, sheet: &Sheet) -> Result<Stri
         commit.parents = revision.parents.iter().map(Stamp::to_string).collect();
         commit.author.clone_from(&revision.note.author);
         commit.message.clone_from(&revision.note.message);
-        let list = revision.change_list().map_err(HistoryError::from)?;
+        let list = sheets.changes(&series.shelf, &revision, stamp)?;
         if let Some(one) = list.series.iter().find(|one| one.id == series.id) {
             commit.change = change(&revision.state.schema, one);
         }

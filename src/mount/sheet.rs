@@ -6,7 +6,9 @@ use super::render::Source;
 use crate::clock::Stamp;
 use crate::collection::CollectionError;
 use crate::digest::Digest;
+use crate::history::changelog::HistoryError;
 use crate::history::entry::{Entry, Segments, SeriesId};
+use crate::history::revision::{ChangeList, Revision};
 use crate::history::state::State;
 use crate::history::tree::Sums;
 use lru::LruCache;
@@ -17,6 +19,9 @@ use std::sync::Arc;
 
 /// Sheets kept: a few hundred bytes each, more where a series has many segments.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+/// Change lists kept: one of a large batch is read for each of its series.
+const LISTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// A series as one state has it.
 #[derive(Debug)]
@@ -39,11 +44,15 @@ type Key = (Digest, SeriesId, Stamp, u64);
 
 /// Sheets that were asked for lately; also that there was none.
 #[derive(Debug)]
-pub struct Sheets(Mutex<LruCache<Key, Option<Arc<Sheet>>>>);
+pub struct Sheets {
+    sheets: Mutex<LruCache<Key, Option<Arc<Sheet>>>>,
+    lists: Mutex<LruCache<(Digest, Stamp), Arc<ChangeList>>>,
+}
 
 impl Default for Sheets {
     fn default() -> Sheets {
-        Sheets(Mutex::new(LruCache::new(KEPT)))
+        let (sheets, lists) = (Mutex::new(LruCache::new(KEPT)), Mutex::new(LruCache::new(LISTS)));
+        Sheets { sheets, lists }
     }
 }
 
@@ -56,12 +65,28 @@ impl Sheets {
         from: &Point,
     ) -> Result<Option<Arc<Sheet>>, CollectionError> {
         let key = (series.shelf.key(), series.id, from.stamp, now.timeline.epoch());
-        if let Some(sheet) = self.0.lock().get(&key) {
+        if let Some(sheet) = self.sheets.lock().get(&key) {
             return Ok(sheet.clone());
         }
         let sheet = load(now, series, from)?.map(Arc::new);
-        self.0.lock().put(key, sheet.clone());
+        self.sheets.lock().put(key, sheet.clone());
         Ok(sheet)
+    }
+
+    /// What a revision changed.
+    pub fn changes(
+        &self,
+        shelf: &Shelf,
+        revision: &Revision,
+        stamp: Stamp,
+    ) -> Result<Arc<ChangeList>, CollectionError> {
+        let key = (shelf.key(), stamp);
+        if let Some(list) = self.lists.lock().get(&key) {
+            return Ok(Arc::clone(list));
+        }
+        let list = Arc::new(revision.change_list().map_err(HistoryError::from)?);
+        self.lists.lock().put(key, Arc::clone(&list));
+        Ok(list)
     }
 }
 

@@ -251,7 +251,7 @@ impl Tree {
     fn of_moment(&self, series: &Series, point: &Point) -> Result<Vec<Child>, Failure> {
         let now = series.shelf.now()?;
         let sheet = self.sheet(&now, series, point)?;
-        let text = commit::text(point, series, &sheet)?;
+        let text = commit::text(&self.sheets, point, series, &sheet)?;
         let mut children = vec![Child::new(
             name::COMMIT,
             Node::text(name::COMMIT, &text, sheet.origin.time, false),

@@ -9,6 +9,7 @@ use crate::digest::{Check, Digest};
 use crate::store::Store;
 use crate::wire::{Damaged, Reader, Writer, compress, decompress};
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 const MAGIC: &[u8; 4] = b"lkp\x01";
 
@@ -42,6 +43,7 @@ pub(super) struct Pack {
     pub(super) key: String,
     revisions: Vec<Packed>,
     groups: Vec<Group>,
+    last: Mutex<Option<(usize, Bytes)>>,
 }
 
 /// The name itself, where it names a pack: `pack-<digest>`.
@@ -63,7 +65,7 @@ impl Pack {
             return Err(damaged());
         }
         let (revisions, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
-        Ok(Pack { key, revisions, groups })
+        Ok(Pack { key, revisions, groups, last: Mutex::default() })
     }
 
     pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, &[Stamp])> {
@@ -73,7 +75,21 @@ impl Pack {
     pub(super) fn read(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
         let revision = self.revisions.get(i).ok_or_else(damaged)?;
-        let group = self.groups.get(revision.group).ok_or_else(damaged)?;
+        let raw = self.group(store, revision.group)?;
+        let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
+        // A copy: a revision that is kept must not keep its whole group.
+        let bytes = end.map(|end| Bytes::copy_from_slice(&raw[revision.offset..end]));
+        bytes.ok_or_else(damaged)
+    }
+
+    /// A group, decompressed. The last one is kept: revisions are mostly read one after the other.
+    fn group(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
+        let mut last = self.last.lock();
+        if let Some((_, raw)) = last.as_ref().filter(|(known, _)| *known == number) {
+            return Ok(raw.clone());
+        }
+        let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
+        let group = self.groups.get(number).ok_or_else(damaged)?;
         let stored = store.backend().get_range(&self.key, group.at, group.stored)?;
         if Check::of(&stored) != group.check {
             return Err(damaged());
@@ -83,8 +99,8 @@ impl Pack {
         } else {
             Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?)
         };
-        let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
-        end.map(|end| raw.slice(revision.offset..end)).ok_or_else(damaged)
+        *last = Some((number, raw.clone()));
+        Ok(raw)
     }
 }
 

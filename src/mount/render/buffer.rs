@@ -27,9 +27,14 @@ impl Buffers {
     }
 
     /// A full buffer as bytes, and how many it takes in memory; it comes back when nobody has them any more.
-    pub(super) fn share(&self, mut buffer: Vec<u8>) -> (Bytes, u64) {
+    pub(super) fn share(&self, buffer: Vec<u8>) -> (Bytes, u64) {
         if buffer.capacity() - buffer.len() > buffer.capacity() / 8 {
-            buffer.shrink_to_fit();
+            // A copy, since one that is shrunk in place leaves a hole behind it that nothing fits: thousands of short
+            // texts would take a full buffer each.
+            let bytes = Bytes::copy_from_slice(&buffer);
+            self.put(buffer);
+            let memory = bytes.len() as u64;
+            return (bytes, memory);
         }
         let memory = buffer.capacity() as u64;
         (Bytes::from_owner(Shared { buffer, home: self.clone() }), memory)

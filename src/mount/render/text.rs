@@ -60,7 +60,7 @@ pub(super) fn render(
         let end = rows.min(start + step);
         // The index gives the length of the whole; pieces differ a little.
         let mean = text as u64 * (end - start) as u64 / rows as u64;
-        let mut out = buffers.take((mean + mean / 64) as usize + reserve(schema));
+        let mut out = buffers.take((mean + mean / 64) as usize + reserve(schema, end - start));
         append(&columns, start..end, &mut out);
         buffers.share(out)
     };
@@ -80,7 +80,8 @@ fn several(
     buffers: &Buffers,
 ) -> Result<(Bytes, u64), RowsError> {
     let text: u64 = segments.iter().map(|segment| len(schema, &segment.sums())).sum();
-    let mut out = buffers.take(text as usize + reserve(schema));
+    let longest = segments.iter().map(|segment| segment.rows as usize).max().unwrap_or(0);
+    let mut out = buffers.take(text as usize + reserve(schema, longest));
     for segment in segments {
         let start = out.len();
         append(&columns(view, schema, segment)?, 0..segment.rows as usize, &mut out);
@@ -89,9 +90,9 @@ fn several(
     Ok(buffers.share(out))
 }
 
-/// Bytes that rendering [`STEP`] rows may reserve beyond what it needs.
-fn reserve(schema: &Schema) -> usize {
-    STEP * (12 + 16 * schema.columns().len())
+/// Bytes that rendering so many rows, [`STEP`] at a time, may reserve beyond what it needs.
+fn reserve(schema: &Schema, rows: usize) -> usize {
+    rows.min(STEP) * (12 + 16 * schema.columns().len())
 }
 
 fn columns(view: &View, schema: &Schema, segment: &Segment) -> Result<Vec<(Type, ArrayRef)>, RowsError> {

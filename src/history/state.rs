@@ -36,6 +36,31 @@ impl State {
         Ok(found)
     }
 
+    /// The id of the series of that label: of its node, the head alone is read.
+    pub fn id(&self, label: &str) -> Result<Option<SeriesId>, StoreError> {
+        let mut found = None;
+        self.list(label, |summary| {
+            // The label itself comes before all longer ones.
+            if summary.label == label {
+                found = Some(summary.id);
+            }
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
+
+    /// The series that lie in the node of that label, in order: they come along when one of them is read.
+    pub fn around(&self, label: &str) -> Result<Vec<Entry>, StoreError> {
+        let mut found = Vec::new();
+        let key = label.as_bytes();
+        let wanted = |child: &Child| child.key.as_slice() <= key && key <= child.last.as_slice();
+        self.scan(wanted, |entry| {
+            found.push(entry);
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
     /// The series of those labels that there are.
     pub fn entries_of(&self, labels: &BTreeSet<String>) -> Result<HashMap<String, Entry>, StoreError> {
         let mut found = HashMap::new();

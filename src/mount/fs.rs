@@ -10,6 +10,7 @@ use super::options::MountOptions;
 use super::render::{Content, Renderer};
 use super::sheet::Sheets;
 use super::tree::{Child, Tree};
+use crate::clock::Stamp;
 use crate::repo::Repo;
 use bytes::Bytes;
 use lru::LruCache;
@@ -25,6 +26,12 @@ pub use super::number::ROOT;
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
+/// Long listings kept.
+const LISTINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+
+/// A listing, and what it follows from.
+type Listing = ((Stamp, u64), Arc<[Child]>);
+
 /// One byte in so many of the cache is for the store below.
 const STORE_PART: u64 = 4;
 
@@ -36,6 +43,7 @@ pub struct Fs {
     handles: Handles,
     renderer: Arc<Renderer>,
     recent: Mutex<LruCache<u64, Arc<Content>>>,
+    listings: Mutex<LruCache<u64, Listing>>,
     owner: (u32, u32),
 }
 
@@ -62,6 +70,7 @@ impl Fs {
             inodes: Inodes::default(),
             handles: Handles::default(),
             recent: Mutex::new(LruCache::new(RECENT)),
+            listings: Mutex::new(LruCache::new(LISTINGS)),
             owner,
         }
     }
@@ -219,13 +228,26 @@ impl Fs {
         if !node.is_folder() {
             return Err(Errno::ENOTDIR);
         }
-        let children = self
-            .tree
-            .list(&node, &|| self.kept())
-            .map_err(|e| self.fail(format_args!("list{}", shown(&node)), &e))?;
+        let children =
+            self.children(&node).map_err(|e| self.fail(format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
         Ok(Opened { handle, keep_cache: false, direct: false })
+    }
+
+    /// What a folder lists; a long listing is made once for each state.
+    fn children(&self, node: &Node) -> Result<Arc<[Child]>, Failure> {
+        let version = self.tree.version(node)?;
+        if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
+            && *of == version
+        {
+            return Ok(Arc::clone(children));
+        }
+        let children: Arc<[Child]> = self.tree.list(node, &|| self.kept())?.into();
+        if let Some(version) = version {
+            self.listings.lock().put(node.ino, (version, Arc::clone(&children)));
+        }
+        Ok(children)
     }
 
     /// Lines of an open folder from `offset` (0, or the `next` of a line), until `take` says that it is full by

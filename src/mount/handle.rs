@@ -20,7 +20,7 @@ pub struct Folder {
     /// The number of the folder above.
     pub above: u64,
     /// What it lists.
-    pub children: Vec<Child>,
+    pub children: Arc<[Child]>,
 }
 
 /// Something open.

@@ -68,9 +68,26 @@ impl Sheets {
         if let Some(sheet) = self.sheets.lock().get(&key) {
             return Ok(sheet.clone());
         }
+        if from.stamp == now.point.stamp {
+            self.load_around(now, series, from)?;
+            if let Some(sheet) = self.sheets.lock().get(&key) {
+                return Ok(sheet.clone());
+            }
+        }
         let sheet = load(now, series, from)?.map(Arc::new);
         self.sheets.lock().put(key, sheet.clone());
         Ok(sheet)
+    }
+
+    /// Loads the newest state of a series and of its neighbours: who walks a collection asks for them next.
+    fn load_around(&self, now: &Now, series: &Series, from: &Point) -> Result<(), CollectionError> {
+        for entry in now.state.around(&series.label)? {
+            let id = entry.id;
+            let sheet = Sheet::new(now.state.clone(), entry, now.origin(id));
+            let key = (series.shelf.key(), id, from.stamp, now.timeline.epoch());
+            self.sheets.lock().put(key, Some(Arc::new(sheet)));
+        }
+        Ok(())
     }
 
     /// What a revision changed.
@@ -102,14 +119,19 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
     if entry.is_none() {
         entry = any_label(&state, series.id)?;
     }
-    Ok(entry.map(|entry| {
+    Ok(entry.map(|entry| Sheet::new(state, entry, origin)))
+}
+
+impl Sheet {
+    fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();
         let content = content(&entry.segments, &state);
         let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
         Sheet { source, sums, label: entry.label, origin, content }
-    }))
+    }
 }
 
+/// The state of a point, written or not.
 fn state(shelf: &Shelf, now: &Now, from: &Point) -> Result<State, CollectionError> {
     match &from.pending {
         Some(moment) => Ok(moment.state.clone()),

@@ -9,6 +9,7 @@ use super::node::{File, Node, Series, What};
 use super::options::MountOptions;
 use super::render::Format;
 use super::sheet::{Sheet, Sheets};
+use crate::clock::Stamp;
 use crate::collection::{At, CollectionError};
 use crate::data::label::escape;
 use crate::history::entry::SeriesId;
@@ -91,8 +92,8 @@ impl Tree {
             What::Collection(shelf) => {
                 let label = name::label_of(name).ok_or(Errno::ENOENT)?;
                 let now = shelf.now()?;
-                let entry = now.state.entry(&label).map_err(CollectionError::from)?;
-                Ok(self.series(shelf, &now, &label, entry.ok_or(Errno::ENOENT)?.id))
+                let id = now.state.id(&label).map_err(CollectionError::from)?;
+                Ok(self.series(shelf, &now, &label, id.ok_or(Errno::ENOENT)?))
             }
             What::Series(series) => self.of_series(series, name.to_str().ok_or(Errno::ENOENT)?),
             What::Revisions(series) => self.revision(series, name.to_str().ok_or(Errno::ENOENT)?),
@@ -134,6 +135,17 @@ impl Tree {
             What::Moment(series, point) => self.of_moment(series, point),
             What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
         }
+    }
+
+    /// What a long listing follows from: equal ones list the same. None where listing costs little.
+    pub fn version(&self, node: &Node) -> Result<Option<(Stamp, u64)>, Failure> {
+        Ok(match &node.what {
+            What::Collection(shelf) | What::Revisions(Series { shelf, .. }) => {
+                let now = shelf.now()?;
+                Some((now.point.stamp, now.timeline.epoch()))
+            }
+            _ => None,
+        })
     }
 
     /// When a folder changed last, and whether it is still there.

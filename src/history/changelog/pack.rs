@@ -84,7 +84,8 @@ impl Pack {
             Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?)
         };
         let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
-        end.map(|end| raw.slice(revision.offset..end)).ok_or_else(damaged)
+        // A copy: a slice, or a slice of it in a cache, would hold the whole group in memory.
+        end.map(|end| Bytes::copy_from_slice(&raw[revision.offset..end])).ok_or_else(damaged)
     }
 }
 

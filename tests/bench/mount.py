@@ -99,11 +99,28 @@ def report(who, op, samples):
     emit(who, "mount", op, "ms", samples)
 
 
-def cat(mounts):
-    for who, path in (("ext4", EXT4 / "live.csv"), ("lakota", MNT / W2)):
+def in_turns(op, commands, repeats=7):
+    """Times commands by who they are for, in turns, so that what slows one down slows the others."""
+    samples = {who: [] for who in commands}
+    for _ in range(repeats):
+        for who, command in commands.items():
+            samples[who].append(timed(lambda: quietly(*command))[0])
+    for who, times in samples.items():
+        report(who, op, times)
+
+
+def first_and_again(mounts, op, commands):
+    for who, command in commands.items():
         mounts.again()
-        report(who, "cat_first", [timed(lambda: quietly("cat", path))[0]])
-        report(who, "cat_again", [timed(lambda: quietly("cat", path))[0] for _ in range(5)])
+        report(who, f"{op}_first", [timed(lambda: quietly(*command))[0]])
+    # Dropping the caches took away what the others had.
+    for command in commands.values():
+        quietly(*command)
+    in_turns(f"{op}_again", commands)
+
+
+def cat(mounts):
+    first_and_again(mounts, "cat", {"ext4": ("cat", EXT4 / "live.csv"), "lakota": ("cat", MNT / W2)})
     quietly("cmp", MNT / W2, EXT4 / "live.csv")
 
 
@@ -175,10 +192,7 @@ def read_middle(path, size):
 
 def listing(mounts):
     for folder, op in ((SERIES, "ls_series"), (REVISIONS, "ls_revisions")):
-        for who, path in (("ext4", EXT4 / folder), ("lakota", MNT / folder)):
-            mounts.again()
-            report(who, f"{op}_first", [timed(lambda: quietly("ls", "-l", path))[0]])
-            report(who, f"{op}_again", [timed(lambda: quietly("ls", "-l", path))[0] for _ in range(5)])
+        first_and_again(mounts, op, {"ext4": ("ls", "-l", EXT4 / folder), "lakota": ("ls", "-l", MNT / folder)})
 
 
 def opening():

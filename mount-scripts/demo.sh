@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, upkeep.
-# Any failure ends it with a code other than 0. The mount joins it when there is one.
+# Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, mount, upkeep.
+# Any failure ends it with a code other than 0. Mounting needs /dev/fuse, and fusermount3 where it is not run by root.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,7 +9,11 @@ target=${CARGO_TARGET_DIR:-$root/target}
 export PATH="$target/release:$PATH"
 
 folder=$(mktemp -d)
-trap 'rm -rf "$folder"' EXIT
+finish() {
+    if mountpoint -q "$folder/mnt"; then lakota umount --force "$folder/mnt" || return; fi
+    rm -rf "$folder"
+}
+trap finish EXIT
 cd "$folder"
 unset LAKOTA_REPO
 
@@ -67,12 +71,28 @@ run 'lakota read temp/bxl --start 2020-06-24 --stop 2020-06-26'
 run 'lakota read temp/bxl value --tail 1 --format json'
 run 'lakota ls -l temp'
 
+mkdir mnt
+run 'lakota mount mnt'
+run 'ls -l mnt/temp/bxl'
+run 'head -n 3 mnt/temp/bxl/live.csv'
+expect 'cat mnt/temp/bxl/live.csv' "$(lakota read temp/bxl | cat)"
+expect 'wc -c <mnt/temp/bxl/live.csv' "$(stat -c %s mnt/temp/bxl/live.csv)"
+run 'diff mnt/temp/bxl/revisions/*/data.csv || true'
+run "cat mnt/temp/bxl/at/@${first##*-}/data.csv"
+run 'cat mnt/temp/bxl/latest/commit.json'
+echo 2020-06-28,29.2 >>input-corrected.csv
+run 'cat input-corrected.csv | lakota write temp/bxl'
+run 'tail -n 1 mnt/temp/bxl/live.csv'
+expect 'tail -n 1 mnt/temp/bxl/live.csv' '2020-06-28T00:00:00,29.2'
+run 'lakota mounts'
+run 'lakota umount mnt'
+
 run 'lakota export exported && lakota -r copy import exported'
 expect 'lakota -r copy read temp/bxl' "$(lakota read temp/bxl)"
 
 run 'lakota pack temp'
-expect 'lakota log temp --oneline | wc -l' '4'
+expect 'lakota log temp --oneline | wc -l' '5'
 run 'lakota squash temp && lakota squash && lakota gc'
 run 'lakota verify'
-expect 'lakota len temp/bxl' '6'
+expect 'lakota len temp/bxl' '7'
 printf '\nThe demo went well.\n'

@@ -8,7 +8,7 @@ use super::CollectionError;
 use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::entry::SeriesId;
-use crate::history::revision::{ChangeList, Revision};
+use crate::history::revision::{ChangeList, Revision, SeriesChange};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -39,8 +39,19 @@ struct Known {
 #[derive(Debug)]
 struct Entry {
     revision: u32,
-    dropped: bool,
+    kind: Kind,
     label: Arc<str>,
+}
+
+/// What a change did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The series came to be, without rows.
+    Created,
+    /// Its rows or its label changed.
+    Changed,
+    /// It ended.
+    Dropped,
 }
 
 /// A change of a series.
@@ -50,15 +61,15 @@ pub struct Change {
     pub stamp: Stamp,
     /// The label of the series afterwards, as far as its change list tells: a merge may have set another.
     pub label: Arc<str>,
-    /// Whether the series ended with it.
-    pub dropped: bool,
+    /// What it did.
+    pub kind: Kind,
 }
 
 /// What one revision did, as far as a timeline cares.
 struct Step {
     stamp: Stamp,
     parents: Vec<Stamp>,
-    series: Vec<(SeriesId, String, bool)>,
+    series: Vec<(SeriesId, String, Kind)>,
     schema: bool,
 }
 
@@ -114,7 +125,7 @@ impl Timeline {
         if parents.len() > 1 {
             for id in self.parted_by(&parents) {
                 let label = self.series.get(&id).and_then(|all| all.last()).map(|e| e.label.to_string());
-                series.push((id, label.unwrap_or_default(), false));
+                series.push((id, label.unwrap_or_default(), Kind::Changed));
             }
         }
         if self.schema.is_none_or(|known| step.schema && known < step.stamp) {
@@ -123,20 +134,20 @@ impl Timeline {
         self.numbers.insert(step.stamp, number);
         let ids = series.iter().map(|(id, ..)| *id).collect();
         self.revisions.push(Known { stamp: step.stamp, parents, series: ids });
-        for (id, label, dropped) in series {
+        for (id, label, kind) in series {
             let entries = self.series.entry(id).or_default();
             let stamp = |entry: &Entry| self.revisions[entry.revision as usize].stamp;
             // Nearly always the end: only another clock's revision comes before what is known.
             let at = entries.iter().rposition(|entry| stamp(entry) < step.stamp).map_or(0, |at| at + 1);
             let before = at.checked_sub(1).map(|at| &entries[at].label).filter(|known| ***known == *label);
             let label = before.cloned().unwrap_or_else(|| label.into());
-            entries.insert(at, Entry { revision: number, dropped, label });
+            entries.insert(at, Entry { revision: number, kind, label });
         }
     }
 
     fn show(&self, entry: &Entry) -> Change {
         let stamp = self.revisions[entry.revision as usize].stamp;
-        Change { stamp, label: Arc::clone(&entry.label), dropped: entry.dropped }
+        Change { stamp, label: Arc::clone(&entry.label), kind: entry.kind }
     }
 
     /// The changes of a series, oldest first.
@@ -251,7 +262,18 @@ impl Ancestors<'_> {
 fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {
     let revision = changelog.read(log, stamp)?;
     let ChangeList { series, schema } = revision.change_list().map_err(HistoryError::from)?;
-    let mut series: Vec<_> = series.into_iter().map(|one| (one.id, one.label, one.dropped)).collect();
+    let kind = |one: &SeriesChange| match one {
+        SeriesChange { dropped: true, .. } => Kind::Dropped,
+        SeriesChange { created: true, rows_after: 0, .. } => Kind::Created,
+        _ => Kind::Changed,
+    };
+    let mut series: Vec<_> = series
+        .into_iter()
+        .map(|one| {
+            let kind = kind(&one);
+            (one.id, one.label, kind)
+        })
+        .collect();
     if revision.parents.iter().any(|parent| !log.contains(*parent)) {
         add_all(&revision, &mut series)?;
     }
@@ -261,12 +283,12 @@ fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, Collecti
 /// What came before was trimmed: as far as anybody can tell, all series begin here.
 fn add_all(
     revision: &Arc<Revision>,
-    series: &mut Vec<(SeriesId, String, bool)>,
+    series: &mut Vec<(SeriesId, String, Kind)>,
 ) -> Result<(), CollectionError> {
     let listed: HashSet<SeriesId> = series.iter().map(|(id, ..)| *id).collect();
     revision.state.list("", |summary| {
         if !listed.contains(&summary.id) {
-            series.push((summary.id, summary.label, false));
+            series.push((summary.id, summary.label, Kind::Changed));
         }
         ControlFlow::Continue(())
     })?;

@@ -5,7 +5,7 @@
 
 use crate::backend::watch::{Signal, Watcher};
 use crate::clock::Stamp;
-use crate::collection::timeline::{Change, Timeline};
+use crate::collection::timeline::{Change, Kind, Timeline};
 use crate::collection::{At, Collection, CollectionError, Moment};
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
@@ -129,17 +129,24 @@ impl Now {
         if stamp == self.point.stamp { self.point.clone() } else { Point::written(stamp) }
     }
 
-    /// The revisions that changed a series and left it alive, oldest first.
+    /// The revisions that changed a series and left it alive, oldest first. One that only created it, without rows,
+    /// is among them until another follows.
     #[must_use]
     pub fn revisions(&self, id: SeriesId) -> Vec<Stamp> {
-        let alive = self.timeline.changes(id).filter(|change| !change.dropped);
+        let mut last = self.timeline.newest(id).map(|change| change.stamp);
+        last = self.pending(id).or(last);
+        let alive = self.timeline.changes(id).filter(|change| match change.kind {
+            Kind::Created => Some(change.stamp) == last,
+            Kind::Changed => true,
+            Kind::Dropped => false,
+        });
         alive.map(|change| change.stamp).chain(self.pending(id)).collect()
     }
 
-    /// Of those, the ones of a time.
+    /// All revisions of a time that left a series alive.
     #[must_use]
     pub fn revisions_at(&self, id: SeriesId, time: u64) -> Vec<Stamp> {
-        let alive = self.timeline.changes_at(id, time).filter(|change| !change.dropped);
+        let alive = self.timeline.changes_at(id, time).filter(|change| change.kind != Kind::Dropped);
         let pending = self.pending(id).filter(|stamp| stamp.time == time);
         alive.map(|change| change.stamp).chain(pending).collect()
     }

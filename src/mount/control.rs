@@ -47,8 +47,14 @@ pub struct Kept {
     pub inodes: u64,
     /// Bytes of chunks and text in memory.
     pub cache_bytes: u64,
-    /// Most bytes of them.
+    /// Bytes of the index in memory.
+    pub index_bytes: u64,
+    /// Most bytes of both.
     pub cache_limit: u64,
+    /// Parts that were asked for and there, or being made.
+    pub cache_hits: u64,
+    /// Parts that had to be made.
+    pub cache_misses: u64,
 }
 
 /// The state of the mount as `status` shows it.
@@ -213,7 +219,10 @@ impl Control {
         family("open_handles", "gauge", "Files and folders open.", kept.handles);
         family("inodes", "gauge", "Inodes that the kernel knows.", kept.inodes);
         family("cache_bytes", "gauge", "Bytes of chunks and text in memory.", kept.cache_bytes);
-        family("cache_limit_bytes", "gauge", "Most bytes of them.", kept.cache_limit);
+        family("index_bytes", "gauge", "Bytes of the index in memory.", kept.index_bytes);
+        family("cache_hits_total", "counter", "Parts that were there, or being made.", kept.cache_hits);
+        family("cache_misses_total", "counter", "Parts that had to be made.", kept.cache_misses);
+        family("cache_limit_bytes", "gauge", "Most bytes of both.", kept.cache_limit);
         family("last_change_seconds", "gauge", "Time of the newest revision seen.", last_change / 1000);
         out
     }

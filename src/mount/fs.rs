@@ -25,6 +25,9 @@ pub use super::number::ROOT;
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
 
+/// One byte in so many of the cache is for the store below.
+const STORE_PART: u64 = 4;
+
 /// A mounted repository.
 #[derive(Debug)]
 pub struct Fs {
@@ -45,8 +48,11 @@ impl Fs {
             options.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
             options.gid.unwrap_or_else(|| rustix::process::getegid().as_raw()),
         );
+        // What the store keeps counts as well: nodes and groups, of which many series share each.
+        let below = options.cache / STORE_PART;
+        repo.store().limit_cache(usize::try_from(below).unwrap_or(usize::MAX));
         Fs {
-            renderer: Renderer::new(options.cache),
+            renderer: Renderer::new(options.cache - below),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
                 sheets: Sheets::default(),
@@ -84,11 +90,15 @@ impl Fs {
     /// What is open or kept now.
     #[must_use]
     pub fn kept(&self) -> Kept {
+        let counters = self.renderer.counters();
         Kept {
             handles: self.handles.len() as u64,
             inodes: self.inodes.len() as u64,
-            cache_bytes: self.renderer.cached(),
+            cache_bytes: counters.kept,
+            index_bytes: self.tree.catalog.repo().store().cached_bytes() as u64,
             cache_limit: self.tree.options.cache,
+            cache_hits: counters.hits,
+            cache_misses: counters.misses,
         }
     }
 

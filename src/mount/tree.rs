@@ -117,7 +117,8 @@ impl Tree {
             What::Series(series) => {
                 let now = series.shelf.now()?;
                 let sheet = self.sheet(&now, series, &now.point)?;
-                let mut children = self.live(&now, series, &sheet);
+                let mut children: Vec<Child> =
+                    FORMATS.iter().map(|&format| self.live(&now, series, &sheet, format)).collect();
                 if !self.options.hide_revisions {
                     children.push(latest(series, &sheet));
                     children.push(self.revisions(series, &sheet));
@@ -191,18 +192,19 @@ impl Tree {
             name::REVISIONS => Ok(self.revisions(series, &sheet)),
             name::AT => Ok(Child::new(name::AT, Node::at(series.clone(), sheet.origin.time), self.soon())),
             _ => {
-                let live = self.live(&now, series, &sheet).into_iter().find(|child| child.name == name);
-                Ok(live.ok_or(Errno::ENOENT)?)
+                let format = FORMATS.into_iter().find(|&format| self.live_name(&sheet, format) == name);
+                Ok(self.live(&now, series, &sheet, format.ok_or(Errno::ENOENT)?))
             }
         }
     }
 
-    fn live(&self, now: &Now, series: &Series, sheet: &Sheet) -> Vec<Child> {
-        let one = |format| {
-            let node = file(series, sheet, now.point.clone(), format);
-            Child::new(name::live(self.options.names, &sheet.label, format), node, Duration::ZERO)
-        };
-        FORMATS.map(one).into()
+    fn live_name(&self, sheet: &Sheet, format: Format) -> String {
+        name::live(self.options.names, &sheet.label, format)
+    }
+
+    fn live(&self, now: &Now, series: &Series, sheet: &Sheet, format: Format) -> Child {
+        let node = file(series, sheet, now.point.clone(), format);
+        Child::new(self.live_name(sheet, format), node, Duration::ZERO)
     }
 
     fn revisions(&self, series: &Series, sheet: &Sheet) -> Child {

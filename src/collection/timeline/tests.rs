@@ -14,7 +14,7 @@ fn id(label: &str) -> SeriesId {
 fn timeline(steps: &[(u64, &[u64], &[&str])]) -> Timeline {
     let mut timeline = Timeline::default();
     for (n, parents, series) in steps {
-        let series = series.iter().map(|label| (id(label), (*label).to_owned(), false)).collect();
+        let series = series.iter().map(|label| (id(label), (*label).to_owned(), Kind::Changed)).collect();
         let parents = parents.iter().map(|n| at(*n)).collect();
         timeline.add(Step { stamp: at(*n), parents, series, schema: false });
     }

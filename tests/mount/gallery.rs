@@ -64,7 +64,7 @@ fn rich_row(i: usize) -> [Option<String>; 10] {
         some(i % 5 != 4, float),
         some(i % 7 != 6, int.to_string()),
         some(i % 4 != 3, text),
-        some(i % 3 != 2, (i % 2 == 0).to_string()),
+        some(i % 3 != 2, i.is_multiple_of(2).to_string()),
         some(i % 6 != 5, minute(i * 60)[..10].to_owned()),
         some(i % 8 != 7, format!("{}:{:02}", minute(i * 11), i % 60)),
         some(i % 10 != 9, format!("{}:00.{:06}", minute(i * 13), i * 1009 % 1_000_000)),

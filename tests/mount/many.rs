@@ -66,7 +66,7 @@ fn ten_thousand_revisions_are_listed_and_read() {
         batch.overlay("one", &frame(&schema, &format!("{},{i}\n", i % 5))).unwrap();
         batch.commit().unwrap();
     }
-    let mount = sandbox.mount();
+    let mount = sandbox.mount_with("cache=32M");
     let revisions = names(&mount.at("many/one/revisions"));
     assert_eq!(revisions.len(), MANY);
     let counted =
@@ -79,6 +79,10 @@ fn ten_thousand_revisions_are_listed_and_read() {
             "{csv}"
         );
     }
+    // What is kept of each revision must not hold what it was read with.
+    soon(&sandbox, &mount, "stat -c %s $M/many/one/revisions/*[0-7]/data.csv");
+    let held = crate::memory::held(mount.pid());
+    assert!(held < 132 << 20, "{held} bytes");
     let back = MANY - 1 - 1234;
     assert!(mount.text("many/one/at/~1234/data.csv").contains(&format!(",{back}\n")));
     assert_eq!(files_below(&mount.at("many/one/latest/")).len(), 3);

@@ -100,7 +100,7 @@ fn inode_numbers_name_revisions_and_survive_a_remount() {
         let ids = sandbox.revisions("temp/bxl");
         let numbers =
             ["live.csv", "live.parquet", "latest/data.csv", "latest/data.parquet", "revisions"].map(number);
-        (numbers, number(&format!("revisions/{}/data.csv", ids[1])))
+        (numbers, number(&format!("revisions/{}/data.csv", ids[0])))
     };
     let (newest, older) = numbers();
     assert_eq!((newest[0], newest[1]), (newest[2], newest[3]));

@@ -6,6 +6,7 @@ use lakota::clock::Clock;
 use lakota::data::csv::CsvReader;
 use lakota::data::schema::Schema;
 use lakota::repo::{Options, Repo};
+use serde_json::Value as Json;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -90,15 +91,17 @@ impl Sandbox {
         run(command.args(["-c", &format!("set -euo pipefail\n{script}")]), "")
     }
 
-    /// Ids of the revisions of a place, oldest first.
+    /// Ids of the revisions of a series that a mount lists, oldest first: those of its log, but that which created
+    /// it without rows, if there is a later one.
     pub(crate) fn revisions(&self, place: &str) -> Vec<String> {
         let log = self.run(&["log", place, "--format", "json"]).ok();
-        let id = |line: &str| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].as_str().unwrap().to_owned()
-        };
-        let mut ids: Vec<_> = log.lines().map(id).collect();
-        ids.reverse();
-        ids
+        let mut revisions: Vec<Json> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        revisions.reverse();
+        let creation = &revisions[0]["changes"][0];
+        if revisions.len() > 1 && creation["rows_after"] == 0 {
+            revisions.remove(0);
+        }
+        revisions.iter().map(|revision| revision["id"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Mounts the repository at `mnt`.

@@ -98,7 +98,7 @@ fn diff_tells_two_revisions_apart() {
     let sandbox = Sandbox::quickstart();
     let mount = sandbox.mount();
     let ids = sandbox.revisions("temp/bxl");
-    let script = format!("cd $M/temp/bxl/revisions; diff {}/data.csv {}/data.csv", ids[1], ids[2]);
+    let script = format!("cd $M/temp/bxl/revisions; diff {}/data.csv {}/data.csv", ids[0], ids[1]);
     let ran = sandbox.shell(&mount, &script);
     assert_eq!(ran.code, Some(1));
     assert!(

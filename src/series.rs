@@ -35,6 +35,9 @@ pub enum RowsError {
         /// What the decoder says.
         message: String,
     },
+    /// An index whose parts do not fit together.
+    #[error("the index is damaged: {0}")]
+    Index(String),
     /// A chunk that cannot be encoded.
     #[error("rows cannot be encoded: {0}")]
     Encode(String),

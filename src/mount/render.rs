@@ -10,6 +10,7 @@ mod cache;
 mod content;
 mod footer;
 mod leaf;
+mod part;
 mod text;
 mod thrift;
 

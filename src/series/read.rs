@@ -252,8 +252,18 @@ pub fn keys(view: &View, schema: &Schema, segment: &Segment) -> Result<Keys, Row
 
 /// All columns of a segment.
 pub fn whole(view: &View, schema: &Schema, segment: &Segment) -> Result<RecordBatch, RowsError> {
+    part(view, schema, segment, 0..segment.rows as usize)
+}
+
+/// All columns of some rows of a segment, counted from its first.
+pub fn part(
+    view: &View,
+    schema: &Schema,
+    segment: &Segment,
+    rows: Range<usize>,
+) -> Result<RecordBatch, RowsError> {
     let all: Vec<usize> = (0..schema.columns().len()).collect();
-    let arrays = columns(view, schema, segment, &all, &(0..segment.rows as usize))?;
+    let arrays = columns(view, schema, segment, &all, &rows)?;
     if arrays.is_empty() {
         return Ok(frame::empty(schema));
     }

@@ -354,17 +354,38 @@ fn revisions_share_what_they_have_in_common() {
     assert!(renderer.counters().made - before < 100_000, "{:?}", renderer.counters());
 }
 
-/// Leaves a file of every type for programs in other languages: `LAKOTA_STITCHED=FILE cargo test --test engine
-/// stitched_file_is_left -- --ignored`, with the same rows as CSV in `FILE.csv`.
 #[test]
-#[ignore = "writes a file that is read by hand"]
-fn stitched_file_is_left_for_other_readers() {
+fn who_jumps_gets_parts_and_the_same_bytes() {
     let schema = Schema::parse_text(SCHEMAS[1]).unwrap();
-    let collection = collection(&schema, Some(20_000));
-    commit(&collection, None, &rows(&schema, 100_000, &mut Dice(7)));
-    let path = std::env::var("LAKOTA_STITCHED").unwrap();
-    for (format, path) in [(Format::Parquet, path.clone()), (Format::Csv, path + ".csv")] {
-        let content = Renderer::new(64 << 20).open(source(&collection), format).unwrap();
-        std::fs::write(path, whole(&content)).unwrap();
+    let collection = collection(&schema, None);
+    commit(&collection, None, &rows(&schema, 100_000, &mut Dice(11)));
+    let source = source(&collection);
+    let bytes = whole(&Renderer::new(64 << 20).open(source.clone(), Format::Csv).unwrap());
+    let size = bytes.len() as u64;
+    for at in (1..8).map(|n| n * size / 8).chain([size - 100, 300_000, size - 1]) {
+        // A file nobody has read yet, then one that was read elsewhere.
+        for first in [None, Some(size / 3)] {
+            let renderer = Renderer::new(64 << 20);
+            let content = renderer.open(source.clone(), Format::Csv).unwrap();
+            first.into_iter().for_each(|at| drop(content.read(at, 10).unwrap()));
+            let end = size.min(at + 5000);
+            assert_eq!(content.read(at, 5000).unwrap(), bytes[at as usize..end as usize]);
+            let made = renderer.counters().made;
+            assert!(first.is_some() || made < size / 2, "{made} bytes were made for 5000 at {at}");
+        }
     }
+}
+
+#[test]
+fn text_of_another_length_is_an_error_for_who_jumps_too() {
+    let schema = noise_schema();
+    let collection = collection(&schema, None);
+    commit(&collection, None, &noise(&schema, 0, 100_000));
+    let mut source = source(&collection);
+    let mut segments = list(&source);
+    segments[0].chunks[0].csv_len += 1;
+    source.segments = Segments::Few(segments);
+    let content = Renderer::new(64 << 20).open(source, Format::Csv).unwrap();
+    let error = content.read(1 << 20, 10).unwrap_err().to_string();
+    assert!(error.contains("do not render to the length"), "{error}");
 }

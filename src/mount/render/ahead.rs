@@ -60,6 +60,14 @@ impl Flow {
         free
     }
 
+    /// Whether a request at `offset` is not one of those that go through the file.
+    pub(super) const fn jumps(&self, offset: u64) -> bool {
+        if self.requests == 0 {
+            return offset >= AFTER;
+        }
+        offset > self.front.saturating_add(NEAR) || offset.saturating_add(NEAR) < self.front
+    }
+
     /// Where the next part to prepare starts, if one is wanted.
     pub(super) fn next(&self, window: u64) -> Option<u64> {
         (self.prepared < self.front.saturating_add(window)).then_some(self.prepared)

@@ -19,6 +19,10 @@ pub(super) enum Key {
     Pages(Check),
     /// Rows as text.
     Text(Check),
+    /// Where parts of a text end.
+    Ends(Check),
+    /// A part of a text, by its number.
+    Part(Check, u64),
     /// The segments of a leaf: the file, and how many segments lie before them.
     Leaf(Check, u64),
     /// The end of a Parquet file.
@@ -31,6 +35,8 @@ pub(super) enum Item {
     Bytes(Bytes),
     /// Bytes in pieces.
     Text(Arc<Vec<Bytes>>),
+    /// Offsets.
+    Ends(Arc<Vec<u64>>),
     Leaf(Arc<Leaf>),
 }
 

@@ -6,7 +6,7 @@
 use super::ahead::Flow;
 use super::cache::{Item, Key};
 use super::leaf::{Leaf, Unit};
-use super::{Format, Renderer, Source, footer, header, text};
+use super::{Format, Renderer, Source, footer, header, part, text};
 use crate::digest::Check;
 use crate::history::entry::Segments;
 use crate::history::segment::ChunkRef;
@@ -79,7 +79,7 @@ impl Content {
             file.push(at, end, &mut parts)?;
             let pushed = parts[before..].iter().map(|part: &Bytes| part.len() as u64).sum::<u64>();
             if pushed == 0 {
-                return Err(nothing(at));
+                return Err(text::nothing(at));
             }
             at += pushed;
         }
@@ -135,6 +135,10 @@ impl File {
         let mut start = unit.start();
         match self.format {
             Format::Csv => {
+                if let Some((from, part)) = self.part(&unit, at)? {
+                    slice(&part, from, at, end, parts);
+                    return Ok(());
+                }
                 for piece in self.text(&unit)?.iter() {
                     slice(piece, start, at, end, parts);
                     start += piece.len() as u64;
@@ -160,14 +164,14 @@ impl File {
         }
         let leaf = self.find(at)?;
         *self.leaf.lock() = Arc::downgrade(&leaf);
-        leaf.unit(at).ok_or_else(|| nothing(at))
+        leaf.unit(at).ok_or_else(|| text::nothing(at))
     }
 
     fn find(&self, at: u64) -> Result<Arc<Leaf>, RowsError> {
         let front = self.front.len() as u64;
         let measure = |sums: &Sums| measure(&self.source, self.format, sums);
         let found = self.source.segments.around(&self.source.view, at - front, measure)?;
-        let (before, segments) = found.ok_or_else(|| nothing(at))?;
+        let (before, segments) = found.ok_or_else(|| text::nothing(at))?;
         let made = self.renderer.cache.get::<RowsError>(Key::Leaf(self.id, before.segments), || {
             let joined = if self.format == Format::Csv { UNIT_TEXT } else { 0 };
             let start = front + measure(&before);
@@ -177,8 +181,20 @@ impl File {
         })?;
         match made {
             Item::Leaf(leaf) => Ok(leaf),
-            _ => Err(nothing(at)),
+            _ => Err(text::nothing(at)),
         }
+    }
+
+    /// A part of a unit for a reader who jumps; none where the whole is there or will be wanted.
+    fn part(&self, unit: &Unit, at: u64) -> Result<Option<(u64, Bytes)>, RowsError> {
+        let [segment] = unit.segments() else { return Ok(None) };
+        let id = text::identity(&self.source.schema, unit.segments());
+        let cache = &self.renderer.cache;
+        if !part::has_parts(segment) || !self.flow.lock().jumps(at) || cache.has(Key::Text(id)) {
+            return Ok(None);
+        }
+        let (from, bytes) = part::around(cache, &self.source, segment, id, at - unit.start())?;
+        Ok(Some((unit.start() + from, bytes)))
     }
 
     fn text(&self, unit: &Unit) -> Result<Arc<Vec<Bytes>>, RowsError> {
@@ -191,7 +207,7 @@ impl File {
         })?;
         match made {
             Item::Text(pieces) => Ok(pieces),
-            _ => Err(RowsError::Encode("text is kept as something else".to_owned())),
+            _ => Err(RowsError::Index("text is kept as something else".to_owned())),
         }
     }
 
@@ -224,7 +240,7 @@ impl File {
         })?;
         match made {
             Item::Bytes(bytes) => Ok(bytes),
-            _ => Err(RowsError::Encode("bytes are kept as something else".to_owned())),
+            _ => Err(RowsError::Index("bytes are kept as something else".to_owned())),
         }
     }
 
@@ -297,10 +313,6 @@ impl Drop for Worker {
             file.flow.lock().done();
         }
     }
-}
-
-fn nothing(at: u64) -> RowsError {
-    RowsError::Encode(format!("the index has no segment at byte {at}"))
 }
 
 /// Adds what of `bytes`, which start at `start` of the file, lies from `at` to `end`.

@@ -42,7 +42,7 @@ pub(super) fn write(schema: &Schema, view: &View, segments: &Segments) -> Result
     let most = most_bytes(schema, &sums);
     if out.bytes.len() as u64 > most || u32::try_from(most).is_err() {
         let message = format!("a Parquet footer of {} bytes where {most} are kept for it", out.bytes.len());
-        return Err(RowsError::Encode(message));
+        return Err(RowsError::Index(message));
     }
     Ok(out.bytes)
 }

@@ -106,7 +106,13 @@ fn append(columns: &[(Type, ArrayRef)], rows: Range<usize>, out: &mut Vec<u8>) {
     }
 }
 
-fn check(segment: &Segment, expected: usize, found: usize) -> Result<(), RowsError> {
+/// An offset that no segment has.
+pub(super) fn nothing(at: u64) -> RowsError {
+    RowsError::Index(format!("no segment at byte {at}"))
+}
+
+/// Compares the length of a text with what is known of it.
+pub(super) fn check(segment: &Segment, expected: usize, found: usize) -> Result<(), RowsError> {
     if found == expected {
         return Ok(());
     }

@@ -75,17 +75,20 @@ impl Fs {
         }
     }
 
-    /// Looks at every collection once, so that the first user need not wait for it.
+    /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for
+    /// something meanwhile has the others.
     pub fn warm(&self) {
-        let looked = self.tree.catalog.shelves().map(|shelves| {
+        let look = || -> Result<(), Failure> {
+            let shelves = self.tree.catalog.shelves()?;
             shelves.values().try_for_each(|shelf| shelf.now().map(|_| ()).map_err(Failure::from))
-        });
-        let failure = match looked {
-            Ok(Ok(())) => return,
-            Ok(Err(failure)) => failure,
-            Err(error) => error.into(),
         };
-        self.fail("a first look", &failure);
+        let looked = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+            Ok(pool) => pool.install(look),
+            Err(_) => look(),
+        };
+        if let Err(failure) = looked {
+            self.fail("a first look", &failure);
+        }
     }
 
     fn fail(&self, what: impl std::fmt::Display, failure: &Failure) -> Errno {

@@ -13,7 +13,7 @@ use crate::history::segment::ChunkRef;
 use crate::history::tree::{Leaf as _, Sums};
 use crate::series::RowsError;
 use crate::store::place::Place;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::sync::{Arc, Weak};
 
@@ -87,9 +87,9 @@ impl Content {
         if let [one] = parts.as_slice() {
             return Ok(one.clone());
         }
-        let mut whole = BytesMut::with_capacity((end - offset) as usize);
+        let mut whole = file.renderer.buffers.take((end - offset) as usize);
         parts.iter().for_each(|part| whole.extend_from_slice(part));
-        Ok(whole.freeze())
+        Ok(file.renderer.buffers.share(whole).0)
     }
 }
 

@@ -20,41 +20,44 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 struct Gate {
     watcher: Option<Arc<dyn Watcher>>,
-    folders: Vec<String>,
+    /// Folders, and what tells of changes in them; none until they are watched.
+    folders: Vec<(String, Option<Signal>)>,
     poll: Duration,
-    signals: Vec<Signal>,
     /// When a listing succeeded last.
     listed: Option<Instant>,
 }
 
 impl Gate {
     fn new(collection: &Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Gate {
-        let folders = collection.changelog().folders().iter().map(Digest::key).collect();
-        Gate { watcher, folders, poll, signals: Vec::new(), listed: None }
+        let folders = collection.changelog().folders().iter().map(|folder| (folder.key(), None)).collect();
+        Gate { watcher, folders, poll, listed: None }
     }
 
     fn is_due(&mut self) -> bool {
-        // What came before a watch was not heard.
-        let fresh = self.watch();
         if let Some(watcher) = &self.watcher {
             watcher.look();
         }
         // All of them: each must be taken down.
-        if fresh || self.signals.iter().filter(|signal| signal.take()).count() > 0 {
+        let signals = self.folders.iter().filter_map(|(_, signal)| signal.as_ref());
+        if signals.filter(|signal| signal.take()).count() > 0 {
             // Should the listing fail now, the next question lists again.
             self.listed = None;
         }
-        self.listed.is_none_or(|listed| listed.elapsed() >= self.poll)
+        let due = self.listed.is_none_or(|listed| listed.elapsed() >= self.poll);
+        if due {
+            // Before the listing: what comes after it is heard.
+            self.watch();
+        }
+        due
     }
 
-    /// Starts to watch the folders, unless that was done; those that do not exist yet are tried again.
-    fn watch(&mut self) -> bool {
-        let Some(watcher) = self.watcher.as_ref().filter(|_| self.signals.len() < self.folders.len()) else {
-            return false;
-        };
-        let watched: Result<Vec<_>, _> = self.folders.iter().map(|folder| watcher.watch(folder)).collect();
-        self.signals = watched.unwrap_or_default();
-        !self.signals.is_empty()
+    /// Starts to watch the folders that are not yet: one may not exist until somebody writes to it.
+    fn watch(&mut self) {
+        if let Some(watcher) = &self.watcher {
+            for (folder, signal) in self.folders.iter_mut().filter(|(_, signal)| signal.is_none()) {
+                *signal = watcher.watch(folder).ok();
+            }
+        }
     }
 }
 

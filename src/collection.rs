@@ -331,11 +331,7 @@ impl Collection {
     /// The revision that a text names: as shown (with or without colons), or by the first digits of its
     /// digest, at least four.
     pub fn resolve(&self, text: &str) -> Result<Stamp, CollectionError> {
-        self.resolve_in(&*self.changelog.log()?, text)
-    }
-
-    /// As [`Collection::resolve`], among the revisions that `log` knows.
-    pub fn resolve_in(&self, log: &Log, text: &str) -> Result<Stamp, CollectionError> {
+        let log = self.changelog.log()?;
         let digits = text.rsplit_once("Z-").map_or(text, |(_, digits)| digits).trim_start_matches('@');
         let hex = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
         let digits = digits.to_ascii_lowercase();

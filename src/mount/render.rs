@@ -19,6 +19,7 @@ pub use content::Content;
 
 use crate::data::csv;
 use crate::data::schema::Schema;
+use crate::digest::Digest;
 use crate::history::entry::Segments;
 use crate::history::tree::Sums;
 use crate::series::RowsError;
@@ -37,6 +38,28 @@ pub struct Source {
     pub schema: Arc<Schema>,
     /// Its rows.
     pub segments: Segments,
+}
+
+impl Source {
+    /// Digests what its files are made of: names, types, and chunks in their order. Equal ones show the same bytes.
+    #[must_use]
+    pub fn identity(&self) -> Digest {
+        let mut id = self.schema.to_string().into_bytes();
+        match &self.segments {
+            Segments::Many(tree) => {
+                id.push(1);
+                id.extend_from_slice(tree.root.node.check.as_bytes());
+            }
+            Segments::Few(list) => {
+                id.push(0);
+                for segment in list {
+                    id.extend_from_slice(&segment.rows.to_le_bytes());
+                    segment.chunks.iter().for_each(|chunk| id.extend_from_slice(chunk.check.as_bytes()));
+                }
+            }
+        }
+        Digest::of(&id)
+    }
 }
 
 /// A form in which rows are shown.

@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::collection::CollectionError;
 use crate::digest::Digest;
 use crate::history::changelog::HistoryError;
-use crate::history::entry::{Entry, Segments, SeriesId};
+use crate::history::entry::{Entry, SeriesId};
 use crate::history::revision::{ChangeList, Revision};
 use crate::history::state::State;
 use crate::history::tree::Sums;
@@ -125,8 +125,8 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
 impl Sheet {
     fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();
-        let content = content(&entry.segments, &state);
         let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
+        let content = source.identity();
         Sheet { source, sums, label: entry.label, origin, content }
     }
 }
@@ -155,25 +155,4 @@ fn any_label(state: &State, id: SeriesId) -> Result<Option<Entry>, CollectionErr
         ControlFlow::Continue(())
     })?;
     label.map_or(Ok(None), |label| entry(state, id, &label))
-}
-
-/// The digest of what the files of a series follow from: its columns, and the checks and layouts of its chunks.
-fn content(segments: &Segments, state: &State) -> Digest {
-    let mut text = state.schema.to_string().into_bytes();
-    match segments {
-        Segments::Few(list) => {
-            for segment in list {
-                text.extend_from_slice(&segment.rows.to_le_bytes());
-                for chunk in &segment.chunks {
-                    text.extend_from_slice(chunk.check.as_bytes());
-                    text.extend_from_slice(format!("{:?}", chunk.layout).as_bytes());
-                }
-            }
-        }
-        Segments::Many(tree) => {
-            text.extend_from_slice(&tree.height.to_le_bytes());
-            text.extend_from_slice(tree.root.node.check.as_bytes());
-        }
-    }
-    Digest::of(&text)
 }

@@ -8,7 +8,6 @@ use super::cache::{Item, Key};
 use super::leaf::{Leaf, Unit};
 use super::{Format, Renderer, Source, footer, header, part, text};
 use crate::digest::Check;
-use crate::history::entry::Segments;
 use crate::history::segment::ChunkRef;
 use crate::history::tree::{Leaf as _, Sums};
 use crate::series::RowsError;
@@ -54,7 +53,7 @@ impl Content {
         };
         let body_end = front.len() as u64 + measure(&source, format, &sums);
         let size = format.size(&source.schema, &sums);
-        let id = identity(&source, format);
+        let id = Check::of(&[format.extension().as_bytes(), source.identity().as_bytes()].concat());
         let (leaf, flow) = (Mutex::default(), Mutex::default());
         Content { file: Arc::new(File { renderer, source, format, id, front, body_end, size, leaf, flow }) }
     }
@@ -99,25 +98,6 @@ fn measure(source: &Source, format: Format, sums: &Sums) -> u64 {
         Format::Csv => text::len(&source.schema, sums),
         Format::Parquet => sums.pages,
     }
-}
-
-/// Digests names, types and rows.
-fn identity(source: &Source, format: Format) -> Check {
-    let mut id = format!("{format:?}\n{}", source.schema).into_bytes();
-    match &source.segments {
-        Segments::Many(tree) => {
-            id.push(1);
-            id.extend_from_slice(tree.root.node.check.as_bytes());
-        }
-        Segments::Few(list) => {
-            id.push(0);
-            for segment in list {
-                id.extend_from_slice(&segment.rows.to_le_bytes());
-                segment.chunks.iter().for_each(|chunk| id.extend_from_slice(chunk.check.as_bytes()));
-            }
-        }
-    }
-    Check::of(&id)
 }
 
 impl File {

@@ -113,6 +113,20 @@ fn umount_says_who_is_busy() {
 }
 
 #[test]
+fn umount_is_not_in_its_own_way() {
+    let sandbox = Sandbox::quickstart();
+    let mount = sandbox.mount();
+    let inside = |script: &str| {
+        let mut shell = limited("bash");
+        run(shell.current_dir(sandbox.path("")).env("LAKOTA", LAKOTA).args(["-c", script]), "")
+    };
+    let message = inside("cd mnt/temp && $LAKOTA umount ..; exit $?").fails(1);
+    assert!(message.contains("bash: current folder") && !message.contains("lakota: current"), "{message}");
+    inside("cd mnt/temp && exec $LAKOTA umount ..").ok();
+    assert!(!mount.is_mounted());
+}
+
+#[test]
 fn umount_refuses_what_is_no_mount_of_ours() {
     let sandbox = Sandbox::quickstart();
     std::fs::create_dir(sandbox.path("mnt")).unwrap();

@@ -235,7 +235,7 @@ impl Drop for Installed {
 
 #[test]
 fn mount_8_calls_the_helper() {
-    let paths = [Path::new("/sbin/mount.lakota"), Path::new("/sbin/lakota")];
+    let paths = ["/sbin/mount.lakota", "/sbin/lakota", "/sbin/mount.fuse.lakota"].map(Path::new);
     if !is_root() || paths.iter().any(|path| std::fs::symlink_metadata(path).is_ok()) {
         eprintln!("not root, or a helper is installed: mount -t lakota is not tested");
         return;
@@ -247,11 +247,42 @@ fn mount_8_calls_the_helper() {
     run(limited("install").args(["-m", "755"]).arg(script).arg(paths[0]), "").ok();
     // The helper looks for the program beside itself, since mount(8) gives it no PATH.
     std::os::unix::fs::symlink(LAKOTA, paths[1]).unwrap();
+    // By this name mount(8) looks for it once it is mounted.
+    std::os::unix::fs::symlink("mount.lakota", paths[2]).unwrap();
     let mut mount = limited("mount");
     mount.args(["-t", "lakota", "-o", "ro,nofail,_netdev,x-systemd.automount,umask=027"]);
     run(mount.arg(sandbox.repo()).arg(sandbox.path("mnt")), "").ok();
     let mount = Mount::guard(sandbox.path("mnt"), None);
     assert_eq!(mount.text("temp/bxl/live.csv"), sandbox.read("temp/bxl"));
+    let changed = run(limited("mount").args(["-o", "remount,ro"]).arg(mount.path()), "");
+    assert!(
+        changed.code != Some(0) && changed.err.contains("unmount it, then mount it again"),
+        "{changed:?}"
+    );
     run(limited("umount").arg(mount.path()), "").ok();
     within(SOON, "the daemon has ended", || !mount.is_running());
+}
+
+#[test]
+fn uninstall_takes_away_all_that_install_put() {
+    let sandbox = Sandbox::new();
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("mount-scripts");
+    std::fs::create_dir_all(sandbox.path("target/release")).unwrap();
+    std::os::unix::fs::symlink(LAKOTA, sandbox.path("target/release/lakota")).unwrap();
+    let script = |name: &str| {
+        let mut command = limited("bash");
+        command.env("DESTDIR", sandbox.path("root")).env("CARGO_TARGET_DIR", sandbox.path("target"));
+        run(command.arg(scripts.join(name)).arg("/usr"), "").ok()
+    };
+    let files = || {
+        let mut find = limited("find");
+        run(find.arg(sandbox.path("root")).args(["-not", "-type", "d", "-printf", "%P\n"]), "").ok()
+    };
+    script("install.sh");
+    let installed = files();
+    for name in ["usr/bin/lakota", "sbin/mount.lakota", "sbin/mount.fuse.lakota", "system/lakota@.service"] {
+        assert!(installed.lines().any(|line| line.ends_with(name)), "{name}: {installed}");
+    }
+    script("uninstall.sh");
+    assert_eq!(files(), "");
 }

@@ -286,3 +286,17 @@ fn uninstall_takes_away_all_that_install_put() {
     script("uninstall.sh");
     assert_eq!(files(), "");
 }
+
+#[test]
+fn a_quiet_mount_logs_its_beginning_and_its_end() {
+    let sandbox = Sandbox::quickstart();
+    std::fs::create_dir(sandbox.path("mnt")).unwrap();
+    let log = sandbox.path("log");
+    // So mount(8) has it started; the log is not what `-q` silences.
+    let said = sandbox.run(&["-q", "mount", "mnt", "--log-file", log.to_str().unwrap()]);
+    let mount = Mount::guard(sandbox.path("mnt"), None);
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    mount.unmount();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains(" INFO mounted ") && log.contains(" INFO unmounted "), "{log}");
+}

@@ -218,6 +218,16 @@ fn two_repositories_are_mounted_side_by_side() {
 }
 
 #[test]
+fn commands_in_a_mount_are_told_its_repository() {
+    let sandbox = Sandbox::quickstart();
+    let mount = sandbox.mount();
+    for folder in [mount.path().to_owned(), mount.at("temp/bxl")] {
+        let message = run(limited(LAKOTA).current_dir(folder).args(["log", "temp"]), "").fails(1);
+        assert!(message.contains(&format!("`-r {}`", sandbox.repo().display())), "{message}");
+    }
+}
+
+#[test]
 fn doctor_finds_a_machine_that_can_mount_well() {
     let sandbox = Sandbox::new();
     let said = sandbox.run(&["doctor"]).ok();

@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Installs lakota: install.sh [PREFIX], PREFIX is /usr/local. With DESTDIR set, all goes below that folder, for packages.
 #   PREFIX/bin/lakota                       the program, if it is built (cargo build --release)
-#   /sbin/mount.lakota                      lets mount(8) and /etc/fstab mount it
+#   /sbin/mount.lakota, mount.fuse.lakota   let mount(8) and /etc/fstab mount it
 #   PREFIX/lib/systemd/{system,user}        units, see docs/mount.md
 #   PREFIX/share/{bash-completion,zsh,fish} completions
 set -euo pipefail
 
-case ${1:-} in -*) sed -n '2,7s/^# //p' "$0"; exit 2 ;; esac
+if [ $# -gt 1 ] || [[ ${1:-} == -* ]]; then
+    sed -n '2,6s/^# //p' "$0"
+    exit 2
+fi
 prefix=${1:-/usr/local}
 case $prefix in /*) ;; *) echo "install: PREFIX must be absolute, got $prefix" >&2; exit 2 ;; esac
 root=${DESTDIR:-}
@@ -39,6 +42,9 @@ else
 fi
 
 put 755 "$scripts/mount.lakota" /sbin/mount.lakota
+# mount(8) looks for the helper by the type that mount tables show, for `remount` and `mount -t fuse.lakota`.
+ln -sf mount.lakota "$root/sbin/mount.fuse.lakota"
+echo "installed $root/sbin/mount.fuse.lakota"
 for unit in lakota@.service:system lakota-user@.service:user; do
     name=${unit%:*} kind=${unit#*:}
     sed "s|@BIN@|$prefix/bin|" "$scripts/$name" >"$work/$name"

@@ -2,7 +2,10 @@
 # Takes away what install.sh [PREFIX] installed (DESTDIR as there). Repositories and /etc/lakota stay.
 set -euo pipefail
 
-case ${1:-} in -*) sed -n '2s/^# //p' "$0"; exit 2 ;; esac
+if [ $# -gt 1 ] || [[ ${1:-} == -* ]]; then
+    sed -n '2s/^# //p' "$0"
+    exit 2
+fi
 prefix=${1:-/usr/local}
 root=${DESTDIR:-}
 
@@ -13,12 +16,13 @@ fi
 for file in \
     "$prefix/bin/lakota" \
     /sbin/mount.lakota \
+    /sbin/mount.fuse.lakota \
     "$prefix/lib/systemd/system/lakota@.service" \
     "$prefix/lib/systemd/user/lakota-user@.service" \
     "$prefix/share/bash-completion/completions/lakota" \
     "$prefix/share/zsh/site-functions/_lakota" \
     "$prefix/share/fish/vendor_completions.d/lakota.fish"; do
-    if [ -e "$root$file" ]; then
+    if [ -e "$root$file" ] || [ -L "$root$file" ]; then
         rm -f "$root$file" || { echo "uninstall: cannot remove $root$file; run as root" >&2; exit 1; }
         echo "removed $root$file"
     fi

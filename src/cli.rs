@@ -70,7 +70,8 @@ pub fn main() -> ExitCode {
         output::start_log(cli.global.verbose);
     }
     let timing = cli.global.timing;
-    let result = cli.command.run(&session::Session::new(cli.global));
+    let session = session::Session::new(cli.global);
+    let result = cli.command.run(&session).map_err(|error| session::in_a_mount(error, session.place()));
     if timing {
         timer.report();
     }

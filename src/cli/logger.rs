@@ -111,6 +111,14 @@ impl Logger {
     }
 }
 
+/// Whether fuser tells of an answer that nobody waited for: the kernel drops the requests of programs that are killed, and
+/// says ENOENT to their replies. Only the text tells it from what must be heard.
+fn is_late_reply(target: &str, text: &str) -> bool {
+    target.starts_with("fuser::")
+        && text.starts_with("Failed to send FUSE reply: ")
+        && text.ends_with("(os error 2)")
+}
+
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         let ours = metadata.target().starts_with(env!("CARGO_CRATE_NAME"));
@@ -118,9 +126,14 @@ impl Log for Logger {
     }
 
     fn log(&self, record: &Record<'_>) {
-        if self.enabled(record.metadata()) {
-            self.sink.lock().write(record.level(), &record.args().to_string());
+        if !self.enabled(record.metadata()) {
+            return;
         }
+        let text = record.args().to_string();
+        if self.others < LevelFilter::Debug && is_late_reply(record.target(), &text) {
+            return;
+        }
+        self.sink.lock().write(record.level(), &text);
     }
 
     fn flush(&self) {}
@@ -144,6 +157,14 @@ mod tests {
         Sink::file(&path).unwrap().write(Level::Error, "it broke");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.starts_with("before\n2") && text.ends_with("Z ERROR it broke\n"), "{text}");
+    }
+
+    #[test]
+    fn an_answer_to_a_killed_program_is_no_error() {
+        let said = |errno| format!("Failed to send FUSE reply: {}", io::Error::from_raw_os_error(errno));
+        assert!(is_late_reply("fuser::reply", &said(2)));
+        assert!(!is_late_reply("fuser::reply", &said(22)), "a reply that the kernel refuses is a fault");
+        assert!(!is_late_reply("lakota::mount", &said(2)));
     }
 
     #[test]

@@ -2,8 +2,15 @@
 
 use super::{Global, output};
 use crate::collection::Collection;
+use crate::mount::session::error::word;
+use crate::mount::table;
 use crate::repo::{Options, Repo, RepoError};
+use anyhow::anyhow;
 use std::path::Path;
+use std::time::Duration;
+
+/// How long a mount may take to tell its repository.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What commands work with.
 #[derive(Debug)]
@@ -61,6 +68,24 @@ pub(crate) fn exact(repo: &Repo, label: &str) -> Result<Collection, RepoError> {
         return Ok(found);
     }
     Err(RepoError::NoCollection { label: label.to_owned(), closest: Some(found.label().to_owned()) })
+}
+
+/// Says more of a place that is no repository because it lies in a mount: the `.lakota` there are the mount's own files.
+pub(crate) fn in_a_mount(error: anyhow::Error, place: &Path) -> anyhow::Error {
+    let missing = matches!(error.downcast_ref(), Some(RepoError::NotARepo(_) | RepoError::NotEmpty(_)));
+    let (true, Ok(path), Ok(mounts)) = (missing, std::path::absolute(place), table::read()) else {
+        return error;
+    };
+    let around = mounts.iter().rev().find(|mount| mount.is_lakota() && path.starts_with(&mount.mountpoint));
+    match around.and_then(|mount| Some((mount, table::status(&mount.mountpoint, LOOK).repo?))) {
+        Some((mount, repo)) => anyhow!(
+            "{} lies in the mount {}; its repository is named by `-r {}`",
+            place.display(),
+            mount.mountpoint.display(),
+            word(&repo)
+        ),
+        None => error,
+    }
 }
 
 fn options(durable: bool) -> Options {

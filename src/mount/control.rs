@@ -145,21 +145,28 @@ impl Control {
     ) -> Result<Option<String>, Failure> {
         Ok(Some(match name {
             "errors" => self.errors.lock().iter().fold(String::new(), |text, line| text + line + "\n"),
-            "metrics" => self.metrics(catalog.last_change()?.unwrap_or(self.began), kept),
-            "status" => self.status(catalog, options, kept)?,
+            "metrics" => self.metrics(catalog.last_change().ok().flatten().unwrap_or(self.began), kept),
+            "status" => self.status(catalog, options, kept),
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
             _ => return Ok(None),
         }))
     }
 
-    fn status(&self, catalog: &Catalog, options: &MountOptions, kept: Kept) -> Result<String, Failure> {
-        let shelves = catalog.shelves()?;
+    /// A repository that cannot be read is told in `errors`: the process and its options must be found all the same.
+    fn status(&self, catalog: &Catalog, options: &MountOptions, kept: Kept) -> String {
+        let failed = |what: String, failure: &Failure| {
+            self.note(catalog.repo().context().clock.now(), &what, failure);
+        };
+        let shelves = catalog.shelves().unwrap_or_else(|e| {
+            failed("status".to_owned(), &e.into());
+            Default::default()
+        });
         let mut collections = Vec::with_capacity(shelves.len());
         for (label, shelf) in &shelves {
             let now = match shelf.now() {
                 Ok(now) => now,
                 Err(e) => {
-                    self.note(catalog.repo().context().clock.now(), &format!("status of {label}"), &e.into());
+                    failed(format!("status of {label}"), &e.into());
                     continue;
                 }
             };
@@ -198,7 +205,7 @@ impl Control {
         // Of strings and numbers alone: it cannot fail.
         let mut text = serde_json::to_string_pretty(&status).unwrap_or_default();
         text.push('\n');
-        Ok(text)
+        text
     }
 
     /// Prometheus' text format, version 0.0.4.

@@ -123,8 +123,12 @@ impl Mounted {
         self.detach();
         match self.events.recv_timeout(GRACE) {
             Ok(Event::Ended(done)) => done,
-            // A second signal, or the end of the grace: files still open answer with errors from now on.
-            Ok(Event::Signal) | Err(_) => {
+            // Files still open answer with errors from now on.
+            Ok(Event::Signal) => {
+                log::warn!("told to end {} twice: waits for no open files", self.mountpoint.display());
+                Ok(())
+            }
+            Err(_) => {
                 log::warn!("ended while files of {} were open", self.mountpoint.display());
                 Ok(())
             }

@@ -154,6 +154,8 @@ pub struct Status {
     pub pid: Option<u32>,
     /// Folder of its repository.
     pub repo: Option<PathBuf>,
+    /// When it was mounted.
+    pub mounted: Option<String>,
 }
 
 /// Where a mount tells of itself.
@@ -172,10 +174,11 @@ fn parse_status(text: &[u8]) -> Status {
         return Status::default();
     };
     let pid = fields.get("pid").and_then(serde_json::Value::as_u64);
-    let repo = fields.get("repo").and_then(serde_json::Value::as_str);
+    let text = |name| fields.get(name).and_then(serde_json::Value::as_str);
     Status {
         pid: pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0),
-        repo: repo.map(PathBuf::from),
+        repo: text("repo").map(PathBuf::from),
+        mounted: text("mounted").map(str::to_owned),
     }
 }
 
@@ -229,8 +232,9 @@ mod tests {
 
     #[test]
     fn a_status_tells_the_server() {
-        let status = parse_status(br#"{"pid": 42, "repo": "/srv/repo", "version": "0.1.0"}"#);
-        assert_eq!(status, Status { pid: Some(42), repo: Some("/srv/repo".into()) });
+        let text = br#"{"pid": 42, "repo": "/srv/repo", "mounted": "2020-09-21T14:03:12.506Z"}"#;
+        let mounted = Some("2020-09-21T14:03:12.506Z".to_owned());
+        assert_eq!(parse_status(text), Status { pid: Some(42), repo: Some("/srv/repo".into()), mounted });
         assert_eq!(parse_status(b"no json"), Status::default());
         assert_eq!(parse_status(br#"{"pid": -1}"#), Status::default());
     }

@@ -1,8 +1,8 @@
-//! From mounting to unmounting: in the background, refused, busy, killed, by signals, by mount(8).
+//! From mounting to unmounting: in the background, refused, busy, killed, by signals.
 
 use crate::mounted::{Mount, detach, is_mounted};
 use crate::sandbox::{CORRECTED, INPUT, LAKOTA, Sandbox};
-use crate::tools::{Beside, is_root, limited, run, within};
+use crate::tools::{Beside, limited, run, within};
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;
@@ -113,6 +113,20 @@ fn umount_says_who_is_busy() {
 }
 
 #[test]
+fn umount_is_not_in_its_own_way() {
+    let sandbox = Sandbox::quickstart();
+    let mount = sandbox.mount();
+    let inside = |script: &str| {
+        let mut shell = limited("bash");
+        run(shell.current_dir(sandbox.path("")).env("LAKOTA", LAKOTA).args(["-c", script]), "")
+    };
+    let message = inside("cd mnt/temp && $LAKOTA umount ..; exit $?").fails(1);
+    assert!(message.contains("bash: current folder") && !message.contains("lakota: current"), "{message}");
+    inside("cd mnt/temp && exec $LAKOTA umount ..").ok();
+    assert!(!mount.is_mounted());
+}
+
+#[test]
 fn umount_refuses_what_is_no_mount_of_ours() {
     let sandbox = Sandbox::quickstart();
     std::fs::create_dir(sandbox.path("mnt")).unwrap();
@@ -204,40 +218,32 @@ fn two_repositories_are_mounted_side_by_side() {
 }
 
 #[test]
+fn commands_in_a_mount_are_told_its_repository() {
+    let sandbox = Sandbox::quickstart();
+    let mount = sandbox.mount();
+    for folder in [mount.path().to_owned(), mount.at("temp/bxl")] {
+        let message = run(limited(LAKOTA).current_dir(folder).args(["log", "temp"]), "").fails(1);
+        assert!(message.contains(&format!("`-r {}`", sandbox.repo().display())), "{message}");
+    }
+}
+
+#[test]
 fn doctor_finds_a_machine_that_can_mount_well() {
     let sandbox = Sandbox::new();
     let said = sandbox.run(&["doctor"]).ok();
     assert!(said.contains("/dev/fuse") && said.contains("fusermount3"), "{said}");
 }
 
-/// Files put where the system looks for them; they go with the guard.
-struct Installed(Vec<&'static Path>);
-
-impl Drop for Installed {
-    fn drop(&mut self) {
-        self.0.iter().for_each(|path| drop(std::fs::remove_file(path)));
-    }
-}
-
 #[test]
-fn mount_8_calls_the_helper() {
-    let paths = [Path::new("/sbin/mount.lakota"), Path::new("/sbin/lakota")];
-    if !is_root() || paths.iter().any(|path| std::fs::symlink_metadata(path).is_ok()) {
-        eprintln!("not root, or a helper is installed: mount -t lakota is not tested");
-        return;
-    }
+fn a_quiet_mount_logs_its_beginning_and_its_end() {
     let sandbox = Sandbox::quickstart();
     std::fs::create_dir(sandbox.path("mnt")).unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("mount-scripts/mount.lakota");
-    let _installed = Installed(paths.to_vec());
-    run(limited("install").args(["-m", "755"]).arg(script).arg(paths[0]), "").ok();
-    // The helper looks for the program beside itself, since mount(8) gives it no PATH.
-    std::os::unix::fs::symlink(LAKOTA, paths[1]).unwrap();
-    let mut mount = limited("mount");
-    mount.args(["-t", "lakota", "-o", "ro,nofail,_netdev,x-systemd.automount,umask=027"]);
-    run(mount.arg(sandbox.repo()).arg(sandbox.path("mnt")), "").ok();
+    let log = sandbox.path("log");
+    // So mount(8) has it started; the log is not what `-q` silences.
+    let said = sandbox.run(&["-q", "mount", "mnt", "--log-file", log.to_str().unwrap()]);
     let mount = Mount::guard(sandbox.path("mnt"), None);
-    assert_eq!(mount.text("temp/bxl/live.csv"), sandbox.read("temp/bxl"));
-    run(limited("umount").arg(mount.path()), "").ok();
-    within(SOON, "the daemon has ended", || !mount.is_running());
+    assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
+    mount.unmount();
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains(" INFO mounted ") && log.contains(" INFO unmounted "), "{log}");
 }

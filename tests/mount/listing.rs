@@ -2,6 +2,7 @@
 
 use crate::mounted::Mount;
 use crate::sandbox::{CORRECTED, INPUT, Sandbox, SetClock, frame, millis, names};
+use crate::tools::within;
 use lakota::data::schema::Schema;
 use serde_json::Value as Json;
 use std::os::unix::fs::MetadataExt;
@@ -224,4 +225,19 @@ fn metrics_are_in_the_text_form_of_prometheus() {
         let (name, value) = sample.rsplit_once(' ').unwrap();
         assert!(name.starts_with("lakota_") && value.parse::<f64>().is_ok(), "{sample}");
     }
+}
+
+#[test]
+fn a_mount_whose_repository_is_gone_says_so_and_still_tells_its_process() {
+    let sandbox = Sandbox::quickstart();
+    let mount = sandbox.mount();
+    let pid = mount.pid();
+    std::fs::remove_dir_all(sandbox.repo()).unwrap();
+    let status = || -> Json { serde_json::from_str(&mount.text(".lakota/status")).unwrap() };
+    within(Duration::from_secs(5), "the loss is noticed", || status()["errors"].as_u64() > Some(0));
+    assert_eq!(status()["pid"], pid);
+    assert!(mount.text(".lakota/errors").contains(sandbox.repo().to_str().unwrap()));
+    assert!(mount.text(".lakota/metrics").contains("\nlakota_errors_total "));
+    mount.unmount();
+    assert!(!mount.is_running());
 }

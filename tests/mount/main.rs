@@ -22,5 +22,6 @@ mod options;
 mod readonly;
 mod revisions;
 mod sandbox;
+mod scripts;
 mod shell;
 mod tools;

@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
 
 fn logger(args: &Args, session: &Session) -> Result<&'static Logger> {
     let level = match session.verbose() {
-        0 if args.background && !session.is_quiet() => LevelFilter::Info,
+        0 if args.background => LevelFilter::Info,
         0 => LevelFilter::Warn,
         1 => LevelFilter::Info,
         _ => LevelFilter::Debug,

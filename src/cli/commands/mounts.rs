@@ -1,7 +1,6 @@
 //! `mounts`: the lakota mounts of this machine.
 
 use crate::cli::output::Output;
-use crate::clock::iso;
 use crate::data::files::table::{Table, Texts};
 use crate::data::schema::Schema;
 use crate::mount::table::{self, Health, Mount};
@@ -59,22 +58,9 @@ fn line(mount: &Mount, health: Health) -> Line {
         mountpoint: mount.mountpoint.display().to_string(),
         repo: status.repo.unwrap_or_else(|| PathBuf::from(&mount.source)).display().to_string(),
         pid: status.pid,
-        since: status.pid.and_then(started).map(iso),
+        since: status.mounted,
         state: health.word(),
     }
-}
-
-/// When a process was started, in milliseconds since 1970.
-fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let boot = std::fs::read_to_string("/proc/stat").ok()?;
-    let boot: u64 = boot.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
-    Some(boot * 1000 + start_ticks(&stat)? * 1000 / rustix::param::clock_ticks_per_second())
-}
-
-/// The start in a process's `stat`, in ticks since the boot: the 20th field behind the command, which may hold anything.
-fn start_ticks(stat: &str) -> Option<u64> {
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -104,23 +90,4 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Table::new(columns.columns()).push(&Texts::of(columns.columns(), &frame), &mut out);
     }
     Output::stdout()?.put(&out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_process_with_an_odd_name_has_a_start() {
-        let fields: Vec<String> = (3..=52).map(|n| n.to_string()).collect();
-        assert_eq!(start_ticks(&format!("1 (a) b (c) {}", fields.join(" "))), Some(22));
-    }
-
-    #[test]
-    fn this_process_was_started_in_the_past() {
-        use crate::clock::{Clock, SystemClock};
-        let (start, now) = (started(std::process::id()).unwrap(), SystemClock.now());
-        // The boot is told in whole seconds.
-        assert!(start <= now + 1000 && now - start.min(now) < 86_400_000, "{start} {now}");
-    }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::commands::mounts::LOOK;
 use crate::cli::session::Session;
+use crate::mount::session::error::word;
 use crate::mount::session::holders::{Holder, holders};
 use crate::mount::session::unmount::{How, Server, UnmountError, unmount};
 use crate::mount::table::{self, Health, Mount};
@@ -37,6 +38,8 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let resolved = table::resolve(&args.mountpoint);
     let path = resolved.with_context(|| format!("cannot look at {}", args.mountpoint.display()))?;
+    // A mount is busy with whoever has it as the current folder, this process too.
+    std::env::set_current_dir("/").context("cannot leave the current folder")?;
     let mount = find(&path)?;
     let shown = args.mountpoint.display();
     let server = match table::health(&path, LOOK) {
@@ -46,7 +49,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
             return Ok(());
         }
         Health::Hangs if !args.force => {
-            bail!("{shown} does not answer: `lakota umount --force {shown}` ends it")
+            bail!("{shown} does not answer: `lakota umount --force {}` ends it", word(&args.mountpoint))
         }
         Health::Hangs => None,
         Health::Alive => table::status(&path, LOOK).pid.and_then(Server::of),

@@ -2,13 +2,13 @@
 
 use super::unmount::UnmountError;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Why nothing was mounted, or why it ended badly.
 #[derive(Debug, thiserror::Error)]
 pub enum MountError {
     /// No mountpoint.
-    #[error("mountpoint {0} does not exist: `mkdir -p {0}` makes it")]
+    #[error("mountpoint {0} does not exist: `mkdir -p {word}` makes it", word = word(.0))]
     Missing(PathBuf),
     /// A file.
     #[error("mountpoint {0} is no folder: choose an empty one")]
@@ -31,7 +31,8 @@ pub enum MountError {
     },
     /// A mount of ours.
     #[error(
-        "{name} is mounted at {mountpoint} already: `lakota umount {mountpoint}` first, or choose another folder"
+        "{name} is mounted at {mountpoint} already: `lakota umount {word}` first, or choose another folder",
+        word = word(.mountpoint)
     )]
     Mounted {
         /// The mountpoint.
@@ -40,10 +41,13 @@ pub enum MountError {
         name: String,
     },
     /// A mount of ours that does not answer.
-    #[error("the mount at {0} does not answer: `lakota umount --force {0}` ends it")]
+    #[error("the mount at {0} does not answer: `lakota umount --force {word}` ends it", word = word(.0))]
     Hangs(PathBuf),
     /// A mount of others that does not answer.
-    #[error("a mount of type {fstype} at {mountpoint} does not answer: `umount -l {mountpoint}` detaches it")]
+    #[error(
+        "a mount of type {fstype} at {mountpoint} does not answer: `umount -l {word}` detaches it",
+        word = word(.mountpoint)
+    )]
     Foreign {
         /// The mountpoint.
         mountpoint: PathBuf,
@@ -91,4 +95,29 @@ pub enum MountError {
         /// What it answers.
         source: io::Error,
     },
+}
+
+/// A path as a shell reads it back: quoted where it holds more than the usual characters.
+#[must_use]
+pub fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_type_is_quoted_where_a_shell_needs_it() {
+        assert_eq!(word(Path::new("/srv/my-data/é.1")), "/srv/my-data/é.1");
+        assert_eq!(word(Path::new("/mnt/a b")), "'/mnt/a b'");
+        assert_eq!(word(Path::new("it's")), r"'it'\''s'");
+        let error = MountError::Missing("/mnt/a b".into());
+        assert_eq!(error.to_string(), "mountpoint /mnt/a b does not exist: `mkdir -p '/mnt/a b'` makes it");
+    }
 }

@@ -33,6 +33,9 @@ pub enum UnmountError {
     /// The helper is missing.
     #[error("cannot unmount {0}: only root can without fusermount3, which the package fuse3 has")]
     NoHelper(PathBuf),
+    /// Somebody else's.
+    #[error("cannot unmount {0}: only who mounted it can, or root")]
+    NotOurs(PathBuf),
     /// The helper said no.
     #[error("cannot unmount {path}: {said}")]
     Helper {
@@ -84,11 +87,19 @@ fn helped(mountpoint: &Path, how: How) -> Result<(), UnmountError> {
     if done.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    Err(refused(path, String::from_utf8_lossy(&done.stderr).trim()))
+}
+
+/// What the helper's words mean.
+fn refused(path: PathBuf, said: &str) -> UnmountError {
     if said.contains("busy") {
-        return Err(UnmountError::Busy(path));
+        return UnmountError::Busy(path);
     }
-    Err(UnmountError::Helper { path, said })
+    // It looks for mounts of its user only, and reports those of others as missing from a table.
+    if said.contains("not found in /etc/mtab") {
+        return UnmountError::NotOurs(path);
+    }
+    UnmountError::Helper { path, said: said.to_owned() }
 }
 
 /// The process that serves a mount.
@@ -144,6 +155,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // As root the kernel answers, else the helper, if there is one.
         assert!(unmount(folder.path(), How::Plain).is_err());
+    }
+
+    #[test]
+    fn the_helper_is_understood() {
+        let said = |words: &str| refused("/mnt".into(), words).to_string();
+        assert_eq!(said("fusermount3: failed to unmount /mnt: Device or resource busy"), "/mnt is busy");
+        assert_eq!(
+            said("fusermount3: entry for /mnt not found in /etc/mtab"),
+            "cannot unmount /mnt: only who mounted it can, or root"
+        );
+        assert_eq!(said("fusermount3: odd"), "cannot unmount /mnt: fusermount3: odd");
     }
 
     #[test]

@@ -144,7 +144,11 @@ impl Control {
         kept: Kept,
     ) -> Result<Option<String>, Failure> {
         Ok(Some(match name {
-            "errors" => self.errors.lock().iter().fold(String::new(), |text, line| text + line + "\n"),
+            "errors" => {
+                let lost = catalog.lost();
+                let errors = self.errors.lock();
+                lost.iter().chain(errors.iter()).fold(String::new(), |text, line| text + line + "\n")
+            }
             "metrics" => self.metrics(catalog.last_change()?.unwrap_or(self.began), kept),
             "status" => self.status(catalog, options, kept)?,
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),

@@ -37,6 +37,8 @@ pub struct Sheet {
     /// Tells the bytes that the files are made of from all others: two sheets of one series with equal ones show the
     /// same bytes.
     pub content: Digest,
+    /// Tells where those bytes are read from all other places: rows stay what they are when they are moved.
+    pub places: Digest,
 }
 
 /// The epoch of the timeline too: what made a series what it is may be trimmed.
@@ -126,8 +128,9 @@ impl Sheet {
     fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();
         let content = content(&entry.segments, &state);
+        let places = places(&entry.segments);
         let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
-        Sheet { source, sums, label: entry.label, origin, content }
+        Sheet { source, sums, label: entry.label, origin, content, places }
     }
 }
 
@@ -176,4 +179,15 @@ fn content(segments: &Segments, state: &State) -> Digest {
         }
     }
     Digest::of(&text)
+}
+
+/// The digest of where segments are read.
+fn places(segments: &Segments) -> Digest {
+    let text = match segments {
+        Segments::Few(list) => {
+            list.iter().flat_map(|s| &s.chunks).map(|c| format!("{:?}", c.place)).collect::<String>()
+        }
+        Segments::Many(tree) => format!("{:?}", tree.root.node),
+    };
+    Digest::of(text.as_bytes())
 }

@@ -101,19 +101,22 @@ fn measure(source: &Source, format: Format, sums: &Sums) -> u64 {
     }
 }
 
-/// Digests names, types and rows.
+/// Digests names, types, rows, and where they are read: leaves hold places.
 fn identity(source: &Source, format: Format) -> Check {
     let mut id = format!("{format:?}\n{}", source.schema).into_bytes();
     match &source.segments {
         Segments::Many(tree) => {
             id.push(1);
-            id.extend_from_slice(tree.root.node.check.as_bytes());
+            id.extend_from_slice(format!("{:?}", tree.root.node).as_bytes());
         }
         Segments::Few(list) => {
             id.push(0);
             for segment in list {
                 id.extend_from_slice(&segment.rows.to_le_bytes());
-                segment.chunks.iter().for_each(|chunk| id.extend_from_slice(chunk.check.as_bytes()));
+                for chunk in &segment.chunks {
+                    id.extend_from_slice(chunk.check.as_bytes());
+                    id.extend_from_slice(format!("{:?}", chunk.place).as_bytes());
+                }
             }
         }
     }

@@ -154,7 +154,8 @@ impl Tree {
     /// When a folder changed last, and whether it is still there.
     pub fn mtime(&self, node: &Node) -> Result<u64, Failure> {
         Ok(match &node.what {
-            What::Root => self.catalog.last_change()?.unwrap_or(self.control.began()),
+            // Also where the repository cannot be read: `.lakota` below tells why.
+            What::Root => self.catalog.last_change().ok().flatten().unwrap_or(self.control.began()),
             What::Collection(shelf) => shelf.now()?.point.stamp.time,
             What::Series(series) | What::Revisions(series) | What::At(series) => {
                 let now = series.shelf.now()?;
@@ -176,7 +177,7 @@ impl Tree {
     }
 
     fn control_file(&self, name: &str, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
-        let text = self.control.text(name, &self.catalog, &self.options, kept())?;
+        let text = self.control.text(name, &self.catalog, &self.options, kept());
         let now = self.catalog.repo().context().clock.now();
         let mtime = if name == "version" { self.control.began() } else { now };
         let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime, name == "errors");

@@ -9,7 +9,7 @@ use lakota::clock::{Clock, Stamp};
 use lakota::data::schema::Schema;
 use lakota::mount::attr::Caller;
 use lakota::mount::errno::Errno;
-use lakota::mount::fs::Fs;
+use lakota::mount::fs::{Fs, ROOT};
 use lakota::mount::options::{MountOptions, Names};
 use lakota::repo::{Options, Repo};
 use std::ffi::OsStr;
@@ -366,4 +366,42 @@ fn a_revision_that_came_after_the_last_look_is_not_taken_for_a_change_of_all_ser
     let later = world.write(4, "b", 2);
     let name = format!("temp/a/at/@{}/commit.json", &later.digest.to_string()[..12]);
     assert!(!walk.exists(&name), "the mount has not heard of it");
+}
+
+#[test]
+fn a_repository_that_goes_away_is_an_error_and_never_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, away) = (folder.path().join("repo"), folder.path().join("away"));
+    let repo = Repo::create(&here, Options::default()).unwrap();
+    let schema = Schema::parse(["k int*"]).unwrap();
+    let collection = repo.create_collection("c", &schema).unwrap();
+    let mut batch = collection.batch("").unwrap();
+    batch.overlay("s", &frame(&schema, "k\n1\n")).unwrap();
+    batch.commit().unwrap();
+    let fs = Fs::new(Repo::open(&here, Options::default()).unwrap(), options());
+    let walk = Walk(&fs);
+    assert_eq!(walk.ls(""), ["c"]);
+    std::fs::rename(&here, &away).unwrap();
+    // What an unmounted drive leaves.
+    std::fs::create_dir(&here).unwrap();
+    let listed = |path| walk.at(path, |ino, _| fs.opendir(ME, ino).map(|_| ())).and_then(|done| done);
+    assert_eq!([listed(""), listed("c"), listed("c/s")], [Err(Errno::EIO); 3]);
+    assert!(fs.getattr(ME, ROOT).is_ok());
+    assert!(walk.text(".lakota/errors").contains("not found"), "{}", walk.text(".lakota/errors"));
+    let status: serde_json::Value = serde_json::from_str(&walk.text(".lakota/status")).unwrap();
+    assert_eq!(status["pid"], std::process::id());
+    std::fs::remove_dir(&here).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(walk.text("c/s/live.csv"), "k\n1\n");
+}
+
+#[test]
+fn times_before_a_trim_are_not_there() {
+    let world = World::new(options());
+    world.write(2, "bxl", 20);
+    world.write(3, "bxl", 30);
+    lakota::ops::trim(&world.repo.collection("temp").unwrap(), noon(3)).unwrap();
+    let walk = Walk(&world.fs);
+    assert!(!walk.exists("temp/bxl/at/2020-09-02") && walk.exists("temp/bxl/at/2020-09-03"));
+    assert_eq!(walk.text(".lakota/errors"), "");
 }

@@ -69,9 +69,14 @@ impl LocalBackend {
         BackendError::new(verb, self.root.join(key).to_string_lossy(), source)
     }
 
-    /// Tells a missing file from a missing root: a drive that went away must not read as an empty store.
+    /// Tells a missing file from a missing root: a drive that went away must not read as an empty store. Where it was
+    /// mounted an empty folder is left; a store has its fan-out at least.
     fn check_root(&self, verb: &'static str) -> Result<(), BackendError> {
-        fs::metadata(&self.root).map(|_| ()).map_err(|e| self.error(verb, "", e))
+        let failed = |e| self.error(verb, "", e);
+        match fs::read_dir(&self.root).map_err(failed)?.next() {
+            Some(entry) => entry.map(|_| ()).map_err(failed),
+            None => Err(failed(io::ErrorKind::NotFound.into())),
+        }
     }
 
     fn read(&self, key: &str, range: Option<(u64, usize)>) -> Result<Bytes, BackendError> {

@@ -18,6 +18,12 @@ impl Signal {
         self.0.store(true, Ordering::Release);
     }
 
+    /// Whether anybody still has it who may ask.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
+    }
+
     /// Whether it was raised; it is not any more then.
     #[must_use]
     pub fn take(&self) -> bool {

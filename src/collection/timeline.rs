@@ -2,13 +2,15 @@
 //!
 //! Made from the change lists of all revisions, brought up to date with those that came since. The rule behind
 //! every answer: of the changes of a series among the ancestors of a revision, the greatest stamp is the one
-//! that made it what it is there. So a merge counts as a change of the series that no parent has whole.
+//! that made it what it is there. So a merge counts as a change of the series that no parent has whole. A revision
+//! that cannot be read is as one that was trimmed: what it changed shows as changes of the next ones.
 
 use super::CollectionError;
 use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::entry::SeriesId;
 use crate::history::revision::{ChangeList, Revision, SeriesChange};
+use crate::store::StoreError;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -26,6 +28,10 @@ pub struct Timeline {
     series: HashMap<SeriesId, Vec<Entry>>,
     /// The newest revision that set the columns, or the oldest there is.
     schema: Option<Stamp>,
+    /// Revisions that cannot be read, and why.
+    lost: BTreeMap<Stamp, String>,
+    /// Parents that were not there: trimmed, or put while a listing was under way that found their children.
+    lacking: HashSet<Stamp>,
     epoch: u64,
 }
 
@@ -98,29 +104,65 @@ impl Timeline {
         self.schema
     }
 
-    /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went.
+    /// The revisions that cannot be read, and why.
+    #[must_use]
+    pub const fn lost(&self) -> &BTreeMap<Stamp, String> {
+        &self.lost
+    }
+
+    /// Whether it knows a revision.
+    #[must_use]
+    pub fn knows(&self, stamp: Stamp) -> bool {
+        self.numbers.contains_key(&stamp)
+    }
+
+    /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went, and where
+    /// something came that others were missing.
     pub fn update(&mut self, changelog: &Changelog, log: &Log) -> Result<(), CollectionError> {
         let unknown = |timeline: &Timeline| -> Vec<Stamp> {
             log.stamps().filter(|stamp| !timeline.numbers.contains_key(stamp)).collect()
         };
         let mut new = unknown(self);
-        if self.len() + new.len() != log.len() {
+        let late = |stamp: &Stamp| self.lacking.contains(stamp);
+        let found = |stamp: &Stamp| step(changelog, log, *stamp).is_ok();
+        if self.len() + new.len() != log.len() || new.iter().any(late) || self.lost.keys().any(found) {
             *self = Timeline { epoch: self.epoch + 1, ..Timeline::default() };
             new = unknown(self);
         }
         for some in new.chunks(AT_ONCE) {
             let steps: Vec<Result<Step, CollectionError>> =
                 some.par_iter().map(|stamp| step(changelog, log, *stamp)).collect();
-            for step in steps {
-                self.add(step?);
+            for (stamp, read) in some.iter().zip(steps) {
+                let step = read.and_then(|step| self.complete(changelog, log, step));
+                let step = step.or_else(|error| self.lose(log, *stamp, error))?;
+                self.add(step);
             }
         }
         Ok(())
     }
 
+    /// Adds what a parent that cannot be read may have changed.
+    fn complete(&self, changelog: &Changelog, log: &Log, mut step: Step) -> Result<Step, CollectionError> {
+        if step.parents.iter().any(|parent| self.lost.contains_key(parent)) {
+            add_all(changelog.read(log, step.stamp)?.as_ref(), &mut step.series)?;
+        }
+        Ok(step)
+    }
+
+    /// What is known of a revision that cannot be read. Fails where it may be read later: the backend failed.
+    fn lose(&mut self, log: &Log, stamp: Stamp, error: CollectionError) -> Result<Step, CollectionError> {
+        if !is_damage(&error) {
+            return Err(error);
+        }
+        self.lost.insert(stamp, error.to_string());
+        let parents = log.parents(stamp).map(<[Stamp]>::to_vec).unwrap_or_default();
+        Ok(Step { stamp, parents, series: Vec::new(), schema: false })
+    }
+
     fn add(&mut self, step: Step) {
         let number = u32::try_from(self.revisions.len()).unwrap_or(u32::MAX);
         let parents: Vec<u32> = step.parents.iter().filter_map(|p| self.numbers.get(p).copied()).collect();
+        self.lacking.extend(step.parents.iter().filter(|parent| !self.numbers.contains_key(parent)));
         let mut series = step.series;
         if parents.len() > 1 {
             for id in self.parted_by(&parents) {
@@ -275,16 +317,26 @@ fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, Collecti
         })
         .collect();
     if revision.parents.iter().any(|parent| !log.contains(*parent)) {
-        add_all(&revision, &mut series)?;
+        add_all(revision.as_ref(), &mut series)?;
     }
     Ok(Step { stamp, parents: revision.parents.clone(), series, schema })
 }
 
+/// Whether nothing but a repair helps.
+const fn is_damage(error: &CollectionError) -> bool {
+    use HistoryError::{Damaged, DamagedFile, Gone, Store};
+    let CollectionError::History(error) = error else { return false };
+    matches!(
+        error,
+        Damaged(_)
+            | DamagedFile { .. }
+            | Gone(_)
+            | Store(StoreError::Damaged { .. } | StoreError::Missing(_))
+    )
+}
+
 /// What came before was trimmed: as far as anybody can tell, all series begin here.
-fn add_all(
-    revision: &Arc<Revision>,
-    series: &mut Vec<(SeriesId, String, Kind)>,
-) -> Result<(), CollectionError> {
+fn add_all(revision: &Revision, series: &mut Vec<(SeriesId, String, Kind)>) -> Result<(), CollectionError> {
     let listed: HashSet<SeriesId> = series.iter().map(|(id, ..)| *id).collect();
     revision.state.list("", |summary| {
         if !listed.contains(&summary.id) {

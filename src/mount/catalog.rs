@@ -4,7 +4,7 @@
 //! a listing only where something changed, where nobody watches, or where the last listing is old.
 
 use crate::backend::watch::{Signal, Watcher};
-use crate::clock::Stamp;
+use crate::clock::{Stamp, iso};
 use crate::collection::timeline::{Change, Kind, Timeline};
 use crate::collection::{At, Collection, CollectionError, Moment};
 use crate::digest::Digest;
@@ -96,11 +96,38 @@ pub struct Now {
     pub timeline: Timeline,
     /// Series that a merge nobody has written yet changes.
     parted: HashSet<SeriesId>,
+    /// Lines that tell of revisions that cannot be read.
+    lost: Vec<String>,
 }
 
 impl Now {
     fn of(point: Point, state: State) -> Now {
-        Now { point, state, timeline: Timeline::default(), parted: HashSet::new() }
+        Now { point, state, timeline: Timeline::default(), parted: HashSet::new(), lost: Vec::new() }
+    }
+
+    /// Whether it knows what a point is made of. Of one that came since, it cannot tell who changed what.
+    #[must_use]
+    pub fn knows(&self, at: &Point) -> bool {
+        at.stamp == self.point.stamp
+            || match &at.pending {
+                Some(moment) => moment.heads.iter().all(|head| self.timeline.knows(*head)),
+                None => self.timeline.knows(at.stamp),
+            }
+    }
+
+    /// Writes a line for each revision that cannot be read, where there are others than before.
+    fn tell_lost(&mut self, label: &str, time: u64) {
+        if self.lost.len() == self.timeline.lost().len() {
+            return;
+        }
+        let line = |(stamp, why): (&Stamp, &String)| {
+            log::error!("history of {label}: {why}");
+            format!(
+                "{} history of {label} at {stamp}: {why}; what it changed shows as of the next revision",
+                iso(time)
+            )
+        };
+        self.lost = self.timeline.lost().iter().map(line).collect();
     }
 
     /// The revision that made a series what it is.
@@ -218,7 +245,14 @@ impl Shelf {
         known.timeline.update(changelog, &log)?;
         known.parted = known.timeline.parted(&moment.heads);
         (known.point, known.state) = (moment.into(), state);
+        known.tell_lost(self.collection.label(), self.collection.context().clock.now());
         Ok(())
+    }
+
+    /// Lines that tell of revisions that could not be read at the last look.
+    #[must_use]
+    pub fn lost(&self) -> Vec<String> {
+        self.now.read().as_ref().map(|now| now.lost.clone()).unwrap_or_default()
     }
 
     /// When it changed last; `None` where that cannot be told, because its newest state cannot be read.
@@ -277,18 +311,19 @@ impl Catalog {
         Ok(newest)
     }
 
+    /// Lines that tell of revisions that could not be read when each collection was looked at last.
+    #[must_use]
+    pub fn lost(&self) -> Vec<String> {
+        self.shelves.read().values().flat_map(|shelf| shelf.lost()).collect()
+    }
+
     fn refresh(&self) -> Result<(), RepoError> {
         let mut gate = self.gate.lock();
         if gate.is_due() {
             let mut shelves = BTreeMap::new();
             for label in self.repo.collections()? {
-                match self.repo.collection(&label) {
-                    Ok(collection) => {
-                        shelves.insert(label, self.shelf_of(collection));
-                    }
-                    // Deleted since it was listed.
-                    Err(RepoError::NoCollection { .. }) => {}
-                    Err(e) => return Err(e),
+                if let Some(collection) = self.open(&label)? {
+                    shelves.insert(label, self.shelf_of(collection));
                 }
             }
             *self.shelves.write() = shelves;
@@ -297,7 +332,19 @@ impl Catalog {
         Ok(())
     }
 
-    /// What is known of a collection stays, also where it has another label now.
+    /// The collection of exactly that label; `None` where it was deleted since it was listed. The repository would
+    /// take one for it whose label starts so.
+    fn open(&self, label: &str) -> Result<Option<Collection>, RepoError> {
+        match self.repo.collection(label) {
+            Ok(collection) => Ok(Some(collection).filter(|found| found.label() == label)),
+            Err(
+                RepoError::NoCollection { .. } | RepoError::Collection(CollectionError::Ambiguous { .. }),
+            ) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// What is known of a collection stays, unless it has another label now.
     fn shelf_of(&self, collection: Collection) -> Arc<Shelf> {
         let known = self.shelves.read();
         let same = known.values().find(|shelf| {
@@ -305,5 +352,25 @@ impl Catalog {
                 && shelf.collection.label() == collection.label()
         });
         same.cloned().unwrap_or_else(|| Arc::new(Shelf::new(collection, self.watcher.clone(), self.poll)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::schema::Schema;
+    use crate::repo::Options;
+
+    #[test]
+    fn a_label_that_is_gone_is_not_another_that_starts_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let repo = Repo::create(folder.path(), Options::default()).unwrap();
+        let schema = Schema::parse(["k int*"]).unwrap();
+        repo.create_collection("temp2", &schema).unwrap();
+        let catalog = Catalog::new(repo, Duration::ZERO);
+        assert!(catalog.open("temp").unwrap().is_none());
+        catalog.repo.create_collection("temp3", &schema).unwrap();
+        assert!(catalog.open("temp").unwrap().is_none(), "one of several");
+        assert!(catalog.open("temp3").unwrap().is_some());
     }
 }

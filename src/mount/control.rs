@@ -6,7 +6,7 @@ use super::options::{MountOptions, Names};
 use crate::clock::iso;
 use parking_lot::Mutex;
 use serde::Serialize;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -136,37 +136,33 @@ impl Control {
     }
 
     /// The text of a control file; `None` where there is none of that name.
-    pub fn text(
-        &self,
-        name: &str,
-        catalog: &Catalog,
-        options: &MountOptions,
-        kept: Kept,
-    ) -> Result<Option<String>, Failure> {
-        Ok(Some(match name {
-            "errors" => self.errors.lock().iter().fold(String::new(), |text, line| text + line + "\n"),
+    pub fn text(&self, name: &str, catalog: &Catalog, options: &MountOptions, kept: Kept) -> Option<String> {
+        Some(match name {
+            "errors" => {
+                let lost = catalog.lost();
+                let errors = self.errors.lock();
+                lost.iter().chain(errors.iter()).fold(String::new(), |text, line| text + line + "\n")
+            }
+            // All of them also where the repository cannot be read: that is when they are asked for.
             "metrics" => self.metrics(catalog.last_change().ok().flatten().unwrap_or(self.began), kept),
             "status" => self.status(catalog, options, kept),
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
-            _ => return Ok(None),
-        }))
+            _ => return None,
+        })
     }
 
-    /// A repository that cannot be read is told in `errors`: the process and its options must be found all the same.
     fn status(&self, catalog: &Catalog, options: &MountOptions, kept: Kept) -> String {
-        let failed = |what: String, failure: &Failure| {
-            self.note(catalog.repo().context().clock.now(), &what, failure);
-        };
+        let clock = &catalog.repo().context().clock;
         let shelves = catalog.shelves().unwrap_or_else(|e| {
-            failed("status".to_owned(), &e.into());
-            Default::default()
+            self.note(clock.now(), &"status of the registry", &e.into());
+            BTreeMap::new()
         });
         let mut collections = Vec::with_capacity(shelves.len());
         for (label, shelf) in &shelves {
             let now = match shelf.now() {
                 Ok(now) => now,
                 Err(e) => {
-                    failed(format!("status of {label}"), &e.into());
+                    self.note(clock.now(), &format!("status of {label}"), &e.into());
                     continue;
                 }
             };

@@ -1,6 +1,7 @@
 //! Error numbers of the file system: chosen here and nowhere else.
 
 use crate::collection::CollectionError;
+use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
 use crate::series::RowsError;
 use std::fmt;
@@ -51,7 +52,8 @@ impl From<&CollectionError> for Errno {
             | CollectionError::NoRevision(..)
             | CollectionError::NothingBefore { .. }
             | CollectionError::Ambiguous { .. }
-            | CollectionError::Empty(_) => Errno::ENOENT,
+            | CollectionError::Empty(_)
+            | CollectionError::History(HistoryError::Trimmed(_)) => Errno::ENOENT,
             _ => Errno::EIO,
         }
     }

@@ -11,6 +11,7 @@ use super::render::{Content, Renderer};
 use super::sheet::Sheets;
 use super::tree::{Child, Tree};
 use crate::clock::Stamp;
+use crate::digest::Digest;
 use crate::repo::Repo;
 use bytes::Bytes;
 use lru::LruCache;
@@ -42,7 +43,7 @@ pub struct Fs {
     inodes: Inodes,
     handles: Handles,
     renderer: Arc<Renderer>,
-    recent: Mutex<LruCache<u64, Arc<Content>>>,
+    recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
     listings: Mutex<LruCache<u64, Listing>>,
     owner: (u32, u32),
 }
@@ -178,9 +179,12 @@ impl Fs {
         }
         let node = self.node(ino)?;
         let opening = match &node.what {
-            What::File(file) => Opening::Rows(self.content(ino, file).map_err(|e| {
-                self.fail(format_args!("open {}{}", file.format.extension(), shown(&node)), &e)
-            })?),
+            What::File(file) => {
+                let content = self.content(ino, file).map_err(|e| {
+                    self.fail(format_args!("open {}{}", file.format.extension(), shown(&node)), &e)
+                })?;
+                Opening::Rows(content, node)
+            }
             What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
             What::Link(_) => return Err(Errno::EINVAL),
             _ => return Err(Errno::EISDIR),
@@ -190,7 +194,8 @@ impl Fs {
     }
 
     fn content(&self, ino: u64, file: &File) -> Result<Arc<Content>, Failure> {
-        if let Some(content) = self.recent.lock().get(&ino) {
+        let key = (ino, file.places);
+        if let Some(content) = self.recent.lock().get(&key) {
             return Ok(Arc::clone(content));
         }
         let sheet = {
@@ -198,7 +203,7 @@ impl Fs {
             self.tree.sheet(&now, &file.series, &file.from)?
         };
         let content = Arc::new(self.renderer.open(sheet.source.clone(), file.format)?);
-        self.recent.lock().put(ino, Arc::clone(&content));
+        self.recent.lock().put(key, Arc::clone(&content));
         Ok(content)
     }
 
@@ -211,9 +216,9 @@ impl Fs {
                 let start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
                 text.slice(start..start.saturating_add(len).min(text.len()))
             }
-            Opening::Rows(content) => content
-                .read(offset, len)
-                .map_err(|e| self.fail(format_args!("read {len} bytes at {offset}"), &e.into()))?,
+            Opening::Rows(content, node) => content.read(offset, len).map_err(|e| {
+                self.fail(format_args!("read {len} bytes at {offset}{}", shown(&node)), &e.into())
+            })?,
             Opening::Folder(_) => return Err(Errno::EISDIR),
         };
         Counters::add(&counters.read_bytes, bytes.len() as u64);

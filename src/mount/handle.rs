@@ -4,6 +4,7 @@
 
 use super::attr::Attr;
 use super::errno::Errno;
+use super::node::Node;
 use super::render::Content;
 use super::tree::Child;
 use bytes::Bytes;
@@ -26,8 +27,8 @@ pub struct Folder {
 /// Something open.
 #[derive(Debug, Clone)]
 pub enum Opening {
-    /// Rows of one revision.
-    Rows(Arc<Content>),
+    /// Rows of one revision, and the inode they were opened by.
+    Rows(Arc<Content>, Arc<Node>),
     /// A text.
     Text(Bytes),
     /// A folder.

@@ -4,6 +4,7 @@ use super::catalog::{Point, Shelf};
 use super::number::{ROOT, number};
 use super::render::Format;
 use crate::clock::Stamp;
+use crate::digest::Digest;
 use crate::history::entry::SeriesId;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub struct File {
     pub format: Format,
     /// Bytes.
     pub size: u64,
+    /// Where its bytes are read: the inode is the same when they are moved, what was opened before is of no use then.
+    pub places: Digest,
 }
 
 /// What an inode is.

@@ -60,6 +60,20 @@ impl Source {
         }
         Digest::of(&id)
     }
+
+    /// Digests where those chunks are read, too: a commit may move them without another change.
+    #[must_use]
+    pub fn places(&self) -> Digest {
+        let mut id = self.identity().as_bytes().to_vec();
+        match &self.segments {
+            Segments::Many(tree) => id.extend_from_slice(format!("{:?}", tree.root.node.spot).as_bytes()),
+            Segments::Few(list) => {
+                let chunks = list.iter().flat_map(|segment| &segment.chunks);
+                chunks.for_each(|chunk| id.extend_from_slice(format!("{:?}", chunk.place).as_bytes()));
+            }
+        }
+        Digest::of(&id)
+    }
 }
 
 /// A form in which rows are shown.

@@ -37,6 +37,8 @@ pub struct Sheet {
     /// Tells the bytes that the files are made of from all others: two sheets of one series with equal ones show the
     /// same bytes.
     pub content: Digest,
+    /// Tells where those bytes are read from all other places: rows stay what they are when they are moved.
+    pub places: Digest,
 }
 
 /// The epoch of the timeline too: what made a series what it is may be trimmed.
@@ -126,8 +128,8 @@ impl Sheet {
     fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();
         let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
-        let content = source.identity();
-        Sheet { source, sums, label: entry.label, origin, content }
+        let (content, places) = (source.identity(), source.places());
+        Sheet { source, sums, label: entry.label, origin, content, places }
     }
 }
 

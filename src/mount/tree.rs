@@ -24,6 +24,9 @@ const FOREVER: Duration = Duration::from_secs(86_400);
 /// How long a folder of a revision is believed: it goes when history is trimmed.
 const REVISION: Duration = Duration::from_secs(60);
 
+/// Looks at a collection that commits while its revisions are resolved.
+const LOOKS: usize = 3;
+
 const FORMATS: [Format; 2] = [Format::Csv, Format::Parquet];
 
 /// A name in a folder, and what it is.
@@ -151,7 +154,8 @@ impl Tree {
     /// When a folder changed last, and whether it is still there.
     pub fn mtime(&self, node: &Node) -> Result<u64, Failure> {
         Ok(match &node.what {
-            What::Root => self.catalog.last_change()?.unwrap_or(self.control.began()),
+            // Also where the repository cannot be read: `.lakota` below tells why.
+            What::Root => self.catalog.last_change().ok().flatten().unwrap_or(self.control.began()),
             What::Collection(shelf) => shelf.now()?.point.stamp.time,
             What::Series(series) | What::Revisions(series) | What::At(series) => {
                 let now = series.shelf.now()?;
@@ -173,7 +177,7 @@ impl Tree {
     }
 
     fn control_file(&self, name: &str, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
-        let text = self.control.text(name, &self.catalog, &self.options, kept())?;
+        let text = self.control.text(name, &self.catalog, &self.options, kept());
         let now = self.catalog.repo().context().clock.now();
         let mtime = if name == "version" { self.control.began() } else { now };
         let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime, name == "errors");
@@ -237,27 +241,17 @@ impl Tree {
 
     fn moment(&self, series: &Series, text: &str) -> Result<Child, Failure> {
         let when = When::parse(text).ok_or(Errno::ENOENT)?;
-        let collection = series.shelf.collection();
-        let now = series.shelf.now()?;
-        let point = match when {
-            When::Back(n) => {
-                let revisions = now.revisions(series.id);
-                let at = usize::try_from(n).ok().and_then(|n| revisions.len().checked_sub(n.checked_add(1)?));
-                now.point_of(at.map(|at| revisions[at]).ok_or(Errno::ENOENT)?)
+        for _ in 0..LOOKS {
+            let now = series.shelf.now()?;
+            let point = point(&now, series, &when)?;
+            if now.knows(&point) {
+                let sheet = self.sheet(&now, series, &point)?;
+                let node = Node::moment(series.clone(), point, Some(text), sheet.origin.time);
+                return Ok(Child::new(text, node, Duration::ZERO));
             }
-            When::Time(start, _) if start > collection.context().clock.now() => {
-                return Err(Errno::ENOENT.into());
-            }
-            When::Time(_, end) if end > now.point.stamp.time => now.point.clone(),
-            When::Time(_, end) => {
-                let log = collection.changelog().log().map_err(CollectionError::from)?;
-                collection.moment(&log, At::Before(end))?.into()
-            }
-            When::Revision(id) => now.point_of(collection.resolve(&id)?),
-        };
-        let sheet = self.sheet(&now, series, &point)?;
-        let node = Node::moment(series.clone(), point, Some(text), sheet.origin.time);
-        Ok(Child::new(text, node, Duration::ZERO))
+        }
+        // Nobody tells of changes here: it is there with the next listing.
+        Err(Errno::ENOENT.into())
     }
 
     fn of_moment(&self, series: &Series, point: &Point) -> Result<Vec<Child>, Failure> {
@@ -274,6 +268,27 @@ impl Tree {
         children.extend(FORMATS.map(one));
         Ok(children)
     }
+}
+
+/// What a name in `at` asks for. It may have come after `now`.
+fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
+    let collection = series.shelf.collection();
+    Ok(match when {
+        When::Back(n) => {
+            let revisions = now.revisions(series.id);
+            let at = usize::try_from(*n).ok().and_then(|n| revisions.len().checked_sub(n.checked_add(1)?));
+            now.point_of(at.map(|at| revisions[at]).ok_or(Errno::ENOENT)?)
+        }
+        When::Time(start, _) if *start > collection.context().clock.now() => {
+            return Err(Errno::ENOENT.into());
+        }
+        When::Time(_, end) if *end > now.point.stamp.time => now.point.clone(),
+        When::Time(_, end) => {
+            let log = collection.changelog().log().map_err(CollectionError::from)?;
+            collection.moment(&log, At::Before(*end))?.into()
+        }
+        When::Revision(id) => now.point_of(collection.resolve(id)?),
+    })
 }
 
 fn schema(now: &Now) -> Child {
@@ -293,6 +308,6 @@ fn revision(series: &Series, point: Point) -> Child {
 
 fn file(series: &Series, sheet: &Sheet, from: Point, format: Format) -> Node {
     let size = format.size(&sheet.source.schema, &sheet.sums);
-    let file = File { series: series.clone(), from, format, size };
+    let file = File { series: series.clone(), from, format, size, places: sheet.places };
     Node::file(file, sheet.content.as_bytes(), sheet.origin.time)
 }

@@ -52,6 +52,8 @@ impl Watcher for LocalWatcher {
             .map_err(|e| BackendError::new("watch", path.to_string_lossy(), e.into()))?;
         let signal = Signal::default();
         let entry = watched.entry(id).or_insert(Watched { signals: Vec::new(), lost: false });
+        // Who watched before may be gone: a collection that was renamed, a watch of several folders that failed.
+        entry.signals.retain(Signal::is_heard);
         entry.signals.push(signal.clone());
         Ok(signal)
     }
@@ -85,5 +87,22 @@ impl Watcher for LocalWatcher {
 impl Watched {
     fn raise(&self) {
         self.signals.iter().for_each(Signal::raise);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_nobody_has_any_more_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let watcher = LocalWatcher::new(folder.path()).unwrap();
+        let kept = watcher.watch("").unwrap();
+        (0..10).for_each(|_| drop(watcher.watch("").unwrap()));
+        assert_eq!(watcher.watched.lock().values().map(|w| w.signals.len()).sum::<usize>(), 2);
+        std::fs::write(folder.path().join("a"), "").unwrap();
+        watcher.look();
+        assert!(kept.take());
     }
 }

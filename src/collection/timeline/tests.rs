@@ -102,3 +102,10 @@ fn more_heads_than_a_word_has_bits_are_told_apart() {
     let heads: Vec<Stamp> = (2..102).map(at).collect();
     assert_eq!(timeline(&steps).parted(&heads), HashSet::from([id("a")]));
 }
+
+#[test]
+fn a_parent_that_comes_after_its_child_is_noticed() {
+    let half = timeline(&[(1, &[], &["a"]), (3, &[2], &["a"])]);
+    assert_eq!(half.lacking, HashSet::from([at(2)]));
+    assert!(half.knows(at(3)) && !half.knows(at(2)));
+}

@@ -15,6 +15,7 @@ macro_rules! contract {
         });
         contract!(@on relaxed_local { $($behaviour)* } |test: fn(&dyn Backend)| {
             let folder = tempfile::tempdir().unwrap();
+            lakota::backend::local::LocalBackend::create(folder.path()).unwrap();
             test(&lakota::backend::local::LocalBackend::open(folder.path(), false).unwrap());
         });
         contract!(@on memory { $($behaviour)* } |test: fn(&dyn Backend)| {

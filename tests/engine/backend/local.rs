@@ -102,6 +102,15 @@ fn lost_root_is_not_an_empty_store() {
 }
 
 #[test]
+fn folder_that_a_lost_drive_leaves_is_not_an_empty_store() {
+    let (folder, backend) = local();
+    fs::remove_dir_all(folder.path()).unwrap();
+    fs::create_dir(folder.path()).unwrap();
+    let reads = [backend.len("aa/bb").map(|_| ()), backend.list("aa").map(|_| ())];
+    assert!(reads.into_iter().all(|read| read.unwrap_err().is_not_found()));
+}
+
+#[test]
 fn put_does_not_bring_back_a_lost_root() {
     let (folder, backend) = local();
     let root = folder.path().to_owned();

@@ -9,7 +9,7 @@ use lakota::clock::{Clock, Stamp};
 use lakota::data::schema::Schema;
 use lakota::mount::attr::Caller;
 use lakota::mount::errno::Errno;
-use lakota::mount::fs::Fs;
+use lakota::mount::fs::{Fs, ROOT};
 use lakota::mount::options::{MountOptions, Names};
 use lakota::repo::{Options, Repo};
 use std::ffi::OsStr;
@@ -292,4 +292,116 @@ fn umask_and_owner_are_those_of_the_mount() {
     assert_eq!((attr.perm, attr.uid, attr.gid), (0o640, 5, 6));
     assert_eq!(walk.found("temp/bxl").attr.perm, 0o750);
     assert_eq!(walk.found(".lakota/errors").attr.perm, 0o600);
+}
+
+#[test]
+fn rows_that_a_commit_moved_are_read_where_they_are_now() {
+    // So little that what was read of the first place is not kept.
+    let world = World::new(MountOptions { cache: 16 << 10, ..options() });
+    world.write(2, "a", 1);
+    let walk = Walk(&world.fs);
+    let before = walk.read("temp/a/live.parquet");
+    // The first commit holds its rows itself; this one is large, and takes them along into an object.
+    let collection = world.repo.collection("temp").unwrap();
+    let rows: String = (0..3000)
+        .map(|n| format!("2020-01-01,{}\n", n * n * 7_919_003_u64 % 1_000_000_007 * n % 998_244_353))
+        .collect();
+    let mut batch = collection.batch("").unwrap();
+    batch.overlay("b", &frame(&collection.schema().unwrap(), &format!("day,v\n{rows}"))).unwrap();
+    batch.commit().unwrap().unwrap();
+    let mut batch = collection.batch("").unwrap();
+    batch.rename("a", "c").unwrap();
+    batch.commit().unwrap().unwrap();
+    walk.at("temp/b/live.parquet", |ino, _| {
+        let handle = world.fs.open(ME, ino, libc::O_RDONLY).unwrap().handle;
+        world.fs.read(handle, 0, 100).unwrap();
+    })
+    .unwrap();
+    assert_eq!(walk.read("temp/c/live.parquet"), before);
+}
+
+#[test]
+fn a_damaged_revision_costs_what_only_it_tells() {
+    let folder = tempfile::tempdir().unwrap();
+    let repo = Repo::create(folder.path(), Options::default()).unwrap();
+    let schema = Schema::parse(["k int*", "v int"]).unwrap();
+    let collection = repo.create_collection("c", &schema).unwrap();
+    let write = |label: &str, v: u64| {
+        let mut batch = collection.batch("").unwrap();
+        batch.overlay(label, &frame(&schema, &format!("k,v\n1,{v}\n"))).unwrap();
+        batch.commit().unwrap().unwrap()
+    };
+    let [_, first, lost, after, newest] =
+        [("x", 0), ("y", 1), ("y", 2), ("x", 3), ("x", 4)].map(|(l, v)| write(l, v));
+    let lost_name = format!(".{}", lost.file_name());
+    let file = files(folder.path()).into_iter().find(|f| f.to_str().unwrap().ends_with(&lost_name)).unwrap();
+    let good = std::fs::read(&file).unwrap();
+    let mut bytes = good.clone();
+    bytes[good.len() / 2] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let fs = Fs::new(Repo::open(folder.path(), Options::default()).unwrap(), options());
+    let walk = Walk(&fs);
+    assert_eq!(walk.text("c/y/live.csv"), "k,v\n1,2\n");
+    assert_eq!(walk.text("c/x/live.csv"), "k,v\n1,4\n");
+    // The next revision is the first that is known to have what the lost one wrote.
+    assert_eq!(walk.link("c/y/latest"), format!("revisions/{after}"));
+    assert_eq!(walk.text(&format!("c/y/revisions/{after}/data.csv")), "k,v\n1,2\n");
+    assert_eq!(walk.ls("c/y/revisions"), [first.to_string(), after.to_string()]);
+    assert_eq!(walk.link("c/x/latest"), format!("revisions/{newest}"));
+    let errors = walk.text(".lakota/errors");
+    assert!(errors.contains(&format!("revision {lost} is damaged")), "{errors}");
+    std::fs::write(&file, good).unwrap();
+    assert_eq!(walk.link("c/y/latest"), format!("revisions/{lost}"), "repaired");
+    assert_eq!(walk.text(".lakota/errors"), "");
+}
+
+#[test]
+fn a_revision_that_came_after_the_last_look_is_not_taken_for_a_change_of_all_series() {
+    let seldom = MountOptions { poll: Duration::from_secs(3600), ..MountOptions::default() };
+    let world = World::new(seldom);
+    let first = world.write(2, "a", 1);
+    world.write(3, "b", 1);
+    let walk = Walk(&world.fs);
+    assert_eq!(walk.link("temp/a/latest"), format!("revisions/{first}"));
+    let later = world.write(4, "b", 2);
+    let name = format!("temp/a/at/@{}/commit.json", &later.digest.to_string()[..12]);
+    assert!(!walk.exists(&name), "the mount has not heard of it");
+}
+
+#[test]
+fn a_repository_that_goes_away_is_an_error_and_never_empty() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, away) = (folder.path().join("repo"), folder.path().join("away"));
+    let repo = Repo::create(&here, Options::default()).unwrap();
+    let schema = Schema::parse(["k int*"]).unwrap();
+    let collection = repo.create_collection("c", &schema).unwrap();
+    let mut batch = collection.batch("").unwrap();
+    batch.overlay("s", &frame(&schema, "k\n1\n")).unwrap();
+    batch.commit().unwrap();
+    let fs = Fs::new(Repo::open(&here, Options::default()).unwrap(), options());
+    let walk = Walk(&fs);
+    assert_eq!(walk.ls(""), ["c"]);
+    std::fs::rename(&here, &away).unwrap();
+    // What an unmounted drive leaves.
+    std::fs::create_dir(&here).unwrap();
+    let listed = |path| walk.at(path, |ino, _| fs.opendir(ME, ino).map(|_| ())).and_then(|done| done);
+    assert_eq!([listed(""), listed("c"), listed("c/s")], [Err(Errno::EIO); 3]);
+    assert!(fs.getattr(ME, ROOT).is_ok());
+    assert!(walk.text(".lakota/errors").contains("not found"), "{}", walk.text(".lakota/errors"));
+    let status: serde_json::Value = serde_json::from_str(&walk.text(".lakota/status")).unwrap();
+    assert_eq!(status["pid"], std::process::id());
+    std::fs::remove_dir(&here).unwrap();
+    std::fs::rename(&away, &here).unwrap();
+    assert_eq!(walk.text("c/s/live.csv"), "k\n1\n");
+}
+
+#[test]
+fn times_before_a_trim_are_not_there() {
+    let world = World::new(options());
+    world.write(2, "bxl", 20);
+    world.write(3, "bxl", 30);
+    lakota::ops::trim(&world.repo.collection("temp").unwrap(), noon(3)).unwrap();
+    let walk = Walk(&world.fs);
+    assert!(!walk.exists("temp/bxl/at/2020-09-02") && walk.exists("temp/bxl/at/2020-09-03"));
+    assert_eq!(walk.text(".lakota/errors"), "");
 }

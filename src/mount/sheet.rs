@@ -183,11 +183,12 @@ fn content(segments: &Segments, state: &State) -> Digest {
 
 /// The digest of where segments are read.
 fn places(segments: &Segments) -> Digest {
-    let text = match segments {
+    let mut id = Vec::new();
+    match segments {
         Segments::Few(list) => {
-            list.iter().flat_map(|s| &s.chunks).map(|c| format!("{:?}", c.place)).collect::<String>()
+            list.iter().flat_map(|segment| &segment.chunks).for_each(|chunk| chunk.place.identify(&mut id));
         }
-        Segments::Many(tree) => format!("{:?}", tree.root.node),
-    };
-    Digest::of(text.as_bytes())
+        Segments::Many(tree) => tree.root.node.spot.identify(&mut id),
+    }
+    Digest::of(&id)
 }

@@ -107,7 +107,8 @@ fn identity(source: &Source, format: Format) -> Check {
     match &source.segments {
         Segments::Many(tree) => {
             id.push(1);
-            id.extend_from_slice(format!("{:?}", tree.root.node).as_bytes());
+            id.extend_from_slice(tree.root.node.check.as_bytes());
+            tree.root.node.spot.identify(&mut id);
         }
         Segments::Few(list) => {
             id.push(0);
@@ -115,7 +116,7 @@ fn identity(source: &Source, format: Format) -> Check {
                 id.extend_from_slice(&segment.rows.to_le_bytes());
                 for chunk in &segment.chunks {
                     id.extend_from_slice(chunk.check.as_bytes());
-                    id.extend_from_slice(format!("{:?}", chunk.place).as_bytes());
+                    chunk.place.identify(&mut id);
                 }
             }
         }

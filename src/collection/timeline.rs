@@ -141,10 +141,17 @@ impl Timeline {
         Ok(())
     }
 
-    /// Adds what a parent that cannot be read may have changed.
+    /// Adds what a parent that cannot be read may have changed, and what a merge changed.
     fn complete(&self, changelog: &Changelog, log: &Log, mut step: Step) -> Result<Step, CollectionError> {
         if step.parents.iter().any(|parent| self.lost.contains_key(parent)) {
             add_all(changelog.read(log, step.stamp)?.as_ref(), &mut step.series)?;
+        }
+        let mut parted = self.parted(&step.parents);
+        step.series.iter().for_each(|(id, ..)| {
+            parted.remove(id);
+        });
+        if !parted.is_empty() {
+            step.series.extend(merged(changelog.read(log, step.stamp)?.as_ref(), parted)?);
         }
         Ok(step)
     }
@@ -163,13 +170,7 @@ impl Timeline {
         let number = u32::try_from(self.revisions.len()).unwrap_or(u32::MAX);
         let parents: Vec<u32> = step.parents.iter().filter_map(|p| self.numbers.get(p).copied()).collect();
         self.lacking.extend(step.parents.iter().filter(|parent| !self.numbers.contains_key(parent)));
-        let mut series = step.series;
-        if parents.len() > 1 {
-            for id in self.parted_by(&parents) {
-                let label = self.series.get(&id).and_then(|all| all.last()).map(|e| e.label.to_string());
-                series.push((id, label.unwrap_or_default(), Kind::Changed));
-            }
-        }
+        let series = step.series;
         if self.schema.is_none_or(|known| step.schema && known < step.stamp) {
             self.schema = Some(step.stamp);
         }
@@ -320,6 +321,22 @@ fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, Collecti
         add_all(revision.as_ref(), &mut series)?;
     }
     Ok(Step { stamp, parents: revision.parents.clone(), series, schema })
+}
+
+/// What a merge made of series that no parent has whole: it may have dropped some.
+fn merged(
+    revision: &Revision,
+    mut parted: HashSet<SeriesId>,
+) -> Result<Vec<(SeriesId, String, Kind)>, CollectionError> {
+    let mut series = Vec::new();
+    revision.state.list("", |summary| {
+        if parted.remove(&summary.id) {
+            series.push((summary.id, summary.label, Kind::Changed));
+        }
+        if parted.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    series.extend(parted.into_iter().map(|id| (id, String::new(), Kind::Dropped)));
+    Ok(series)
 }
 
 /// Whether nothing but a repair helps.

@@ -66,10 +66,10 @@ impl Source {
     pub fn places(&self) -> Digest {
         let mut id = self.identity().as_bytes().to_vec();
         match &self.segments {
-            Segments::Many(tree) => id.extend_from_slice(format!("{:?}", tree.root.node.spot).as_bytes()),
+            Segments::Many(tree) => tree.root.node.spot.identify(&mut id),
             Segments::Few(list) => {
                 let chunks = list.iter().flat_map(|segment| &segment.chunks);
-                chunks.for_each(|chunk| id.extend_from_slice(format!("{:?}", chunk.place).as_bytes()));
+                chunks.for_each(|chunk| chunk.place.identify(&mut id));
             }
         }
         Digest::of(&id)

@@ -20,6 +20,14 @@ pub struct Spot {
     pub raw: u64,
 }
 
+impl Spot {
+    /// Appends what tells it from all others.
+    pub fn identify(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.bundle.as_bytes());
+        [self.at, self.stored, self.raw].iter().for_each(|n| out.extend_from_slice(&n.to_le_bytes()));
+    }
+}
+
 /// Where the pages of a chunk lie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Place {
@@ -29,6 +37,20 @@ pub enum Place {
     Member(Spot, u64),
     /// In a draft, not laid out yet.
     Staged(usize),
+}
+
+impl Place {
+    /// Appends what tells it from all others.
+    pub fn identify(&self, out: &mut Vec<u8>) {
+        match self {
+            Place::Object(digest) => out.extend_from_slice(digest.as_bytes()),
+            Place::Member(spot, offset) => {
+                spot.identify(out);
+                out.extend_from_slice(&offset.to_le_bytes());
+            }
+            Place::Staged(number) => out.extend_from_slice(&number.to_le_bytes()),
+        }
+    }
 }
 
 /// The bundles a node refers to, numbered in order of their first mention; 0 is "here".

@@ -14,8 +14,10 @@ fn id(label: &str) -> SeriesId {
 fn timeline(steps: &[(u64, &[u64], &[&str])]) -> Timeline {
     let mut timeline = Timeline::default();
     for (n, parents, series) in steps {
-        let series = series.iter().map(|label| (id(label), (*label).to_owned(), Kind::Changed)).collect();
-        let parents = parents.iter().map(|n| at(*n)).collect();
+        let parents: Vec<Stamp> = parents.iter().map(|n| at(*n)).collect();
+        let mut series: Vec<_> =
+            series.iter().map(|label| (id(label), (*label).to_owned(), Kind::Changed)).collect();
+        series.extend(timeline.parted(&parents).into_iter().map(|id| (id, String::new(), Kind::Changed)));
         timeline.add(Step { stamp: at(*n), parents, series, schema: false });
     }
     timeline

@@ -405,3 +405,26 @@ fn times_before_a_trim_are_not_there() {
     assert!(!walk.exists("temp/bxl/at/2020-09-02") && walk.exists("temp/bxl/at/2020-09-03"));
     assert_eq!(walk.text(".lakota/errors"), "");
 }
+
+#[test]
+fn a_merge_that_drops_a_series_is_no_revision_of_it() {
+    let world = World::new(options());
+    let first = world.write(2, "a", 1);
+    let collection = world.repo.collection("temp").unwrap();
+    let mut write = collection.batch("").unwrap();
+    let mut drop = collection.batch("").unwrap();
+    write.overlay("a", &frame(&collection.schema().unwrap(), "day,v\n2020-01-01,2\n")).unwrap();
+    drop.drop_series("a").unwrap();
+    let second = write.commit().unwrap().unwrap();
+    world.clock.0.store(noon(3), Ordering::Relaxed);
+    drop.commit().unwrap().unwrap();
+    let walk = Walk(&world.fs);
+    assert!(!walk.exists("temp/a"), "the later one wins");
+    let again = world.write(4, "a", 3);
+    let mut expected = [first, second, again].map(|stamp| stamp.to_string()).to_vec();
+    expected.sort();
+    assert_eq!(walk.ls("temp/a/revisions"), expected);
+    for revision in expected {
+        walk.read(&format!("temp/a/revisions/{revision}/data.csv"));
+    }
+}

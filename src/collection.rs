@@ -332,11 +332,15 @@ impl Collection {
     /// digest, at least four.
     pub fn resolve(&self, text: &str) -> Result<Stamp, CollectionError> {
         let log = self.changelog.log()?;
-        let digits = text.rsplit_once("Z-").map_or(text, |(_, digits)| digits).trim_start_matches('@');
+        // With its time in front, that has to be right too: colons may stand for its dashes.
+        let (time, digits) = text.rsplit_once("Z-").unwrap_or(("", text));
+        let digits = digits.trim_start_matches('@').to_ascii_lowercase();
+        let time = time.replace(':', "-");
         let hex = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        let digits = digits.to_ascii_lowercase();
-        let found: Vec<Stamp> =
-            log.stamps().filter(|stamp| hex && stamp.digest.to_string().starts_with(&digits)).collect();
+        let named = |stamp: &Stamp| {
+            hex && stamp.digest.to_string().starts_with(&digits) && stamp.to_string().starts_with(&time)
+        };
+        let found: Vec<Stamp> = log.stamps().filter(named).collect();
         match found.as_slice() {
             [one] => Ok(*one),
             [] => Err(CollectionError::NoRevision(text.to_owned(), self.label.clone())),

@@ -25,7 +25,9 @@ pub struct Timeline {
     /// In the order they were added: parents first.
     revisions: Vec<Known>,
     numbers: HashMap<Stamp, u32>,
-    series: HashMap<SeriesId, Vec<Entry>>,
+    /// Series by number.
+    series: Vec<Past>,
+    series_numbers: HashMap<SeriesId, u32>,
     /// The newest revision that set the columns, or the oldest there is.
     schema: Option<Stamp>,
     /// Revisions that cannot be read, and why.
@@ -39,14 +41,39 @@ pub struct Timeline {
 struct Known {
     stamp: Stamp,
     parents: Vec<u32>,
-    series: Box<[SeriesId]>,
+    /// Numbers of the series it changed.
+    series: Box<[u32]>,
 }
 
+/// The changes of a series: four bytes each, since a collection may have millions.
 #[derive(Debug)]
-struct Entry {
-    revision: u32,
-    kind: Kind,
-    label: Arc<str>,
+struct Past {
+    id: SeriesId,
+    entries: Vec<Entry>,
+    /// Labels it has had.
+    labels: Vec<Arc<str>>,
+}
+
+/// The number of a revision, and what it did.
+#[derive(Debug, Clone, Copy)]
+struct Entry(u32);
+
+impl Entry {
+    const fn new(revision: u32, kind: Kind) -> Entry {
+        Entry(revision << 2 | kind as u32)
+    }
+
+    const fn revision(self) -> u32 {
+        self.0 >> 2
+    }
+
+    const fn kind(self) -> Kind {
+        match self.0 & 3 {
+            0 => Kind::Created,
+            1 => Kind::Changed,
+            _ => Kind::Dropped,
+        }
+    }
 }
 
 /// What a change did.
@@ -65,8 +92,6 @@ pub enum Kind {
 pub struct Change {
     /// The revision.
     pub stamp: Stamp,
-    /// The label of the series afterwards, as far as its change list tells: a merge may have set another.
-    pub label: Arc<str>,
     /// What it did.
     pub kind: Kind,
 }
@@ -175,47 +200,71 @@ impl Timeline {
             self.schema = Some(step.stamp);
         }
         self.numbers.insert(step.stamp, number);
-        let ids = series.iter().map(|(id, ..)| *id).collect();
-        self.revisions.push(Known { stamp: step.stamp, parents, series: ids });
+        let mut numbers = Vec::with_capacity(series.len());
         for (id, label, kind) in series {
-            let entries = self.series.entry(id).or_default();
-            let stamp = |entry: &Entry| self.revisions[entry.revision as usize].stamp;
+            let of = self.number(id);
+            numbers.push(of);
+            let past = &mut self.series[of as usize];
             // Nearly always the end: only another clock's revision comes before what is known.
-            let at = entries.iter().rposition(|entry| stamp(entry) < step.stamp).map_or(0, |at| at + 1);
-            let before = at.checked_sub(1).map(|at| &entries[at].label).filter(|known| ***known == *label);
-            let label = before.cloned().unwrap_or_else(|| label.into());
-            entries.insert(at, Entry { revision: number, kind, label });
+            let earlier = |entry: &Entry| self.revisions[entry.revision() as usize].stamp < step.stamp;
+            let at = past.entries.iter().rposition(earlier).map_or(0, |at| at + 1);
+            past.entries.insert(at, Entry::new(number, kind));
+            if !past.labels.iter().any(|known| **known == *label) {
+                past.labels.push(label.into());
+            }
         }
+        self.revisions.push(Known { stamp: step.stamp, parents, series: numbers.into() });
     }
 
-    fn show(&self, entry: &Entry) -> Change {
-        let stamp = self.revisions[entry.revision as usize].stamp;
-        Change { stamp, label: Arc::clone(&entry.label), kind: entry.kind }
+    fn number(&mut self, id: SeriesId) -> u32 {
+        let next = u32::try_from(self.series.len()).unwrap_or(u32::MAX);
+        let number = *self.series_numbers.entry(id).or_insert(next);
+        if number == next {
+            self.series.push(Past { id, entries: Vec::new(), labels: Vec::new() });
+        }
+        number
+    }
+
+    fn past(&self, id: SeriesId) -> Option<&Past> {
+        self.series.get(*self.series_numbers.get(&id)? as usize)
+    }
+
+    fn stamp(&self, entry: Entry) -> Stamp {
+        self.revisions[entry.revision() as usize].stamp
+    }
+
+    fn show(&self, entry: Entry) -> Change {
+        Change { stamp: self.stamp(entry), kind: entry.kind() }
+    }
+
+    /// The labels a series has had, as far as change lists tell: a merge may have set another.
+    pub fn labels(&self, id: SeriesId) -> impl DoubleEndedIterator<Item = &Arc<str>> {
+        self.past(id).into_iter().flat_map(|past| &past.labels)
     }
 
     /// The changes of a series, oldest first.
     pub fn changes(&self, id: SeriesId) -> impl DoubleEndedIterator<Item = Change> + '_ {
-        self.series.get(&id).into_iter().flatten().map(|entry| self.show(entry))
+        self.past(id).into_iter().flat_map(|past| &past.entries).map(|entry| self.show(*entry))
     }
 
     /// How many changes a series has.
     #[must_use]
     pub fn count(&self, id: SeriesId) -> usize {
-        self.series.get(&id).map_or(0, Vec::len)
+        self.past(id).map_or(0, |past| past.entries.len())
     }
 
     /// The newest change of a series among all revisions.
     #[must_use]
     pub fn newest(&self, id: SeriesId) -> Option<Change> {
-        Some(self.show(self.series.get(&id)?.last()?))
+        Some(self.show(*self.past(id)?.entries.last()?))
     }
 
     /// The changes of a series that revisions of a time made: one, nearly always.
     pub fn changes_at(&self, id: SeriesId, time: u64) -> impl Iterator<Item = Change> + '_ {
-        let entries = self.series.get(&id).map(Vec::as_slice).unwrap_or_default();
-        let time_of = |entry: &Entry| self.revisions[entry.revision as usize].stamp.time;
-        let first = entries.partition_point(|entry| time_of(entry) < time);
-        entries[first..].iter().take_while(move |entry| time_of(entry) == time).map(|entry| self.show(entry))
+        let entries = self.past(id).map(|past| past.entries.as_slice()).unwrap_or_default();
+        let first = entries.partition_point(|entry| self.stamp(*entry).time < time);
+        let same = entries[first..].iter().take_while(move |entry| self.stamp(**entry).time == time);
+        same.map(|entry| self.show(*entry))
     }
 
     /// The change of a series that was made by a revision.
@@ -228,12 +277,10 @@ impl Timeline {
     #[must_use]
     pub fn origin(&self, id: SeriesId, at: Stamp) -> Option<Change> {
         let head = *self.numbers.get(&at)?;
-        let entries = self.series.get(&id)?;
-        let stamp = |entry: &&Entry| self.revisions[entry.revision as usize].stamp;
-        let earlier = entries.iter().rev().filter(|entry| stamp(entry) <= at);
-        let oldest = entries.first().map(|entry| stamp(&entry))?;
-        let mut ancestors = Ancestors::of(self, head, oldest);
-        earlier.into_iter().find(|entry| ancestors.has(entry.revision)).map(|entry| self.show(entry))
+        let entries = &self.past(id)?.entries;
+        let mut earlier = entries.iter().rev().filter(|entry| self.stamp(**entry) <= at);
+        let mut ancestors = Ancestors::of(self, head, self.stamp(*entries.first()?));
+        earlier.find(|entry| ancestors.has(entry.revision())).map(|entry| self.show(*entry))
     }
 
     /// The series that none of `heads` has whole: their merge changes them.
@@ -252,7 +299,7 @@ impl Timeline {
             mask[i / 64] |= 1 << (i % 64);
         }
         let full = |mask: &[u64]| mask.iter().map(|w| w.count_ones() as usize).sum::<usize>() == heads.len();
-        let mut owners: HashMap<SeriesId, Vec<u64>> = HashMap::new();
+        let mut owners: HashMap<u32, Vec<u64>> = HashMap::new();
         while open.values().any(|mask| !full(mask)) {
             let Some(((_, number), mask)) = open.pop_last() else { break };
             let revision = &self.revisions[number as usize];
@@ -267,7 +314,8 @@ impl Timeline {
                 known.iter_mut().zip(&mask).for_each(|(known, mask)| *known |= mask);
             }
         }
-        owners.into_iter().filter(|(_, common)| common.iter().all(|w| *w == 0)).map(|(id, _)| id).collect()
+        let parted = owners.into_iter().filter(|(_, common)| common.iter().all(|w| *w == 0));
+        parted.map(|(number, _)| self.series[number as usize].id).collect()
     }
 
     fn key(&self, number: u32) -> (Stamp, u32) {

@@ -5,7 +5,7 @@
 
 use crate::backend::watch::{Signal, Watcher};
 use crate::clock::{Stamp, iso};
-use crate::collection::timeline::{Change, Kind, Timeline};
+use crate::collection::timeline::{Kind, Timeline};
 use crate::collection::{At, Collection, CollectionError, Moment};
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
@@ -184,12 +184,6 @@ impl Now {
     /// The merge that nobody has written yet, where it changes the series.
     fn pending(&self, id: SeriesId) -> Option<Stamp> {
         self.parted.contains(&id).then_some(self.point.stamp)
-    }
-
-    /// The change of a series by a revision.
-    #[must_use]
-    pub fn change(&self, id: SeriesId, stamp: Stamp) -> Option<Change> {
-        self.timeline.change(id, stamp)
     }
 }
 

@@ -112,11 +112,13 @@ impl Sheets {
 fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, CollectionError> {
     let origin = now.origin_at(series.id, from);
     let state = state(&series.shelf, now, from)?;
-    // The label it has now, the one that its change tells, or any.
-    let told = now.change(series.id, origin).map(|change| change.label);
+    // The label it has now, one that it has had, or any.
     let mut entry = entry(&state, series.id, &series.label)?;
-    if let (None, Some(label)) = (&entry, told) {
-        entry = self::entry(&state, series.id, &label)?;
+    for label in now.timeline.labels(series.id).rev() {
+        if entry.is_some() {
+            break;
+        }
+        entry = self::entry(&state, series.id, label)?;
     }
     if entry.is_none() {
         entry = any_label(&state, series.id)?;

@@ -110,6 +110,8 @@ fn at_takes_digests_and_dates_win_over_them() {
         // Four digits alone are a year.
         assert_eq!(value.as_deref(), Ok("20"), "{when}");
     }
+    let wrong = format!("temp/bxl/at/2020-09-03T12-00-00.000Z-{}/data.csv", &digest[..10]);
+    assert_eq!(world.value(&wrong), Err(Errno::ENOENT), "the time in front is of another revision");
 }
 
 #[test]

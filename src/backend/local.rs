@@ -70,9 +70,12 @@ impl LocalBackend {
     }
 
     /// Tells a missing file from a missing root: a drive that went away must not read as an empty store. Where it was
-    /// mounted an empty folder is left; a store has its fan-out at least.
+    /// mounted an empty folder is left; a store has its fan-out, of which `00` is the first.
     fn check_root(&self, verb: &'static str) -> Result<(), BackendError> {
         let failed = |e| self.error(verb, "", e);
+        if fs::metadata(self.root.join("00")).is_ok() {
+            return Ok(());
+        }
         match fs::read_dir(&self.root).map_err(failed)?.next() {
             Some(entry) => entry.map(|_| ()).map_err(failed),
             None => Err(failed(io::ErrorKind::NotFound.into())),

@@ -79,16 +79,21 @@ impl Fs {
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for
     /// something meanwhile has the others.
     pub fn warm(&self) {
-        let look = || -> Result<(), Failure> {
-            let shelves = self.tree.catalog.shelves()?;
-            shelves.values().try_for_each(|shelf| shelf.now().map(|_| ()).map_err(Failure::from))
+        let look = || match self.tree.catalog.shelves() {
+            Ok(shelves) => {
+                for (label, shelf) in shelves {
+                    if let Err(e) = shelf.now().map(|_| ()) {
+                        self.fail(format_args!("a first look at {label}"), &e.into());
+                    }
+                }
+            }
+            Err(e) => {
+                self.fail("a first look", &e.into());
+            }
         };
-        let looked = match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
+        match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
             Ok(pool) => pool.install(look),
             Err(_) => look(),
-        };
-        if let Err(failure) = looked {
-            self.fail("a first look", &failure);
         }
     }
 

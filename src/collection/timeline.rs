@@ -247,12 +247,6 @@ impl Timeline {
         self.past(id).into_iter().flat_map(|past| &past.entries).map(|entry| self.show(*entry))
     }
 
-    /// How many changes a series has.
-    #[must_use]
-    pub fn count(&self, id: SeriesId) -> usize {
-        self.past(id).map_or(0, |past| past.entries.len())
-    }
-
     /// The newest change of a series among all revisions.
     #[must_use]
     pub fn newest(&self, id: SeriesId) -> Option<Change> {
@@ -265,12 +259,6 @@ impl Timeline {
         let first = entries.partition_point(|entry| self.stamp(*entry).time < time);
         let same = entries[first..].iter().take_while(move |entry| self.stamp(**entry).time == time);
         same.map(|entry| self.show(*entry))
-    }
-
-    /// The change of a series that was made by a revision.
-    #[must_use]
-    pub fn change(&self, id: SeriesId, stamp: Stamp) -> Option<Change> {
-        self.changes_at(id, stamp.time).find(|change| change.stamp == stamp)
     }
 
     /// The change that made a series what it is at a revision.

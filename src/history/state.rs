@@ -24,16 +24,7 @@ pub struct State {
 impl State {
     /// The series of that label.
     pub fn entry(&self, label: &str) -> Result<Option<Entry>, StoreError> {
-        let mut found = None;
-        let key = label.as_bytes();
-        let wanted = |child: &Child| child.key.as_slice() <= key && key <= child.last.as_slice();
-        self.scan(wanted, |entry: Entry| {
-            if entry.label == label {
-                found = Some(entry);
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(found)
+        Ok(self.around(label)?.into_iter().find(|entry| entry.label == label))
     }
 
     /// The id of the series of that label: of its node, the head alone is read.

@@ -61,10 +61,10 @@ impl Source {
         Digest::of(&id)
     }
 
-    /// Digests where those chunks are read, too: a commit may move them without another change.
+    /// Digests where those chunks are read: a commit may move them without another change.
     #[must_use]
     pub fn places(&self) -> Digest {
-        let mut id = self.identity().as_bytes().to_vec();
+        let mut id = Vec::new();
         match &self.segments {
             Segments::Many(tree) => tree.root.node.spot.identify(&mut id),
             Segments::Few(list) => {

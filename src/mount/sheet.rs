@@ -13,6 +13,7 @@ use crate::history::state::State;
 use crate::history::tree::Sums;
 use lru::LruCache;
 use parking_lot::Mutex;
+use std::iter;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -113,17 +114,12 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
     let origin = now.origin_at(series.id, from);
     let state = state(&series.shelf, now, from)?;
     // The label it has now, one that it has had, or any.
-    let mut entry = entry(&state, series.id, &series.label)?;
-    for label in now.timeline.labels(series.id).rev() {
-        if entry.is_some() {
-            break;
+    for label in iter::once(&series.label).chain(now.timeline.labels(series.id).rev()) {
+        if let Some(entry) = entry(&state, series.id, label)? {
+            return Ok(Some(Sheet::new(state, entry, origin)));
         }
-        entry = self::entry(&state, series.id, label)?;
     }
-    if entry.is_none() {
-        entry = any_label(&state, series.id)?;
-    }
-    Ok(entry.map(|entry| Sheet::new(state, entry, origin)))
+    Ok(any_label(&state, series.id)?.map(|entry| Sheet::new(state, entry, origin)))
 }
 
 impl Sheet {

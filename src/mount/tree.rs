@@ -102,8 +102,12 @@ impl Tree {
             What::Revisions(series) => self.revision(series, name.to_str().ok_or(Errno::ENOENT)?),
             What::At(series) => self.moment(series, name.to_str().ok_or(Errno::ENOENT)?),
             What::Moment(series, point) => {
-                let children = self.of_moment(series, point)?;
-                Ok(children.into_iter().find(|child| name == child.name.as_str()).ok_or(Errno::ENOENT)?)
+                let sheet = self.sheet(&*series.shelf.now()?, series, point)?;
+                if name == name::COMMIT {
+                    return self.commit(series, point, &sheet);
+                }
+                let format = FORMATS.into_iter().find(|&format| name == name::data(format));
+                Ok(data(series, point, &sheet, format.ok_or(Errno::ENOENT)?))
             }
             What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
         }
@@ -135,7 +139,11 @@ impl Tree {
                 Ok(stamps.map(|stamp| revision(series, now.point_of(stamp))).collect())
             }
             What::At(_) => Ok(Vec::new()),
-            What::Moment(series, point) => self.of_moment(series, point),
+            What::Moment(series, point) => {
+                let sheet = self.sheet(&*series.shelf.now()?, series, point)?;
+                let files = FORMATS.map(|format| data(series, point, &sheet, format));
+                Ok([self.commit(series, point, &sheet)?].into_iter().chain(files).collect())
+            }
             What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
         }
     }
@@ -254,19 +262,10 @@ impl Tree {
         Err(Errno::ENOENT.into())
     }
 
-    fn of_moment(&self, series: &Series, point: &Point) -> Result<Vec<Child>, Failure> {
-        let now = series.shelf.now()?;
-        let sheet = self.sheet(&now, series, point)?;
-        let text = commit::text(&self.sheets, point, series, &sheet)?;
-        let mut children = vec![Child::new(
-            name::COMMIT,
-            Node::text(name::COMMIT, &text, sheet.origin.time, false),
-            FOREVER,
-        )];
-        let one =
-            |format| Child::new(name::data(format), file(series, &sheet, point.clone(), format), FOREVER);
-        children.extend(FORMATS.map(one));
-        Ok(children)
+    fn commit(&self, series: &Series, point: &Point, sheet: &Sheet) -> Result<Child, Failure> {
+        let text = commit::text(&self.sheets, point, series, sheet)?;
+        let node = Node::text(name::COMMIT, &text, sheet.origin.time, false);
+        Ok(Child::new(name::COMMIT, node, FOREVER))
     }
 }
 
@@ -304,6 +303,10 @@ fn latest(series: &Series, sheet: &Sheet) -> Child {
 fn revision(series: &Series, point: Point) -> Child {
     let stamp = point.stamp;
     Child::new(stamp.to_string(), Node::moment(series.clone(), point, None, stamp.time), REVISION)
+}
+
+fn data(series: &Series, point: &Point, sheet: &Sheet, format: Format) -> Child {
+    Child::new(name::data(format), file(series, sheet, point.clone(), format), FOREVER)
 }
 
 fn file(series: &Series, sheet: &Sheet, from: Point, format: Format) -> Node {

@@ -37,7 +37,7 @@ fn origin_is_the_last_change_before() {
     assert_eq!([1, 2, 3, 4].map(|n| origin(&line, "a", n)), [Some(1), Some(1), Some(3), Some(3)]);
     assert_eq!([1, 2, 3, 4].map(|n| origin(&line, "b", n)), [None, Some(2), Some(2), Some(4)]);
     assert_eq!(line.newest(id("a")).map(|c| c.stamp), Some(at(3)));
-    assert_eq!(line.change(id("a"), at(2)), None);
+    assert_eq!(line.changes_at(id("a"), 2).next(), None);
 }
 
 #[test]

@@ -53,7 +53,10 @@ impl Content {
         };
         let body_end = front.len() as u64 + measure(&source, format, &sums);
         let size = format.size(&source.schema, &sums);
-        let id = Check::of(&[format.extension().as_bytes(), source.places().as_bytes()].concat());
+        let id = Check::of(
+            &[format.extension().as_bytes(), source.identity().as_bytes(), source.places().as_bytes()]
+                .concat(),
+        );
         let (leaf, flow) = (Mutex::default(), Mutex::default());
         Content { file: Arc::new(File { renderer, source, format, id, front, body_end, size, leaf, flow }) }
     }

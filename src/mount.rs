@@ -20,6 +20,7 @@ pub mod node;
 mod number;
 pub mod options;
 pub mod render;
+pub mod scratch;
 pub mod session;
 pub mod sheet;
 pub mod table;

@@ -6,6 +6,7 @@
 
 pub mod attr;
 pub mod catalog;
+mod copy;
 mod commit;
 pub mod control;
 pub mod doctor;
@@ -14,14 +15,19 @@ pub mod fs;
 pub mod fuse;
 pub mod handle;
 pub mod host;
+mod ingest;
 pub mod inode;
 pub mod name;
 pub mod node;
 mod number;
 pub mod options;
+mod pen;
+pub mod process;
 pub mod render;
 pub mod scratch;
 pub mod session;
 pub mod sheet;
+pub mod spool;
 pub mod table;
 pub mod tree;
+mod veil;

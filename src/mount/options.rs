@@ -38,6 +38,8 @@ pub struct MountOptions {
     pub poll: Duration,
     /// What mount tables show as the source; none: the repository's folder.
     pub fsname: Option<String>,
+    /// What the log says of changes; none: what was done, and by which program.
+    pub message: Option<String>,
     /// Where the repository lies: shown in `.lakota/status`.
     pub repo: PathBuf,
 }
@@ -55,6 +57,7 @@ impl Default for MountOptions {
             cache: 256 << 20,
             poll: Duration::from_secs(1),
             fsname: None,
+            message: None,
             repo: PathBuf::new(),
         }
     }

@@ -22,5 +22,6 @@ pub mod options;
 pub mod render;
 pub mod session;
 pub mod sheet;
+pub mod spool;
 pub mod table;
 pub mod tree;

@@ -38,6 +38,10 @@ pub struct MountOptions {
     pub poll: Duration,
     /// What mount tables show as the source; none: the repository's folder.
     pub fsname: Option<String>,
+    /// Where bytes being written wait; none: the user's folder of states.
+    pub spool: Option<PathBuf>,
+    /// What the log says of revisions made through the mount; none: what was done.
+    pub message: Option<String>,
     /// Where the repository lies: shown in `.lakota/status`.
     pub repo: PathBuf,
 }
@@ -45,7 +49,7 @@ pub struct MountOptions {
 impl Default for MountOptions {
     fn default() -> MountOptions {
         MountOptions {
-            read_only: true,
+            read_only: false,
             allow_other: false,
             uid: None,
             gid: None,
@@ -55,6 +59,8 @@ impl Default for MountOptions {
             cache: 256 << 20,
             poll: Duration::from_secs(1),
             fsname: None,
+            spool: None,
+            message: None,
             repo: PathBuf::new(),
         }
     }

@@ -111,7 +111,7 @@ impl Disk {
         if mount.output().is_ok_and(|done| done.status.success()) {
             return Some(Disk(folder));
         }
-        eprintln!("skipped: this user cannot mount a tmpfs");
+        writeln!(io::stderr(), "skipped: this user cannot mount a tmpfs").unwrap();
         None
     }
 

@@ -38,7 +38,9 @@ pub struct MountOptions {
     pub poll: Duration,
     /// What mount tables show as the source; none: the repository's folder.
     pub fsname: Option<String>,
-    /// What the log says of changes; none: what was done, and by which program.
+    /// Where bytes being written wait; none: the user's folder of states.
+    pub spool: Option<PathBuf>,
+    /// What the log says of revisions made through the mount; none: what was done.
     pub message: Option<String>,
     /// Where the repository lies: shown in `.lakota/status`.
     pub repo: PathBuf,
@@ -47,7 +49,7 @@ pub struct MountOptions {
 impl Default for MountOptions {
     fn default() -> MountOptions {
         MountOptions {
-            read_only: true,
+            read_only: false,
             allow_other: false,
             uid: None,
             gid: None,
@@ -57,6 +59,7 @@ impl Default for MountOptions {
             cache: 256 << 20,
             poll: Duration::from_secs(1),
             fsname: None,
+            spool: None,
             message: None,
             repo: PathBuf::new(),
         }

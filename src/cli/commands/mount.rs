@@ -26,7 +26,7 @@ use std::process::{Command, Stdio};
 /// Show the repository as a folder: every series with its live files and its revisions
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Mount options, parted by commas:
-  ro                    read only (there is no writing yet: also with rw)
+  ro                    nothing can be written; else (rw) what is written becomes revisions
   allow_other           let other users in, as owners and permission bits say
   uid=N, gid=N          owner of all files; else who mounts
   umask=BITS            permission bits taken away, in octal (022)
@@ -35,6 +35,9 @@ use std::process::{Command, Stdio};
   cache=SIZE            memory for what is read (256M)
   poll=TIME             how old a look at a remote repository may be (1s)
   fsname=NAME           what mount tables show; else the repository's folder
+  spool=DIR             folder on local disk where bytes being written wait, of this user alone
+                        (/var/lib/lakota for root, else ~/.local/state/lakota)
+  message=TEXT          what the log says of revisions; else which file was written by which program
 What fstab and mount(8) add for any file system is taken and changes nothing.
 
 Examples:
@@ -59,9 +62,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let options = MountOptions::parse(args.options.iter().map(String::as_str));
-    let options = options.map_err(|error| Usage::of("mount", error.to_string()))?;
+    let mut options = options.map_err(|error| Usage::of("mount", error.to_string()))?;
+    options.spool = options.spool.as_deref().map(full).transpose()?;
     if !args.foreground && !args.background {
-        return start(args, session);
+        return start(args, session, options.spool.as_deref());
     }
     let logger = logger(args, session)?;
     let done = foreground(args, session, options, logger);
@@ -141,16 +145,29 @@ fn keep_files() {
     }
 }
 
+fn full(path: &Path) -> Result<PathBuf> {
+    absolute(path).with_context(|| format!("cannot resolve {}", path.display()))
+}
+
+/// The option that names a spool, as its words are read.
+fn spool_option(spool: &Path) -> Result<String> {
+    let text = spool.to_str().with_context(|| format!("{}: the path is not UTF-8", spool.display()))?;
+    Ok(format!("spool={}", text.replace('\\', r"\\").replace(',', r"\,")))
+}
+
 /// Starts the process in the background and waits until it serves.
-fn start(args: &Args, session: &Session) -> Result<()> {
-    // The process has another current folder.
-    let full = |path: &Path| absolute(path).with_context(|| format!("cannot resolve {}", path.display()));
+fn start(args: &Args, session: &Session, spool: Option<&Path>) -> Result<()> {
+    // The process has another current folder: it is given full paths.
     let mut command = Command::new(env::current_exe().context("cannot find the program itself")?);
     command.arg("-r").arg(full(session.place())?);
     command.args((0..session.verbose()).map(|_| "-v"));
     command.args(session.is_quiet().then_some("-q"));
     command.args(["mount", "--background"]);
     command.args(args.options.iter().flat_map(|list| ["-o", list]));
+    if let Some(spool) = spool {
+        // Behind the others: the last one wins.
+        command.arg("-o").arg(spool_option(spool)?);
+    }
     if let Some(file) = &args.log_file {
         command.arg("--log-file").arg(full(file)?);
     }
@@ -170,5 +187,19 @@ fn start(args: &Args, session: &Session) -> Result<()> {
     match status.code().and_then(|code| u8::try_from(code).ok()) {
         Some(code) if code > 0 => Err(Told(code).into()),
         _ => bail!("the process in the background ended before it served: {status}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spool_of_any_name_reaches_the_background() {
+        for path in ["/var/a,b", r"/var/back\slash\,comma", "/var/a=b c"] {
+            let option = spool_option(Path::new(path)).unwrap();
+            let options = MountOptions::parse(["spool=relative", option.as_str()]).unwrap();
+            assert_eq!(options.spool.as_deref(), Some(Path::new(path)));
+        }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::{MountOptions, Names};
 use crate::data::label::closest;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A word of `-o` that cannot be taken.
@@ -54,10 +55,25 @@ const ID: &str = "a number, as `id` tells";
 const MASK: &str = "permission bits in octal, such as 022";
 const NAMES: &str = "live or label";
 const NAME: &str = "a name for mount tables";
+const FOLDER: &str = "a folder on local disk";
+const MESSAGE: &str = "a text of one line for the log";
 
 /// Our switches and options, for hints.
-const KNOWN: [&str; 11] =
-    ["ro", "rw", "allow_other", "uid", "gid", "umask", "hide_revisions", "names", "cache", "poll", "fsname"];
+const KNOWN: [&str; 13] = [
+    "ro",
+    "rw",
+    "allow_other",
+    "uid",
+    "gid",
+    "umask",
+    "hide_revisions",
+    "names",
+    "cache",
+    "poll",
+    "fsname",
+    "spool",
+    "message",
+];
 
 /// Words that mount(8) gives to, or fstab holds for, any file system. A lakota mount is always `nodev` and `nosuid`,
 /// has no files to execute and no times of access; `default_permissions` comes with `allow_other`.
@@ -123,9 +139,14 @@ impl MountOptions {
             None => (word, None),
         };
         match name {
-            // There is no writing yet: `rw`, which fstab often holds, is the same mount.
-            "ro" => switch("ro", value)?,
-            "rw" => switch("rw", value)?,
+            "ro" => {
+                switch("ro", value)?;
+                self.read_only = true;
+            }
+            "rw" => {
+                switch("rw", value)?;
+                self.read_only = false;
+            }
             "allow_other" => {
                 switch("allow_other", value)?;
                 self.allow_other = true;
@@ -140,7 +161,9 @@ impl MountOptions {
             "names" => self.names = valued("names", value, NAMES, names)?,
             "cache" => self.cache = valued("cache", value, SIZE, size)?,
             "poll" => self.poll = valued("poll", value, TIME, time)?,
-            "fsname" => self.fsname = Some(valued("fsname", value, NAME, source)?),
+            "fsname" => self.fsname = Some(valued("fsname", value, NAME, plain)?),
+            "spool" => self.spool = Some(valued("spool", value, FOLDER, folder)?),
+            "message" => self.message = Some(valued("message", value, MESSAGE, plain)?),
             "remount" => return Err(OptionError::Remount),
             _ if STANDARD.contains(&name) || name.starts_with("x-") || name.starts_with("X-") => {}
             _ => {
@@ -198,7 +221,11 @@ fn names(text: &str) -> Option<Names> {
     }
 }
 
-fn source(text: &str) -> Option<String> {
+fn folder(text: &str) -> Option<PathBuf> {
+    (!text.contains('\0')).then(|| text.into())
+}
+
+fn plain(text: &str) -> Option<String> {
     (!text.contains(char::is_control)).then(|| text.to_owned())
 }
 
@@ -252,10 +279,13 @@ mod tests {
 
     #[test]
     fn every_option_is_read() {
-        let options =
-            one("ro,allow_other,uid=1000,gid=100,umask=027,hide_revisions,names=label,cache=1GiB,poll=500ms")
-                .unwrap();
+        let options = one(
+            "ro,allow_other,uid=1000,gid=100,umask=027,hide_revisions,names=label,cache=1GiB,poll=500ms,\
+                 spool=/var/spool,message=by hand\\, as told",
+        )
+        .unwrap();
         let expected = MountOptions {
+            read_only: true,
             allow_other: true,
             uid: Some(1000),
             gid: Some(100),
@@ -264,6 +294,8 @@ mod tests {
             names: Names::Label,
             cache: 1 << 30,
             poll: Duration::from_millis(500),
+            spool: Some("/var/spool".into()),
+            message: Some("by hand, as told".to_owned()),
             ..MountOptions::default()
         };
         assert_eq!(options, expected);
@@ -273,6 +305,12 @@ mod tests {
     fn options_repeat_and_the_last_one_wins() {
         let options = MountOptions::parse(["cache=1M,poll=5s", "cache=2M", ""]).unwrap();
         assert_eq!((options.cache, options.poll), (2 << 20, Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_mount_is_written_unless_ro_comes_last() {
+        let read_only = ["", "rw", "ro", "rw,ro", "ro,rw"].map(|list| one(list).unwrap().read_only);
+        assert_eq!(read_only, [false, false, true, true, false]);
     }
 
     #[test]
@@ -318,6 +356,11 @@ mod tests {
             "cache",
             "fsname=",
             "fsname=a\nb",
+            "spool",
+            "spool=",
+            "spool=a\0b",
+            "message=",
+            "message=a\nb",
             "remount",
         ] {
             assert!(one(list).is_err(), "{list} was taken");

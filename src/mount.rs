@@ -6,9 +6,9 @@
 
 pub mod attr;
 pub mod catalog;
-mod copy;
 mod commit;
 pub mod control;
+mod copy;
 pub mod doctor;
 pub mod errno;
 pub mod fs;

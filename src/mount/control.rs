@@ -153,13 +153,7 @@ impl Control {
 
     /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told. `uid`: of
     /// whom it is, where it is not the mount's.
-    pub fn note(
-        &self,
-        now: u64,
-        uid: Option<u32>,
-        what: &dyn std::fmt::Display,
-        failure: &Failure,
-    ) -> Errno {
+    pub fn note(&self, now: u64, uid: Option<u32>, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
         let errno = failure.errno();
         if !matches!(failure, Failure::Plain(_) | Failure::Told(_)) && errno != Errno::ENOENT {
             self.tell(uid, format!("{} {what}: {}", iso(now), failure.line()));

@@ -108,7 +108,16 @@ impl WorkingCopy {
     pub fn with_number(ino: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
         let kept = start.front.as_ref().map_or(0, |front| front.size());
         let added = start.front.is_some();
-        let body = Body { basis: start.basis, front: start.front, kept, file: None, len: 0, added, soft: false, stopped: None };
+        let body = Body {
+            basis: start.basis,
+            front: start.front,
+            kept,
+            file: None,
+            len: 0,
+            added,
+            soft: false,
+            stopped: None,
+        };
         WorkingCopy {
             ino,
             purpose,
@@ -244,7 +253,13 @@ impl WorkingCopy {
     }
 
     /// As fallocate(2), with the modes that files of the spool have.
-    pub fn allocate(&self, offset: u64, len: u64, mode: FallocateFlags, desk: Desk<'_>) -> Result<(), Failure> {
+    pub fn allocate(
+        &self,
+        offset: u64,
+        len: u64,
+        mode: FallocateFlags,
+        desk: Desk<'_>,
+    ) -> Result<(), Failure> {
         let body = &mut *self.body.lock();
         body.whole(self, desk)?;
         let file = body.file(self, desk)?.file();

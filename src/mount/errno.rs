@@ -69,7 +69,13 @@ fn below(error: &(dyn Error + 'static)) -> Errno {
 
 const fn of_system(code: i32) -> Errno {
     match code {
-        libc::ENOSPC | libc::EDQUOT | libc::EFBIG | libc::EROFS | libc::EACCES | libc::EMFILE | libc::ENFILE => Errno(code),
+        libc::ENOSPC
+        | libc::EDQUOT
+        | libc::EFBIG
+        | libc::EROFS
+        | libc::EACCES
+        | libc::EMFILE
+        | libc::ENFILE => Errno(code),
         libc::EPERM => Errno::EACCES,
         _ => Errno::EIO,
     }

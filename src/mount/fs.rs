@@ -1,16 +1,17 @@
 //! What every operation on the mount does; knows nothing of FUSE.
 //!
-//! Here is what looks and reads; `write` has what changes the bytes of files, `names` what changes names, `save` makes
-//! revisions of what was written.
+//! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
+//! changes names, `save` makes revisions of what was written.
 
 mod find;
 mod names;
+mod rename;
 mod save;
 mod write;
 
 use super::catalog::Catalog;
-use super::copy::Purpose;
 use super::control::{Control, Counters, Kept};
+use super::copy::Purpose;
 use super::errno::{Errno, Failure};
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
@@ -35,7 +36,7 @@ use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 pub use super::number::ROOT;
-pub use names::Renaming;
+pub use rename::Renaming;
 pub use write::Change;
 
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
@@ -160,7 +161,8 @@ impl Fs {
             _ => (Kind::File, node.mode & !self.tree.options.umask),
         };
         let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
-        let plain = Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, links: 1, perm, uid, gid };
+        let plain =
+            Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, links: 1, perm, uid, gid };
         match &node.what {
             // It is held open: its folder's disk knows.
             What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
@@ -212,8 +214,10 @@ impl Fs {
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
         }
-        let mtime =
-            self.tree.mtime(&node).map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
+        let mtime = self
+            .tree
+            .mtime(&node)
+            .map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
         let attr = self.attr(&node);
         Ok((Attr { mtime: mtime.max(attr.mtime), ..attr }, ttl))
     }
@@ -235,8 +239,8 @@ impl Fs {
         } else {
             self.open_to_read(caller, &node)
         };
-        let opening = opening
-            .map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
+        let opening =
+            opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
         // What is not written never changes: what the kernel kept of it is right.
         let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_));
         Ok(Opened { handle: self.handles.open(opening), keep_cache, direct: false })
@@ -287,8 +291,9 @@ impl Fs {
             Opening::Copy(copy) => {
                 copy.read(offset, len).map_err(|e| self.fail(None, format_args!("read {}", copy.name), &e))?
             }
-            Opening::Scratch(file, ..) | Opening::Kept(file) => read_at(&file, offset, len)
-                .map_err(|e| self.fail(None, "read a scratch file", &e))?,
+            Opening::Scratch(file, ..) | Opening::Kept(file) => {
+                read_at(&file, offset, len).map_err(|e| self.fail(None, "read a scratch file", &e))?
+            }
             Opening::Folder(_) => return Err(Errno::EISDIR),
         };
         Counters::add(&counters.read_bytes, bytes.len() as u64);
@@ -301,8 +306,9 @@ impl Fs {
         if !node.is_folder() {
             return Err(Errno::ENOTDIR);
         }
-        let children =
-            self.children(caller, &node).map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
+        let children = self
+            .children(caller, &node)
+            .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
         Ok(Opened { handle, keep_cache: false, direct: false })

@@ -4,14 +4,16 @@
 //! a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
 //! ENOSYS, after which the kernel does not ask again.
 
+mod words;
+
 use super::errno::Errno;
-use super::fs::{Attr, Caller, Change, Found, Fs, Kind, Line, Opened, Renaming};
+use super::fs::{Change, Found, Fs, Line, Renaming};
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
-    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
@@ -19,13 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+use words::{answer, attributes, caller, entry, flags, kind, message, milliseconds};
 
 /// Bytes of a request at most: what a read of a file asks at once.
 const REQUEST: u32 = 1 << 20;
-
-/// What programs take as the best size of a read.
-const READ: u32 = 128 << 10;
 
 /// The unit of `df`.
 const BLOCK: u64 = 4096;
@@ -72,7 +72,9 @@ impl Adapter {
         });
         match thread {
             // It waits for just this.
-            Ok(_) => sender.send(reply).unwrap_or_else(|unsent| answer(inner.guarded(what, |fs| act(fs)), unsent.0)),
+            Ok(_) => sender
+                .send(reply)
+                .unwrap_or_else(|unsent| answer(inner.guarded(what, |fs| act(fs)), unsent.0)),
             Err(_) => answer(inner.guarded(what, |fs| act(fs)), reply),
         }
     }
@@ -123,33 +125,6 @@ impl Adapter {
     }
 }
 
-fn answer(done: Result<(), fuser::Errno>, reply: ReplyEmpty) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(errno) => reply.error(errno),
-    }
-}
-
-fn entry(done: Result<Found, fuser::Errno>, reply: ReplyEntry) {
-    match done {
-        Ok(Found { attr, entry_ttl, attr_ttl }) => {
-            reply.entry_with_ttls(&attr_ttl, &entry_ttl, &attributes(&attr), Generation(0));
-        }
-        Err(errno) => reply.error(errno),
-    }
-}
-
-/// Milliseconds since 1970-01-01 UTC; none: now.
-fn milliseconds(time: TimeOrNow) -> Option<u64> {
-    match time {
-        TimeOrNow::Now => None,
-        TimeOrNow::SpecificTime(time) => {
-            let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            Some(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-        }
-    }
-}
-
 /// Operations that are answered with one error.
 macro_rules! refuse {
     ($($name:ident($($type:ty),*) $reply:ident $errno:ident;)*) => {$(
@@ -157,52 +132,6 @@ macro_rules! refuse {
             reply.error(fuser::Errno::from_i32(Errno::$errno.0));
         }
     )*};
-}
-
-/// What a panic said.
-fn message(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-fn caller(request: &Request) -> Caller {
-    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
-}
-
-fn kind(kind: Kind) -> FileType {
-    match kind {
-        Kind::Folder => FileType::Directory,
-        Kind::File => FileType::RegularFile,
-        Kind::Link => FileType::Symlink,
-    }
-}
-
-fn attributes(attr: &Attr) -> FileAttr {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(attr.mtime);
-    FileAttr {
-        ino: INodeNo(attr.ino),
-        size: attr.size,
-        blocks: attr.size.div_ceil(512),
-        atime: time,
-        mtime: time,
-        ctime: time,
-        crtime: time,
-        kind: kind(attr.kind),
-        perm: attr.perm,
-        nlink: attr.links,
-        uid: attr.uid,
-        gid: attr.gid,
-        rdev: 0,
-        blksize: READ,
-        flags: 0,
-    }
-}
-
-fn flags(opened: &Opened) -> FopenFlags {
-    let mut flags = FopenFlags::empty();
-    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-    flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct);
-    flags
 }
 
 /// Adds what the kernel has of `wanted`.
@@ -306,9 +235,8 @@ impl Filesystem for Adapter {
         answer(self.guarded("release", act), reply);
     }
 
-    fn fsync(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _data: bool, reply: ReplyEmpty) {
-        let caller = caller(req);
-        self.aside("fsync", move |fs| fs.fsync(caller, handle.0), reply);
+    fn fsync(&self, _req: &Request, _ino: INodeNo, handle: FileHandle, _data: bool, reply: ReplyEmpty) {
+        self.aside("fsync", move |fs| fs.fsync(handle.0), reply);
     }
 
     fn setattr(
@@ -567,20 +495,5 @@ mod tests {
         assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
         assert_eq!(adapter.inner.panics.load(Ordering::Relaxed), 1);
         adapter.guarded("a test", |_| Ok(())).unwrap();
-    }
-
-    #[test]
-    fn what_a_panic_said_is_known_for_texts() {
-        assert_eq!(message(&"a"), "a");
-        assert_eq!(message(&"b".to_owned()), "b");
-        assert_eq!(message(&3), "no message");
-    }
-
-    #[test]
-    fn attributes_show_blocks_of_512_bytes_rounded_up() {
-        let attr = |size| Attr { ino: 7, size, mtime: 1500, kind: Kind::File, links: 1, perm: 0o644, uid: 1, gid: 2 };
-        let blocks: Vec<u64> = [0, 1, 512, 513].map(|size| attributes(&attr(size)).blocks).to_vec();
-        assert_eq!(blocks, [0, 1, 1, 2]);
-        assert_eq!(attributes(&attr(1)).mtime, SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
     }
 }

@@ -35,11 +35,11 @@ const LOOKS: usize = 16;
 
 /// What a program opened: the rows that its save is a change of.
 #[derive(Debug, Clone)]
-pub(super) struct Basis {
+pub struct Basis {
     /// The state.
-    pub(super) point: Point,
+    pub point: Point,
     /// The series there.
-    pub(super) sheet: Arc<Sheet>,
+    pub sheet: Arc<Sheet>,
 }
 
 /// Rows that were read to their end, and the columns they were read as.
@@ -49,8 +49,6 @@ pub(super) struct Input {
     pub(super) schema: Arc<Schema>,
     /// The rows.
     pub(super) rows: Sorted,
-    /// How many.
-    pub(super) count: u64,
 }
 
 /// A file from a place on, whatever its cursor.
@@ -77,7 +75,12 @@ impl Read for At<'_> {
 }
 
 /// Reads all rows of a file in a format.
-pub(super) fn read(collection: &Collection, schema: &Arc<Schema>, format: Format, file: &File) -> Result<Input, Failure> {
+pub(super) fn read(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    format: Format,
+    file: &File,
+) -> Result<Input, Failure> {
     match format {
         Format::Csv => read_csv(collection, schema, At::new(file, 0)),
         Format::Parquet => {
@@ -88,7 +91,11 @@ pub(super) fn read(collection: &Collection, schema: &Arc<Schema>, format: Format
 }
 
 /// Reads all rows of a text.
-pub(super) fn read_csv(collection: &Collection, schema: &Arc<Schema>, text: impl Read) -> Result<Input, Failure> {
+pub(super) fn read_csv(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    text: impl Read,
+) -> Result<Input, Failure> {
     sorted(collection, schema, CsvReader::new(Arc::clone(schema), text, FRAME_ROWS).parallel(BLOCKS))
 }
 
@@ -97,8 +104,8 @@ fn sorted(
     schema: &Arc<Schema>,
     frames: impl Iterator<Item = Result<arrow_array::RecordBatch, InputError>>,
 ) -> Result<Input, Failure> {
-    let (rows, count) = collection.sort(schema, frames)?;
-    Ok(Input { schema: Arc::clone(schema), rows, count })
+    let (rows, _count) = collection.sort(schema, frames)?;
+    Ok(Input { schema: Arc::clone(schema), rows })
 }
 
 /// A save on its way.

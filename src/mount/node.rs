@@ -171,7 +171,10 @@ impl Node {
     /// Refused bytes.
     #[must_use]
     pub fn kept(name: &str, size: u64, mtime: u64) -> Node {
-        Node { mode: 0o600, ..Node::new(number(&[b"kept", name.as_bytes()]), mtime, What::Kept(name.into(), size)) }
+        Node {
+            mode: 0o600,
+            ..Node::new(number(&[b"kept", name.as_bytes()]), mtime, What::Kept(name.into(), size))
+        }
     }
 
     /// A collection's folder.
@@ -230,7 +233,12 @@ impl Node {
     pub fn is_folder(&self) -> bool {
         match &self.what {
             What::Scratch(_, held) => held.is_folder(),
-            What::File(_) | What::Text(_) | What::Link(_) | What::Copy(_) | What::Empty(..) | What::Kept(..) => false,
+            What::File(_)
+            | What::Text(_)
+            | What::Link(_)
+            | What::Copy(_)
+            | What::Empty(..)
+            | What::Kept(..) => false,
             _ => true,
         }
     }

@@ -66,8 +66,11 @@ impl Mounted {
         thread::Builder::new().name("first look".to_owned()).spawn(move || first.warm()).map_err(serve)?;
         // Signals first: one that comes while mounting must not leave a dead mount.
         watch_signals(sender.clone()).map_err(serve)?;
-        let session =
-            fuser::Session::new(Adapter::new(Arc::clone(&fs), &place.repo), &mountpoint, &config(place, options));
+        let session = fuser::Session::new(
+            Adapter::new(Arc::clone(&fs), &place.repo),
+            &mountpoint,
+            &config(place, options),
+        );
         let session = session
             .map_err(|source| MountError::Refused { mountpoint: mountpoint.clone(), source: said(source) })?;
         let mut served = session.spawn().map_err(serve)?;

@@ -72,7 +72,13 @@ impl Fs {
 
     fn spool_status(&self) -> SpoolStatus {
         let Some(pen) = &self.pen else {
-            return SpoolStatus { folder: String::new(), writing: 0, rejected: 0, scratch_files: 0, scratch_bytes: 0 };
+            return SpoolStatus {
+                folder: String::new(),
+                writing: 0,
+                rejected: 0,
+                scratch_files: 0,
+                scratch_bytes: 0,
+            };
         };
         let scratch = scratch::age(&pen.spool.scratch_root(), self.now()).unwrap_or_else(|error| {
             log::warn!("cannot look at scratch files: {error}");
@@ -141,7 +147,8 @@ impl Fs {
         };
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
-        let copy = Arc::new(WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now()));
+        let copy =
+            Arc::new(WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now()));
         pen.give(who, &copy);
         Ok(Some(copy))
     }
@@ -263,7 +270,10 @@ fn kept_child(caller: Caller, kept: &Kept) -> Child {
 }
 
 /// The identity of a series under a label of a collection's newest state.
-pub(super) fn series_of(parent: &Arc<crate::mount::catalog::Shelf>, label: &str) -> Result<Option<Series>, Failure> {
+pub(super) fn series_of(
+    parent: &Arc<crate::mount::catalog::Shelf>,
+    label: &str,
+) -> Result<Option<Series>, Failure> {
     let now = parent.now()?;
     let id = now.state.id(label).map_err(CollectionError::from)?;
     Ok(id.map(|id| Series { shelf: Arc::clone(parent), id, label: label.into() }))

@@ -81,7 +81,8 @@ impl Fs {
     }
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
-        let Some(writer) = copy.writer() else { return Ok(()) };
+        let Some(opener) = copy.writer() else { return Ok(()) };
+        let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
@@ -139,6 +140,21 @@ impl Fs {
         Ok(saved.basis)
     }
 
+    /// The name of a writer: a shell opens files for the programs that it becomes.
+    fn name_now(&self, pen: &Pen, writer: &Writer) -> String {
+        process::of_thread(&pen.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
+    }
+
+    /// What is to be known of a copy that is refused.
+    fn ticket(&self, copy: &WorkingCopy, way: Way, failure: &Failure) -> Ticket {
+        let ticket = copy.ticket(way, self.now());
+        let process = match (&self.pen, copy.writer()) {
+            (Some(pen), Some(writer)) => self.name_now(pen, writer),
+            _ => ticket.process,
+        };
+        Ticket { reason: failure.line(), process, ..ticket }
+    }
+
     fn message(&self, rows: &Rows<'_>) -> String {
         if let Some(message) = &self.tree.options.message {
             return message.clone();
@@ -175,7 +191,10 @@ impl Fs {
         let read = |source| Failure::Spool { verb: "read", source };
         let len = file.metadata().map_err(read)?.len();
         if len > SCHEMA_BYTES {
-            return Err(Failure::refused(Errno::EINVAL, "a schema is a line for each column, this is too long"));
+            return Err(Failure::refused(
+                Errno::EINVAL,
+                "a schema is a line for each column, this is too long",
+            ));
         }
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         file.read_exact_at(&mut bytes, 0).map_err(read)?;
@@ -196,7 +215,7 @@ impl Fs {
 
     /// Keeps refused bytes where their writer finds them, and says where.
     fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
-        let ticket = Ticket { reason: failure.line(), ..copy.ticket(body.way(), self.now()) };
+        let ticket = self.ticket(copy, body.way(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
         self.keep_bytes(pen, file.map(SpoolFile::file), &ticket);
         Failure::Told(failure.errno())
@@ -217,7 +236,7 @@ impl Fs {
 
     /// The same of a file that was written under another name.
     pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
-        self.keep_bytes(pen, Some(file), &Ticket { reason: failure.line(), ..copy.ticket(Way::Replace, self.now()) });
+        self.keep_bytes(pen, Some(file), &self.ticket(copy, Way::Replace, &failure));
         Failure::Told(failure.errno())
     }
 
@@ -226,7 +245,8 @@ impl Fs {
         if let Failure::Told(errno) = failure {
             return *errno;
         }
-        let ticket = Ticket { reason: failure.line(), ..copy.ticket(copy.body().way(), self.now()) };
+        let way = copy.body().way();
+        let ticket = self.ticket(copy, way, failure);
         self.tree.control.tell(Some(ticket.uid), ticket.line(None));
         failure.errno()
     }
@@ -252,12 +272,19 @@ impl Fs {
         for over in pen.veils.over() {
             let place = (over.series.shelf.collection().label(), &over.series.label, &over.name);
             let what = match over.veil {
-                Veil::Emptied => "emptied and not written again: no bytes make no revision (a header line alone does)",
+                Veil::Emptied => {
+                    "emptied and not written again: no bytes make no revision (a header line alone does)"
+                }
                 Veil::Gone => "removed and not written again: a series is dropped by `rmdir` of its folder",
             };
             let by = by(&over.by);
-            let line =
-                format!("{} {}/{}/{}: {what}{by}; its rows are back", iso(self.now()), place.0, place.1, place.2);
+            let line = format!(
+                "{} {}/{}/{}: {what}{by}; its rows are back",
+                iso(self.now()),
+                place.0,
+                place.1,
+                place.2
+            );
             self.tree.control.tell(Some(over.by.uid), line);
         }
     }

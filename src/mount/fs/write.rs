@@ -46,10 +46,17 @@ impl Fs {
         Writer { uid: caller.uid, pid, name }
     }
 
-    pub(super) fn open_to_write(&self, caller: Caller, node: &Arc<Node>, flags: i32) -> Result<Opening, Failure> {
+    pub(super) fn open_to_write(
+        &self,
+        caller: Caller,
+        node: &Arc<Node>,
+        flags: i32,
+    ) -> Result<Opening, Failure> {
         let pen = self.pen()?;
         match &node.what {
-            What::File(file) => Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), flags)),
+            What::File(file) => {
+                Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), flags))
+            }
             What::Empty(series, format) => {
                 Err(self.reopen(caller, pen, node.ino, (series, *format, true), flags))
             }
@@ -192,7 +199,8 @@ impl Fs {
 
     /// As fallocate(2), with the modes that the spool's disk has.
     pub fn allocate(&self, handle: u64, offset: u64, len: u64, mode: i32) -> Result<(), Errno> {
-        let mode = FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
+        let mode =
+            FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
         match self.handles.file(handle)? {
             Opening::Copy(copy) => copy
                 .allocate(offset, len, mode, self.desk(self.pen()?))
@@ -226,23 +234,18 @@ impl Fs {
             copy.body().stopped = signal;
         }
         let others = || process::others(&pen.proc, writer, copy.ino).unwrap_or(0);
-        let done = if own && signal.is_none() && others() == 0 {
-            self.save(pen, &copy)
-        } else {
-            copy.sync()
-        };
+        let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
         done.map_err(|e| self.refuse_told(&copy, &e))
     }
 
     /// Makes what was written durable; and a revision, where it looks whole.
-    pub fn fsync(&self, caller: Caller, handle: u64) -> Result<(), Errno> {
-        let _ = caller;
+    pub fn fsync(&self, handle: u64) -> Result<(), Errno> {
         match self.handles.file(handle)? {
             Opening::Copy(copy) if copy.is_unsaved() => {
                 let pen = self.pen()?;
-                let done = copy.sync().and_then(|()| {
-                    if self.looks_whole(&copy)? { self.try_save(pen, &copy) } else { Ok(()) }
-                });
+                let done = copy
+                    .sync()
+                    .and_then(|()| if self.looks_whole(&copy)? { self.try_save(pen, &copy) } else { Ok(()) });
                 done.map_err(|e| self.refuse_told(&copy, &e))
             }
             Opening::Scratch(file, ..) => {
@@ -255,10 +258,11 @@ impl Fs {
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
         let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
-        if copy.is_last() && copy.is_unsaved() {
-            if let Err(failure) = self.save_or_keep(pen, &copy) {
-                self.refuse_told(&copy, &failure);
-            }
+        if copy.is_last()
+            && copy.is_unsaved()
+            && let Err(failure) = self.save_or_keep(pen, &copy)
+        {
+            self.refuse_told(&copy, &failure);
         }
         self.closed(pen, &copy);
     }

@@ -17,6 +17,7 @@ pub mod handle;
 pub mod host;
 mod ingest;
 pub mod inode;
+mod intake;
 pub mod name;
 pub mod node;
 mod number;

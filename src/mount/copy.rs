@@ -5,6 +5,7 @@
 
 use super::errno::{Errno, Failure};
 use super::ingest::Basis;
+use super::intake::{Intake, Intakes, LEAST};
 use super::node::Series;
 use super::number::number;
 use super::render::{Content, Format};
@@ -45,6 +46,8 @@ pub struct Writer {
 pub struct Desk<'a> {
     /// Takes the bytes.
     pub spool: &'a Spool,
+    /// Reads them meanwhile.
+    pub intakes: &'a Intakes,
     /// Milliseconds since 1970-01-01 UTC.
     pub now: u64,
 }
@@ -82,6 +85,10 @@ pub struct Body {
     added: bool,
     /// Whether what was written is not on disk yet.
     soft: bool,
+    /// The rows of what was written, where it was written from its start to its end.
+    intake: Option<Intake>,
+    /// Whether it is written so.
+    straight: bool,
     /// Why it is not to be saved: the signal that ended the writer.
     pub stopped: Option<i32>,
 }
@@ -116,6 +123,8 @@ impl WorkingCopy {
             len: 0,
             added,
             soft: false,
+            intake: None,
+            straight: true,
             stopped: None,
         };
         WorkingCopy {
@@ -222,10 +231,27 @@ impl WorkingCopy {
             }
         };
         let kept = body.kept;
+        body.straight &= at - kept == body.len;
         body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
         self.changed(body, desk.now);
+        self.follow(body, desk);
         Ok(())
+    }
+
+    /// Has rows read while their text is written.
+    fn follow(&self, body: &mut Body, desk: Desk<'_>) {
+        if !body.straight || body.added {
+            body.intake = None;
+        } else if let Some(intake) = &body.intake {
+            intake.grown(body.len);
+        } else if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
+            && body.len >= LEAST
+        {
+            body.intake = desk.intakes.follow(series, file.file(), body.len);
+            // Not to be had now: nor for what follows.
+            body.straight = body.intake.is_some();
+        }
     }
 
     /// Bytes from an offset, fewer only at the end.
@@ -247,7 +273,8 @@ impl WorkingCopy {
         } else if len > 0 {
             body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
         }
-        body.len = len;
+        // Emptied, it begins again.
+        (body.len, body.intake, body.straight) = (len, None, len == 0);
         self.changed(body, desk.now);
         Ok(())
     }
@@ -265,6 +292,7 @@ impl WorkingCopy {
         let file = body.file(self, desk)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
+        (body.intake, body.straight) = (None, false);
         self.changed(body, desk.now);
         Ok(())
     }
@@ -321,9 +349,15 @@ impl Body {
         self.len
     }
 
+    /// The rows of what was written, where they were read meanwhile. They are given once.
+    pub(super) fn intake(&mut self) -> Option<Intake> {
+        self.straight = false;
+        self.intake.take()
+    }
+
     /// Forgets the bytes: nobody has it open.
     pub fn clear(&mut self) {
-        (self.file, self.front, self.kept) = (None, None, 0);
+        (self.file, self.intake, self.front, self.kept) = (None, None, None, 0);
     }
 
     fn file<'a>(&'a mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<&'a SpoolFile, Failure> {

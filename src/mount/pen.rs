@@ -2,6 +2,7 @@
 
 use super::copy::WorkingCopy;
 use super::ingest::Basis;
+use super::intake::Intakes;
 use super::node::Series;
 use super::render::Format;
 use super::spool::Spool;
@@ -55,6 +56,8 @@ impl Reopen {
 pub(super) struct Pen {
     pub(super) spool: Spool,
     pub(super) veils: Veils,
+    /// What is read while it is written.
+    pub(super) intakes: Intakes,
     /// Where processes are looked at.
     pub(super) proc: PathBuf,
     /// Collections without columns, and when they were made.
@@ -72,6 +75,7 @@ impl Pen {
         Pen {
             spool,
             veils: Veils::default(),
+            intakes: Intakes::default(),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),

@@ -198,7 +198,7 @@ impl Fs {
                 way: Way::Replace,
                 writer: &writer,
             };
-            match self.save_rows(&rows, &file) {
+            match self.save_rows(&rows, &file, None) {
                 Ok(saved) => basis = saved.or(basis),
                 Err(failure) if open && failure.errno() == Errno::EINVAL => {}
                 Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),

@@ -7,6 +7,7 @@ use crate::mount::control::Counters;
 use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::ingest::{self, Basis, Save};
+use crate::mount::intake::Intake;
 use crate::mount::node::Series;
 use crate::mount::pen::Pen;
 use crate::mount::process;
@@ -17,6 +18,7 @@ use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Users and their names.
 const USERS: &str = "/etc/passwd";
@@ -90,6 +92,7 @@ impl Fs {
                     return Ok(());
                 }
                 let way = body.way();
+                let intake = body.intake();
                 let Some(file) = body.written() else { return Ok(()) };
                 let rows = Rows {
                     series,
@@ -99,7 +102,7 @@ impl Fs {
                     way,
                     writer,
                 };
-                let basis = self.save_rows(&rows, file.file())?;
+                let basis = self.save_rows(&rows, file.file(), intake)?;
                 if way == Way::Replace {
                     pen.veils.lift(series, *format);
                     body.basis = basis.or(body.basis.take());
@@ -114,14 +117,20 @@ impl Fs {
     }
 
     /// Saves the rows of a file; gives what the writer has from now on.
-    pub(super) fn save_rows(&self, rows: &Rows<'_>, file: &File) -> Result<Option<Basis>, Failure> {
+    pub(super) fn save_rows(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        intake: Option<Intake>,
+    ) -> Result<Option<Basis>, Failure> {
         let Rows { series, format, way, .. } = *rows;
-        let collection = series.shelf.collection();
-        let schema = {
-            let now = series.shelf.now()?;
-            std::sync::Arc::clone(&now.state.schema)
+        let input = match intake {
+            Some(intake) => intake.finish()?,
+            None => {
+                let schema = Arc::clone(&series.shelf.now()?.state.schema);
+                ingest::read(series.shelf.collection(), &schema, format, file)?
+            }
         };
-        let input = ingest::read(collection, &schema, format, file)?;
         let fresh;
         let basis = match rows.basis {
             Some(basis) => Some(basis),

@@ -36,7 +36,7 @@ impl Fs {
     }
 
     pub(super) fn desk<'a>(&self, pen: &'a Pen) -> Desk<'a> {
-        Desk { spool: &pen.spool, now: self.now() }
+        Desk { spool: &pen.spool, intakes: &pen.intakes, now: self.now() }
     }
 
     /// Who makes a request.

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
+use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
 pub use rename::Renaming;
 pub use write::Change;
@@ -161,17 +162,27 @@ impl Fs {
             _ => (Kind::File, node.mode & !self.tree.options.umask),
         };
         let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
-        let plain =
-            Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, links: 1, perm, uid, gid };
+        let plain = Attr {
+            ino: node.ino,
+            size: node.size(),
+            mtime: node.mtime,
+            kind,
+            links: 1,
+            piece: READ,
+            perm,
+            uid,
+            gid,
+        };
         match &node.what {
             // It is held open: its folder's disk knows.
             What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
                 size: if facts.folder { 0 } else { facts.size },
                 mtime: facts.mtime,
+                piece: WRITE,
                 links: if facts.folder { 1 } else { u32::try_from(facts.links).unwrap_or(u32::MAX) },
                 ..plain
             }),
-            What::Copy(copy) => Attr { mtime: copy.mtime(), ..plain },
+            What::Copy(copy) => Attr { mtime: copy.mtime(), piece: WRITE, ..plain },
             _ => plain,
         }
     }

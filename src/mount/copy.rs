@@ -91,6 +91,8 @@ pub struct Body {
     straight: bool,
     /// Why it is not to be saved: the signal that ended the writer.
     pub stopped: Option<i32>,
+    /// Why it is not to be saved: what a write that failed was told, since it is not all there.
+    pub failed: Option<Errno>,
 }
 
 /// How a copy begins.
@@ -126,6 +128,7 @@ impl WorkingCopy {
             intake: None,
             straight: true,
             stopped: None,
+            failed: None,
         };
         WorkingCopy {
             ino,
@@ -180,12 +183,6 @@ impl WorkingCopy {
         self.handles.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Whether one handle is left.
-    #[must_use]
-    pub fn is_last(&self) -> bool {
-        self.handles.load(Ordering::Acquire) == 1
-    }
-
     /// Notes a close; whether it was the last.
     pub fn close(&self) -> bool {
         self.handles.fetch_sub(1, Ordering::AcqRel) == 1
@@ -223,6 +220,16 @@ impl WorkingCopy {
     /// Writes bytes at an offset, or behind all others.
     pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
         let body = &mut *self.body.lock();
+        self.put(body, at, bytes, desk).inspect_err(|failure| self.spoil(body, failure))
+    }
+
+    /// Notes that bytes are missing: what is there must not pass for what was meant.
+    fn spoil(&self, body: &mut Body, failure: &Failure) {
+        body.failed = Some(failure.errno());
+        self.unsaved.store(true, Ordering::Release);
+    }
+
+    fn put(&self, body: &mut Body, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
         let at = match at {
             None => body.size(),
             Some(at) => {
@@ -263,7 +270,7 @@ impl WorkingCopy {
     pub fn truncate(&self, len: u64, desk: Desk<'_>) -> Result<(), Failure> {
         let body = &mut *self.body.lock();
         if len == 0 {
-            (body.kept, body.front, body.added) = (0, None, false);
+            (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
         } else if len == body.size() {
             return Ok(());
         }

@@ -84,6 +84,10 @@ impl Fs {
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
+        if let Some(errno) = body.failed.take() {
+            let why = format!("a write failed ({errno:?}), so not all of the file is there");
+            return Err(Failure::refused(errno, why));
+        }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
         match &copy.purpose {
             Purpose::Rows(series, format) => {

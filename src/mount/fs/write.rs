@@ -12,7 +12,7 @@ use crate::mount::errno::{Errno, Failure};
 use crate::mount::handle::Opening;
 use crate::mount::name;
 use crate::mount::node::{Node, Series, What};
-use crate::mount::pen::{Pen, Reopen};
+use crate::mount::pen::{Busy, Pen, Reopen};
 use crate::mount::process;
 use crate::mount::render::Format;
 use rustix::fs::FallocateFlags;
@@ -185,9 +185,8 @@ impl Fs {
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
             // By its name alone: nobody will close it.
             What::Copy(copy) => {
-                let opening = self.open_copy(caller, copy, libc::O_RDWR)?;
+                self.open_copy(caller, copy, libc::O_RDWR)?;
                 let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
-                drop(opening);
                 self.closed(pen, copy);
                 done
             }
@@ -257,30 +256,48 @@ impl Fs {
 
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
+        let _busy = self.busy();
         let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
-        if copy.is_last()
-            && copy.is_unsaved()
-            && let Err(failure) = self.save_or_keep(pen, &copy)
-        {
-            self.refuse_told(&copy, &failure);
-        }
         self.closed(pen, &copy);
     }
 
-    fn closed(&self, _pen: &Pen, copy: &WorkingCopy) {
-        if copy.close() {
-            copy.body().clear();
+    /// A handle of a copy is gone; with the last one, what was not saved is.
+    fn closed(&self, pen: &Pen, copy: &WorkingCopy) {
+        if !copy.close() {
+            return;
         }
+        if copy.is_unsaved()
+            && let Err(failure) = self.save_or_keep(pen, copy)
+        {
+            self.refuse_told(copy, &failure);
+        }
+        copy.body().clear();
     }
 
-    /// Ends what is being written: waits for what is being saved, keeps what nobody closed. For the end of a mount.
+    /// Has the end of the mount wait until what is given is dropped.
+    #[must_use]
+    pub fn busy(&self) -> Option<Busy> {
+        self.pen.as_ref().map(Pen::busy)
+    }
+
+    /// Ends what is being written, at the end of a mount: waits for what is being saved, saves what was closed without
+    /// a word, and keeps what is still open.
     pub fn finish(&self) {
         let Some(pen) = &self.pen else { return };
         pen.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
-            self.keep_unclosed(pen, &copy);
+            let writer = copy.writer().map_or(0, |writer| writer.pid);
+            // A process that may not be looked at, or is from elsewhere, may have it open.
+            let open = match process::of_thread(&pen.proc, writer) {
+                None => writer == 0,
+                Some(_) => process::others(&pen.proc, writer, copy.ino).is_none_or(|count| count > 0),
+            };
+            if open {
+                self.keep_unclosed(pen, &copy);
+            } else if let Err(failure) = self.save_or_keep(pen, &copy) {
+                self.refuse_told(&copy, &failure);
+            }
         }
-        pen.wait();
     }
 
     pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {

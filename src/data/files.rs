@@ -17,6 +17,14 @@ use arrow_array::RecordBatch;
 /// Batches of a file as frames of a schema, in turn.
 pub type Frames = Box<dyn Iterator<Item = Result<RecordBatch, InputError>> + Send>;
 
+/// How the columns are named in which pandas keeps an index without a name.
+const PANDAS_INDEX: &str = "__index_level_";
+
+/// Whether a column of a file is no data: an index that pandas added, and that the schema does not know.
+fn is_added(schema: &Schema, name: &str) -> bool {
+    name.starts_with(PANDAS_INDEX) && schema.position(name).is_none()
+}
+
 /// Makes each batch a frame of `schema`; rows in errors count from the file's start. With `partial`, value
 /// columns may be missing.
 fn conform(
@@ -29,8 +37,8 @@ fn conform(
         let batch = batch?;
         let made = if partial { frame::conform_partial } else { frame::conform };
         let result = made(&schema, &batch).map_err(|e| {
-            let row = if e.line == 0 { 0 } else { e.line + before };
-            e.at_line(row)
+            let row = if e.row == 0 { 0 } else { e.row + before };
+            e.at_row(row)
         });
         before += batch.num_rows() as u64;
         result

@@ -1,6 +1,6 @@
 //! Arrow IPC: files and streams are read, files (Feather) are written.
 
-use super::{Frames, conform};
+use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
@@ -20,14 +20,23 @@ pub fn read(mut file: File, schema: &Schema, partial: bool) -> Result<Frames, In
     Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unread)?;
     file.rewind().map_err(unread)?;
     let input = BufReader::with_capacity(1 << 17, file);
-    let map = |batch: Result<RecordBatch, ArrowError>| batch.map_err(|e| unreadable(&e));
     let schema = schema.clone();
+    let known = schema.clone();
+    let map = move |batch: Result<RecordBatch, ArrowError>| {
+        batch.and_then(|batch| without_added(&known, &batch)).map_err(|e| unreadable(&e))
+    };
     if start == MAGIC {
         let reader = FileReader::try_new(input, None).map_err(|e| unreadable(&e))?;
         return Ok(conform(schema, partial, reader.map(map)));
     }
     let reader = StreamReader::try_new(input, None).map_err(|e| unreadable(&e))?;
     Ok(conform(schema, partial, reader.map(map)))
+}
+
+fn without_added(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+    let fields = batch.schema_ref().fields();
+    let wanted: Vec<usize> = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name())).collect();
+    batch.project(&wanted)
 }
 
 fn unread(error: std::io::Error) -> InputError {

@@ -3,7 +3,7 @@
 use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_cast::CastOptions;
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -30,8 +30,9 @@ pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputE
         .with_batch_size(ROWS)
         .build()
         .map_err(|e| unreadable(&e.to_string()))?;
+    let found = reader.schema();
     let batches = reader.map(|batch| batch.map_err(|e| unreadable(&e.to_string())));
-    Ok(conform(schema.clone(), partial, batches))
+    conform(schema, partial, &found, batches)
 }
 
 fn unreadable(message: &str) -> InputError {

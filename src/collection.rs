@@ -3,6 +3,7 @@
 //! Reading picks a state (the newest, one of the past) and never waits for writers. Several heads are read
 //! as their merge. Writing goes through [`Batch`]: one batch, one revision.
 
+mod base;
 mod batch;
 mod merged;
 pub mod timeline;
@@ -10,9 +11,10 @@ pub mod timeline;
 pub use batch::{Batch, Outcome};
 
 use crate::clock::{Clock, Stamp};
+use crate::data::input::InputError;
 use crate::data::label::{LabelError, closest};
 use crate::data::schema::Schema;
-use crate::data::sort;
+use crate::data::sort::{self, Sorted, Sorter};
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::entry::{Entry, Summary};
 use crate::history::revision::{ChangeList, Revision};
@@ -21,6 +23,7 @@ use crate::series::RowsError;
 use crate::series::encode::TARGET_ROWS;
 use crate::series::read::{Query, Rows};
 use crate::store::{Store, StoreError};
+use arrow_array::RecordBatch;
 use merged::Union;
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
@@ -143,6 +146,9 @@ pub struct Moment {
     pub state: State,
 }
 
+/// Several heads, and the plan of their merge.
+type Planned = (Vec<Stamp>, Arc<Union>);
+
 /// A collection of a repository.
 ///
 /// ```
@@ -184,15 +190,26 @@ pub struct Moment {
 pub struct Collection {
     label: String,
     context: Context,
-    changelog: Changelog,
-    merged: Mutex<Option<(Vec<Stamp>, Arc<Union>)>>,
+    changelog: Arc<Changelog>,
+    merged: Arc<Mutex<Option<Planned>>>,
 }
 
 impl Collection {
     /// The collection whose revisions `changelog` holds.
     #[must_use]
     pub fn new(label: String, context: Context, changelog: Changelog) -> Collection {
-        Collection { label, context, changelog, merged: Mutex::default() }
+        Collection { label, context, changelog: Arc::new(changelog), merged: Arc::default() }
+    }
+
+    /// The same collection, what is known of it shared, for writes by another author.
+    #[must_use]
+    pub fn by(&self, author: &str) -> Collection {
+        Collection {
+            label: self.label.clone(),
+            context: Context { author: author.to_owned(), ..self.context.clone() },
+            changelog: Arc::clone(&self.changelog),
+            merged: Arc::clone(&self.merged),
+        }
     }
 
     /// Its label.
@@ -203,7 +220,7 @@ impl Collection {
 
     /// Its revisions' files.
     #[must_use]
-    pub const fn changelog(&self) -> &Changelog {
+    pub fn changelog(&self) -> &Changelog {
         &self.changelog
     }
 
@@ -371,5 +388,43 @@ impl Collection {
     /// Several heads are merged first, durably.
     pub fn batch(&self, message: &str) -> Result<Batch<'_>, CollectionError> {
         Batch::new(self, message)
+    }
+
+    /// Starts a batch of writes on an earlier state: its revision is a second head beside the newest, later than
+    /// all that are known when it is put, so that of rows both changed it has the last word.
+    ///
+    /// `base` is a revision, or the merge of `heads`, which may not be written yet: then it is written first,
+    /// durably. Fails with [`HistoryError::Gone`] of `base` where it was trimmed.
+    pub fn batch_on(
+        &self,
+        base: Stamp,
+        heads: &[Stamp],
+        message: &str,
+    ) -> Result<Batch<'_>, CollectionError> {
+        Batch::on_earlier(self, base, heads, message)
+    }
+
+    /// Sorts frames that come one by one, all of the same columns of `schema`; fails on the first that is an error.
+    /// Gives how many rows there are, too.
+    ///
+    /// Beyond [`Context::spool_limit`], sorted runs lie in [`Context::spool`].
+    pub fn sort(
+        &self,
+        schema: &Arc<Schema>,
+        frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
+    ) -> Result<(Sorted, u64), CollectionError> {
+        let sorter = |arrow| {
+            let Context { spool, spool_limit, .. } = &self.context;
+            Sorter::new(Arc::clone(schema), arrow, spool.clone(), *spool_limit)
+        };
+        let mut sorting: Option<Sorter> = None;
+        for frame in frames {
+            let frame = frame.map_err(RowsError::from)?;
+            let arrow = frame.schema();
+            sorting.get_or_insert_with(|| sorter(arrow)).push(frame).map_err(RowsError::from)?;
+        }
+        let sorting = sorting.unwrap_or_else(|| sorter(Arc::clone(schema.arrow())));
+        let rows = sorting.rows();
+        Ok((sorting.finish().map_err(RowsError::from)?, rows))
     }
 }

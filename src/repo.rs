@@ -20,7 +20,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use bytes::Bytes;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// The version of the on-disk format that this program writes.
@@ -45,11 +45,19 @@ pub struct Options {
     pub author: String,
     /// Rows of a full segment; none: the default.
     pub segment_rows: Option<usize>,
+    /// Where large inputs are spooled; none: the system's temporary folder.
+    pub spool: Option<PathBuf>,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { durable: true, clock: Arc::new(SystemClock), author: String::new(), segment_rows: None }
+        Options {
+            durable: true,
+            clock: Arc::new(SystemClock),
+            author: String::new(),
+            segment_rows: None,
+            spool: None,
+        }
     }
 }
 
@@ -203,9 +211,17 @@ impl Repo {
         let mut context = Context::new(Arc::new(Store::new(backend)), options.clock);
         context.author = options.author;
         context.segment_rows = options.segment_rows.unwrap_or(context.segment_rows);
+        context.spool = options.spool.unwrap_or(context.spool);
         let changelog = Changelog::new(Arc::clone(&context.store), vec![Digest::ZERO]);
         let registry = Collection::new(REGISTRY.to_owned(), context.clone(), changelog);
         Ok(Repo { context, registry })
+    }
+
+    /// The same repository, its store and what is known of its registry shared, for writes by another author.
+    #[must_use]
+    pub fn by(&self, author: &str) -> Repo {
+        let registry = self.registry.by(author);
+        Repo { context: registry.context().clone(), registry }
     }
 
     /// What all collections share.

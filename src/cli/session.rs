@@ -55,6 +55,11 @@ impl Session {
         Repo::open(&self.global.repo, options(durable))
     }
 
+    /// Opens the repository for writes whose large inputs are sorted in a folder.
+    pub(crate) fn repo_spooling(&self, folder: &Path) -> Result<Repo, RepoError> {
+        Repo::open(&self.global.repo, Options { spool: Some(folder.to_owned()), ..options(true) })
+    }
+
     /// Opens the repository, made first where there is none.
     pub(crate) fn create(&self) -> Result<Repo, RepoError> {
         Repo::create(&self.global.repo, options(true))

@@ -8,7 +8,7 @@ use crate::clock::{MAX_TIME, Stamp};
 use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
-use crate::data::sort::{Sorted, Sorter};
+use crate::data::sort::Sorted;
 use crate::history::changelog::HistoryError;
 use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
@@ -42,7 +42,10 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct Batch<'a> {
     collection: &'a Collection,
+    author: String,
     message: String,
+    /// Whether its revision is to be later than all that are known, not only than its parent.
+    last_word: bool,
     parent: Option<Stamp>,
     schema_set: bool,
     base: State,
@@ -61,19 +64,20 @@ const SLOW: Duration = Duration::from_secs(300);
 
 impl<'a> Batch<'a> {
     pub(super) fn new(collection: &'a Collection, message: &str) -> Result<Batch<'a>, CollectionError> {
-        let changelog = collection.changelog();
-        let log = changelog.log()?;
-        let heads = changelog.heads(&log)?;
-        let (parent, base) = match heads.as_slice() {
-            [] => return Err(CollectionError::Empty(collection.label().to_owned())),
-            [one] => (*one, changelog.read(&log, *one)?.state.clone()),
-            several => {
-                let stamp = collection.union(&log, several)?.merged()?.put(changelog)?;
-                (stamp, changelog.read(changelog.log()?.as_ref(), stamp)?.state.clone())
-            }
-        };
+        let (parent, base) = collection.settled()?;
         let renamed = base.renamed_ids()?;
         Ok(Batch { renamed, ..Batch::on(collection, message, Some(parent), base) })
+    }
+
+    pub(super) fn on_earlier(
+        collection: &'a Collection,
+        base: Stamp,
+        heads: &[Stamp],
+        message: &str,
+    ) -> Result<Batch<'a>, CollectionError> {
+        let state = collection.earlier(base, heads)?;
+        let renamed = state.renamed_ids()?;
+        Ok(Batch { renamed, last_word: true, ..Batch::on(collection, message, Some(base), state) })
     }
 
     /// A batch that makes the first revision of a collection.
@@ -88,7 +92,9 @@ impl<'a> Batch<'a> {
         let draft = Mutex::new(Draft::new(Arc::clone(&collection.context().store)));
         Batch {
             collection,
+            author: collection.context().author.clone(),
             message: message.to_owned(),
+            last_word: false,
             parent,
             schema_set: false,
             base,
@@ -100,19 +106,17 @@ impl<'a> Batch<'a> {
         }
     }
 
+    /// The same batch by another author than the collection's.
+    #[must_use]
+    pub fn by(mut self, author: &str) -> Self {
+        author.clone_into(&mut self.author);
+        self
+    }
+
     /// The state the batch is made on, with what it did so far to other series than those being written.
     #[must_use]
     pub const fn base(&self) -> &State {
         &self.base
-    }
-
-    /// A sorter for input to this batch: takes whole rows.
-    #[must_use]
-    pub fn sorter(&self) -> Sorter {
-        let context = self.collection.context();
-        let schema = Arc::clone(&self.base.schema);
-        let arrow = Arc::clone(schema.arrow());
-        Sorter::new(schema, arrow, context.spool.clone(), context.spool_limit)
     }
 
     /// Creates an empty series. Fails where the label is taken.
@@ -343,20 +347,26 @@ impl<'a> Batch<'a> {
             None => ListPlace::Here(list),
         };
         let changelog = self.collection.changelog();
-        let context = self.collection.context();
         if let Some(parent) = self.parent {
             self.check_parent(parent)?;
         }
         let mut revision = Revision {
             parents: self.parent.into_iter().collect(),
             time: 0,
-            wall: context.clock.now(),
-            note: Note { author: context.author.clone(), message: std::mem::take(&mut self.message) },
+            wall: self.collection.context().clock.now(),
+            note: Note {
+                author: std::mem::take(&mut self.author),
+                message: std::mem::take(&mut self.message),
+            },
             state,
             changes: place,
             embedded,
         };
         let mut after = self.parent.map_or(0, |parent| parent.time);
+        if self.last_word {
+            // By the time of revisions, not by the clock: others' may run ahead of it.
+            after = changelog.glance()?.stamps().next_back().map_or(after, |newest| newest.time.max(after));
+        }
         loop {
             revision.time = revision.wall.max(after + 1).min(MAX_TIME);
             let stamp = changelog.put(&revision)?;
@@ -385,24 +395,12 @@ fn union(a: &Intervals, b: Intervals) -> Intervals {
 }
 
 impl Batch<'_> {
-    /// Sorts frames that come one by one; fails on the first that is an error.
+    /// As [`Collection::sort`], by the schema of the batch.
     pub fn sort(
         &self,
         frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
     ) -> Result<(Sorted, u64), CollectionError> {
-        let mut sorter: Option<Sorter> = None;
-        let context = self.collection.context();
-        for frame in frames {
-            let frame = frame.map_err(RowsError::from)?;
-            let sorter = sorter.get_or_insert_with(|| {
-                let schema = Arc::clone(&self.base.schema);
-                Sorter::new(schema, frame.schema(), context.spool.clone(), context.spool_limit)
-            });
-            sorter.push(frame).map_err(RowsError::from)?;
-        }
-        let sorter = sorter.unwrap_or_else(|| self.sorter());
-        let rows = sorter.rows();
-        Ok((sorter.finish().map_err(RowsError::from)?, rows))
+        self.collection.sort(&self.base.schema, frames)
     }
 
     /// The error of input without a single row where rows are needed.

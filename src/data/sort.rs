@@ -208,18 +208,6 @@ impl Sorted {
         self.span.as_ref().map(|(first, last)| (first, last))
     }
 
-    /// The last index value, where all rows are in memory.
-    #[must_use]
-    pub fn last_key(&self) -> Option<Key> {
-        match self.runs.as_slice() {
-            [Run::Memory(frames)] => {
-                let last = frames.iter().rev().find(|frame| frame.num_rows() > 0)?;
-                Some(Keys::of_frame(&self.schema, last).key(last.num_rows() - 1))
-            }
-            _ => None,
-        }
-    }
-
     /// The next rows.
     pub fn next_frame(&mut self) -> Result<Option<RecordBatch>, InputError> {
         if let [run] = self.runs.as_mut_slice() {

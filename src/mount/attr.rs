@@ -36,6 +36,8 @@ pub struct Attr {
     pub mtime: u64,
     /// Folder, file or link.
     pub kind: Kind,
+    /// Names: 0 of a file that is only open.
+    pub links: u32,
     /// Permission bits.
     pub perm: u16,
     /// Owner.

@@ -11,7 +11,7 @@ use crate::digest::Digest;
 use crate::history::entry::SeriesId;
 use crate::history::state::State;
 use crate::repo::{Repo, RepoError};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -193,12 +193,13 @@ pub struct Shelf {
     collection: Collection,
     gate: Mutex<Gate>,
     now: RwLock<Option<Now>>,
+    turn: Mutex<()>,
 }
 
 impl Shelf {
     fn new(collection: Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Shelf {
         let gate = Mutex::new(Gate::new(&collection, watcher, poll));
-        Shelf { collection, gate, now: RwLock::default() }
+        Shelf { collection, gate, now: RwLock::default(), turn: Mutex::default() }
     }
 
     /// The collection.
@@ -226,6 +227,11 @@ impl Shelf {
         let now = self.now.read();
         RwLockReadGuard::try_map(now, Option::as_ref)
             .map_err(|_none_yet| CollectionError::Empty(self.collection.label().to_owned()))
+    }
+
+    /// The turn to write: one writer of this mount after the other, so that they need not merge.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock()
     }
 
     fn update(&self) -> Result<(), CollectionError> {

@@ -7,7 +7,6 @@ use crate::clock::iso;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
-use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lines of `errors` that are kept.
@@ -27,6 +26,10 @@ pub struct Counters {
     pub reads: AtomicU64,
     /// Bytes of those.
     pub read_bytes: AtomicU64,
+    /// Bytes written.
+    pub written_bytes: AtomicU64,
+    /// Revisions made.
+    pub saves: AtomicU64,
     /// Operations that failed for another reason than a missing name.
     pub failures: AtomicU64,
 }
@@ -57,6 +60,39 @@ pub struct Kept {
     pub cache_misses: u64,
 }
 
+/// Who looks at the control files, and what else they need.
+pub struct Asker<'a> {
+    /// The user.
+    pub uid: u32,
+    /// Whether that is who mounted, who sees all.
+    pub owner: bool,
+    /// What is open or kept now.
+    pub kept: &'a dyn Fn() -> Kept,
+    /// Where bytes wait that are written, and what is kept there.
+    pub spool: Option<&'a dyn Fn() -> SpoolStatus>,
+}
+
+impl std::fmt::Debug for Asker<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Asker").field("uid", &self.uid).field("owner", &self.owner).finish_non_exhaustive()
+    }
+}
+
+/// The spool as `status` shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct SpoolStatus {
+    /// Its folder.
+    pub folder: String,
+    /// Live files being written.
+    pub writing: u64,
+    /// Refused files that are kept.
+    pub rejected: usize,
+    /// Files beside live files.
+    pub scratch_files: u64,
+    /// Their bytes.
+    pub scratch_bytes: u64,
+}
+
 /// The state of the mount as `status` shows it.
 #[derive(Serialize)]
 struct Status<'a> {
@@ -67,6 +103,8 @@ struct Status<'a> {
     options: Options,
     collections: Vec<CollectionStatus<'a>>,
     kept: Kept,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spool: Option<SpoolStatus>,
     errors: usize,
 }
 
@@ -97,7 +135,7 @@ pub struct Control {
     began: u64,
     /// What was done.
     pub counters: Counters,
-    errors: Mutex<VecDeque<String>>,
+    errors: Mutex<VecDeque<(Option<u32>, String)>>,
 }
 
 impl Control {
@@ -113,48 +151,67 @@ impl Control {
         self.began
     }
 
-    /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told.
-    pub fn note(&self, now: u64, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
+    /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told. `uid`: of
+    /// whom it is, where it is not the mount's.
+    pub fn note(&self, now: u64, uid: Option<u32>, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
         let errno = failure.errno();
-        if !matches!(failure, Failure::Plain(_)) && errno != Errno::ENOENT {
-            let mut line = format!("{} {what}: {failure}", iso(now));
-            let mut source = std::error::Error::source(failure);
-            while let Some(error) = source {
-                // Writing to a string cannot fail.
-                write!(line, ": {error}").unwrap_or_default();
-                source = error.source();
-            }
-            log::error!("{what}: {}", line.split_once(": ").map_or("", |(_, rest)| rest));
-            Counters::add(&self.counters.failures, 1);
-            let mut errors = self.errors.lock();
-            if errors.len() == ERRORS {
-                errors.pop_front();
-            }
-            errors.push_back(line);
+        if !matches!(failure, Failure::Plain(_) | Failure::Told(_)) && errno != Errno::ENOENT {
+            self.tell(uid, format!("{} {what}: {}", iso(now), failure.line()));
         }
         errno
     }
 
+    /// Adds a line to `errors`, which begins with a time.
+    pub fn tell(&self, uid: Option<u32>, line: String) {
+        log::error!("{}", line.split_once(' ').map_or("", |(_, rest)| rest));
+        Counters::add(&self.counters.failures, 1);
+        self.keep(uid, line);
+    }
+
+    /// Adds a line to `errors` that was told before.
+    pub fn keep(&self, uid: Option<u32>, line: String) {
+        let mut errors = self.errors.lock();
+        if errors.len() == ERRORS {
+            errors.pop_front();
+        }
+        errors.push_back((uid, line));
+    }
+
     /// The text of a control file; `None` where there is none of that name.
-    pub fn text(&self, name: &str, catalog: &Catalog, options: &MountOptions, kept: Kept) -> Option<String> {
+    pub fn text(
+        &self,
+        name: &str,
+        catalog: &Catalog,
+        options: &MountOptions,
+        asker: &Asker<'_>,
+    ) -> Option<String> {
+        let kept = (asker.kept)();
         Some(match name {
             "errors" => {
-                let lost = catalog.lost();
+                let lost = if asker.owner { catalog.lost() } else { Vec::new() };
                 let errors = self.errors.lock();
-                lost.iter().chain(errors.iter()).fold(String::new(), |text, line| text + line + "\n")
+                let own = errors.iter().filter(|(uid, _)| asker.owner || *uid == Some(asker.uid));
+                let lines = lost.iter().chain(own.map(|(_, line)| line));
+                lines.fold(String::new(), |text, line| text + line + "\n")
             }
             // All of them also where the repository cannot be read: that is when they are asked for.
             "metrics" => self.metrics(catalog.last_change().ok().flatten().unwrap_or(self.began), kept),
-            "status" => self.status(catalog, options, kept),
+            "status" => self.status(catalog, options, kept, asker.spool.map(|spool| spool())),
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
             _ => return None,
         })
     }
 
-    fn status(&self, catalog: &Catalog, options: &MountOptions, kept: Kept) -> String {
+    fn status(
+        &self,
+        catalog: &Catalog,
+        options: &MountOptions,
+        kept: Kept,
+        spool: Option<SpoolStatus>,
+    ) -> String {
         let clock = &catalog.repo().context().clock;
         let shelves = catalog.shelves().unwrap_or_else(|e| {
-            self.note(clock.now(), &"status of the registry", &e.into());
+            self.note(clock.now(), None, &"status of the registry", &e.into());
             BTreeMap::new()
         });
         let mut collections = Vec::with_capacity(shelves.len());
@@ -162,7 +219,7 @@ impl Control {
             let now = match shelf.now() {
                 Ok(now) => now,
                 Err(e) => {
-                    self.note(clock.now(), &format!("status of {label}"), &e.into());
+                    self.note(clock.now(), None, &format!("status of {label}"), &e.into());
                     continue;
                 }
             };
@@ -196,6 +253,7 @@ impl Control {
             },
             collections,
             kept,
+            spool,
             errors: self.errors.lock().len(),
         };
         // Of strings and numbers alone: it cannot fail.
@@ -218,6 +276,8 @@ impl Control {
         family("opens_total", "counter", "Files opened.", count(&all.opens));
         family("reads_total", "counter", "Reads that the kernel's cache did not answer.", count(&all.reads));
         family("read_bytes_total", "counter", "Bytes of those reads.", count(&all.read_bytes));
+        family("saves_total", "counter", "Revisions made.", count(&all.saves));
+        family("written_bytes_total", "counter", "Bytes written by programs.", count(&all.written_bytes));
         family("errors_total", "counter", "Operations that failed.", count(&all.failures));
         family("open_handles", "gauge", "Files and folders open.", kept.handles);
         family("inodes", "gauge", "Inodes that the kernel knows.", kept.inodes);

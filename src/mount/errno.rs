@@ -1,10 +1,13 @@
 //! Error numbers of the file system: chosen here and nowhere else.
 
 use crate::collection::CollectionError;
+use crate::data::input::{InputError, Problem};
+use crate::data::schema::SchemaError;
 use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
 use crate::series::RowsError;
-use std::fmt;
+use std::error::Error;
+use std::{fmt, io};
 
 /// An error number, as the kernel takes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,10 +26,22 @@ impl Errno {
     pub const ENOTDIR: Errno = Errno(libc::ENOTDIR);
     /// A folder where a file is needed.
     pub const EISDIR: Errno = Errno(libc::EISDIR);
-    /// Not a link.
+    /// Content that cannot be; an operation on the wrong thing.
     pub const EINVAL: Errno = Errno(libc::EINVAL);
     /// Nothing here is written.
     pub const EROFS: Errno = Errno(libc::EROFS);
+    /// A name that is taken.
+    pub const EEXIST: Errno = Errno(libc::EEXIST);
+    /// A folder that holds something.
+    pub const ENOTEMPTY: Errno = Errno(libc::ENOTEMPTY);
+    /// From one series or collection to another: to be copied.
+    pub const EXDEV: Errno = Errno(libc::EXDEV);
+    /// What this file system does not allow here.
+    pub const EPERM: Errno = Errno(libc::EPERM);
+    /// A file that cannot be written so.
+    pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
+    /// No space.
+    pub const ENOSPC: Errno = Errno(libc::ENOSPC);
     /// Not for this user.
     pub const EACCES: Errno = Errno(libc::EACCES);
     /// An operation that the mount does not have.
@@ -39,22 +54,65 @@ impl fmt::Debug for Errno {
     }
 }
 
+/// What a system call below said, where that is of use to a program: the others are damage to it.
+fn below(error: &(dyn Error + 'static)) -> Errno {
+    let mut error = Some(error);
+    while let Some(cause) = error {
+        let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
+        if let Some(code) = code {
+            return of_system(code);
+        }
+        error = cause.source();
+    }
+    Errno::EIO
+}
+
+const fn of_system(code: i32) -> Errno {
+    match code {
+        libc::ENOSPC
+        | libc::EDQUOT
+        | libc::EFBIG
+        | libc::EROFS
+        | libc::EACCES
+        | libc::EMFILE
+        | libc::ENFILE => Errno(code),
+        libc::EPERM => Errno::EACCES,
+        _ => Errno::EIO,
+    }
+}
+
+impl From<&InputError> for Errno {
+    fn from(error: &InputError) -> Errno {
+        match &error.problem {
+            Problem::Read(source) => source.raw_os_error().map_or(Errno::EIO, of_system),
+            _ => Errno::EINVAL,
+        }
+    }
+}
+
 impl From<&RowsError> for Errno {
-    fn from(_: &RowsError) -> Errno {
-        Errno::EIO
+    fn from(error: &RowsError) -> Errno {
+        match error {
+            RowsError::Input(error) => error.into(),
+            RowsError::Refused(_) => Errno::EINVAL,
+            other => below(other),
+        }
     }
 }
 
 impl From<&CollectionError> for Errno {
     fn from(error: &CollectionError) -> Errno {
         match error {
+            CollectionError::Rows(error) => error.into(),
+            CollectionError::Label(_) => Errno::EINVAL,
+            CollectionError::Exists(_) => Errno::EEXIST,
             CollectionError::NoSeries { .. }
             | CollectionError::NoRevision(..)
             | CollectionError::NothingBefore { .. }
             | CollectionError::Ambiguous { .. }
             | CollectionError::Empty(_)
             | CollectionError::History(HistoryError::Trimmed(_)) => Errno::ENOENT,
-            _ => Errno::EIO,
+            other => below(other),
         }
     }
 }
@@ -64,7 +122,8 @@ impl From<&RepoError> for Errno {
         match error {
             RepoError::NoCollection { .. } => Errno::ENOENT,
             RepoError::Collection(error) => error.into(),
-            _ => Errno::EIO,
+            RepoError::Exists(_) | RepoError::OtherSchema { .. } => Errno::EEXIST,
+            other => below(other),
         }
     }
 }
@@ -84,6 +143,31 @@ pub enum Failure {
     /// Rows failed.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// Input that cannot become rows.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// A text that is no schema.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// A local file failed.
+    #[error("cannot {verb} the spool")]
+    Spool {
+        /// What was tried: `read`, `write to`.
+        verb: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A failure that its user was told of.
+    #[error("{0:?}")]
+    Told(Errno),
+    /// What is not done here, and why.
+    #[error("{why}")]
+    Refused {
+        /// What the kernel is told.
+        errno: Errno,
+        /// The reason, and what to do.
+        why: String,
+    },
 }
 
 impl From<Errno> for Failure {
@@ -93,14 +177,42 @@ impl From<Errno> for Failure {
 }
 
 impl Failure {
+    /// A refusal that says why.
+    pub fn refused(errno: Errno, why: impl Into<String>) -> Failure {
+        Failure::Refused { errno, why: why.into() }
+    }
+
+    /// A failure of a local file that was written.
+    #[must_use]
+    pub const fn spool(source: io::Error) -> Failure {
+        Failure::Spool { verb: "write to", source }
+    }
+
+    /// The failure and its causes, in one line.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let mut line = self.to_string();
+        let mut source = Error::source(self);
+        while let Some(error) = source {
+            line.push_str(": ");
+            line.push_str(&error.to_string());
+            source = error.source();
+        }
+        line
+    }
+
     /// What the kernel is told.
     #[must_use]
     pub fn errno(&self) -> Errno {
         match self {
-            Failure::Plain(errno) => *errno,
+            Failure::Plain(errno) | Failure::Told(errno) => *errno,
             Failure::Repo(error) => error.into(),
             Failure::Collection(error) => error.into(),
             Failure::Rows(error) => error.into(),
+            Failure::Input(error) => error.into(),
+            Failure::Schema(_) => Errno::EINVAL,
+            Failure::Spool { source, .. } => source.raw_os_error().map_or(Errno::EIO, Errno),
+            Failure::Refused { errno, .. } => *errno,
         }
     }
 }

@@ -1,14 +1,26 @@
 //! What every operation on the mount does; knows nothing of FUSE.
+//!
+//! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
+//! changes names, `save` makes revisions of what was written.
+
+mod find;
+mod names;
+mod rename;
+mod save;
+mod write;
 
 use super::catalog::Catalog;
 use super::control::{Control, Counters, Kept};
+use super::copy::Purpose;
 use super::errno::{Errno, Failure};
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
 use super::node::{self, File, Node, What};
 use super::options::MountOptions;
+use super::pen::Pen;
 use super::render::{Content, Renderer};
 use super::sheet::Sheets;
+use super::spool::Spool;
 use super::tree::{Child, Tree};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -18,11 +30,14 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 pub use super::number::ROOT;
+pub use rename::Renaming;
+pub use write::Change;
 
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -46,10 +61,11 @@ pub struct Fs {
     recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
     listings: Mutex<LruCache<u64, Listing>>,
     owner: (u32, u32),
+    pen: Option<Pen>,
 }
 
 impl Fs {
-    /// Serves a repository.
+    /// Serves a repository for reading.
     #[must_use]
     pub fn new(repo: Repo, options: MountOptions) -> Fs {
         let control = Control::new(repo.context().clock.now());
@@ -73,7 +89,18 @@ impl Fs {
             recent: Mutex::new(LruCache::new(RECENT)),
             listings: Mutex::new(LruCache::new(LISTINGS)),
             owner,
+            pen: None,
         }
+    }
+
+    /// Serves a repository for reading and writing: what is written waits in the spool.
+    #[must_use]
+    pub fn writable(repo: Repo, options: MountOptions, spool: Spool) -> Fs {
+        let fs = Fs::new(repo, options);
+        for kept in spool.rejected() {
+            fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
+        }
+        Fs { pen: Some(Pen::new(spool)), ..fs }
     }
 
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for
@@ -83,12 +110,12 @@ impl Fs {
             Ok(shelves) => {
                 for (label, shelf) in shelves {
                     if let Err(e) = shelf.now().map(|_| ()) {
-                        self.fail(format_args!("a first look at {label}"), &e.into());
+                        self.fail(None, format_args!("a first look at {label}"), &e.into());
                     }
                 }
             }
             Err(e) => {
-                self.fail("a first look", &e.into());
+                self.fail(None, "a first look", &e.into());
             }
         };
         match rayon::ThreadPoolBuilder::new().num_threads(1).build() {
@@ -97,8 +124,15 @@ impl Fs {
         }
     }
 
-    fn fail(&self, what: impl std::fmt::Display, failure: &Failure) -> Errno {
-        self.tree.control.note(self.tree.catalog.repo().context().clock.now(), &what, failure)
+    fn fail(&self, caller: Option<Caller>, what: impl std::fmt::Display, failure: &Failure) -> Errno {
+        // What concerns all is the owner's to know, whoever met it.
+        let own = matches!(failure, Failure::Refused { .. } | Failure::Schema(_) | Failure::Input(_));
+        let uid = caller.filter(|_| own).map(|caller| caller.uid);
+        self.tree.control.note(self.now(), uid, &what, failure)
+    }
+
+    fn now(&self) -> u64 {
+        self.tree.catalog.repo().context().clock.now()
     }
 
     fn node(&self, ino: u64) -> Result<Arc<Node>, Errno> {
@@ -126,8 +160,20 @@ impl Fs {
             _ if node.is_folder() => (Kind::Folder, node.mode & !self.tree.options.umask),
             _ => (Kind::File, node.mode & !self.tree.options.umask),
         };
-        let (uid, gid) = self.owner;
-        Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, perm, uid, gid }
+        let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
+        let plain =
+            Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, links: 1, perm, uid, gid };
+        match &node.what {
+            // It is held open: its folder's disk knows.
+            What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
+                size: if facts.folder { 0 } else { facts.size },
+                mtime: facts.mtime,
+                links: if facts.folder { 1 } else { u32::try_from(facts.links).unwrap_or(u32::MAX) },
+                ..plain
+            }),
+            What::Copy(copy) => Attr { mtime: copy.mtime(), ..plain },
+            _ => plain,
+        }
     }
 
     fn found(&self, child: &Child) -> Found {
@@ -139,16 +185,21 @@ impl Fs {
     }
 
     /// Finds a name in a folder. Counts as one lookup of what it finds.
-    pub fn lookup(&self, _caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
+    pub fn lookup(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
         Counters::add(&self.tree.control.counters.lookups, 1);
         let parent = self.node(parent)?;
-        let child = self.tree.find(&parent, name, &|| self.kept()).map_err(|e| {
+        let child = self.find(caller, &parent, name).map_err(|e| {
             let place = name.to_string_lossy();
-            self.fail(format_args!("look up {place:?}{}", shown(&parent)), &e)
+            self.fail(Some(caller), format_args!("look up {place:?}{}", shown(&parent)), &e)
         })?;
+        Ok(self.known(child))
+    }
+
+    /// Counts a lookup of what was found.
+    fn known(&self, child: Child) -> Found {
         let found = self.found(&child);
         self.inodes.remember(child.node);
-        Ok(found)
+        found
     }
 
     /// Takes back `count` lookups.
@@ -157,15 +208,18 @@ impl Fs {
     }
 
     /// What `stat` shows, and how long it holds.
-    pub fn getattr(&self, _caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
+    pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
         }
-        let mtime =
-            self.tree.mtime(&node).map_err(|e| self.fail(format_args!("stat{}", shown(&node)), &e))?;
-        Ok((Attr { mtime, ..self.attr(&node) }, ttl))
+        let mtime = self
+            .tree
+            .mtime(&node)
+            .map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
+        let attr = self.attr(&node);
+        Ok((Attr { mtime: mtime.max(attr.mtime), ..attr }, ttl))
     }
 
     /// The target of a link.
@@ -177,25 +231,35 @@ impl Fs {
     }
 
     /// Opens a file; `flags` as for open(2).
-    pub fn open(&self, _caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
+    pub fn open(&self, caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
         Counters::add(&self.tree.control.counters.opens, 1);
-        if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
-            return Err(Errno::EROFS);
-        }
         let node = self.node(ino)?;
-        let opening = match &node.what {
-            What::File(file) => {
-                let content = self.content(ino, file).map_err(|e| {
-                    self.fail(format_args!("open {}{}", file.format.extension(), shown(&node)), &e)
-                })?;
-                Opening::Rows(content, node)
-            }
-            What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
-            What::Link(_) => return Err(Errno::EINVAL),
-            _ => return Err(Errno::EISDIR),
+        let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
+            self.open_to_write(caller, &node, flags)
+        } else {
+            self.open_to_read(caller, &node)
         };
-        // An inode never changes: what the kernel kept of it is right.
-        Ok(Opened { handle: self.handles.open(opening), keep_cache: true, direct: false })
+        let opening =
+            opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
+        // What is not written never changes: what the kernel kept of it is right.
+        let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_));
+        Ok(Opened { handle: self.handles.open(opening), keep_cache, direct: false })
+    }
+
+    fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
+        Ok(match &node.what {
+            What::File(file) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
+            What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
+            What::Empty(..) => Opening::Text(Bytes::new()),
+            What::Copy(copy) => self.open_copy(caller, copy, libc::O_RDONLY)?,
+            What::Scratch(_, held) if !held.is_folder() => {
+                let file = held.reopen(false, false).map_err(Failure::spool)?;
+                Opening::Scratch(Arc::new(file), node.ino, false)
+            }
+            What::Kept(name, _) => Opening::Kept(self.open_kept(name)?),
+            What::Link(_) => return Err(Errno::EINVAL.into()),
+            _ => return Err(Errno::EISDIR.into()),
+        })
     }
 
     fn content(&self, ino: u64, file: &File) -> Result<Arc<Content>, Failure> {
@@ -222,41 +286,43 @@ impl Fs {
                 text.slice(start..start.saturating_add(len).min(text.len()))
             }
             Opening::Rows(content, node) => content.read(offset, len).map_err(|e| {
-                self.fail(format_args!("read {len} bytes at {offset}{}", shown(&node)), &e.into())
+                self.fail(None, format_args!("read {len} bytes at {offset}{}", shown(&node)), &e.into())
             })?,
+            Opening::Copy(copy) => {
+                copy.read(offset, len).map_err(|e| self.fail(None, format_args!("read {}", copy.name), &e))?
+            }
+            Opening::Scratch(file, ..) | Opening::Kept(file) => {
+                read_at(&file, offset, len).map_err(|e| self.fail(None, "read a scratch file", &e))?
+            }
             Opening::Folder(_) => return Err(Errno::EISDIR),
         };
         Counters::add(&counters.read_bytes, bytes.len() as u64);
         Ok(bytes)
     }
 
-    /// Closes a file.
-    pub fn release(&self, handle: u64) {
-        self.handles.close(handle);
-    }
-
     /// Opens a folder: what it lists does not change until it is closed.
-    pub fn opendir(&self, _caller: Caller, ino: u64) -> Result<Opened, Errno> {
+    pub fn opendir(&self, caller: Caller, ino: u64) -> Result<Opened, Errno> {
         let node = self.node(ino)?;
         if !node.is_folder() {
             return Err(Errno::ENOTDIR);
         }
-        let children =
-            self.children(&node).map_err(|e| self.fail(format_args!("list{}", shown(&node)), &e))?;
+        let children = self
+            .children(caller, &node)
+            .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
         Ok(Opened { handle, keep_cache: false, direct: false })
     }
 
     /// What a folder lists; a long listing is made once for each state.
-    fn children(&self, node: &Node) -> Result<Arc<[Child]>, Failure> {
+    fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
         let version = self.tree.version(node)?;
         if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
             && *of == version
         {
             return Ok(Arc::clone(children));
         }
-        let children: Arc<[Child]> = self.tree.list(node, &|| self.kept())?.into();
+        let children: Arc<[Child]> = self.list(caller, node)?.into();
         if let Some(version) = version {
             self.listings.lock().put(node.ino, (version, Arc::clone(&children)));
         }
@@ -289,7 +355,7 @@ impl Fs {
                 self.inodes.remember(child.node.clone());
             }
             let next = (i + dots.len() + 1) as u64;
-            if !take(&Line { next, name: OsStr::new(&child.name), found }) {
+            if !take(&Line { next, name: &child.name, found }) {
                 if plus {
                     self.inodes.forget(child.node.ino, 1);
                 }
@@ -305,6 +371,21 @@ impl Fs {
     }
 }
 
+fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failure> {
+    let read = |source| Failure::Spool { verb: "read", source };
+    let most = file.metadata().map_err(read)?.len().saturating_sub(offset);
+    let mut bytes = vec![0; len.min(usize::try_from(most).unwrap_or(usize::MAX))];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64).map_err(read)? {
+            0 => break,
+            count => filled += count,
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes.into())
+}
+
 /// ` of temp/bxl`: where a node is, for messages.
 fn shown(node: &Node) -> String {
     let series =
@@ -313,7 +394,16 @@ fn shown(node: &Node) -> String {
         What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
         What::Series(of) | What::Revisions(of) | What::At(of) => series(of),
         What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
-        What::File(file) => format!("{} at {}", series(&file.series), file.from.stamp),
+        What::File(file) => {
+            format!(" {}{} at {}", file.format.extension(), series(&file.series), file.from.stamp)
+        }
+        What::Copy(copy) => match &copy.purpose {
+            Purpose::Rows(of, _) => format!(" {}{}", copy.name, series(of)),
+            Purpose::Schema(label) => format!(" {} of {label}", copy.name),
+        },
+        What::Empty(of, format) => format!(" {}{}", format.extension(), series(of)),
+        What::Scratch(of, _) => format!(" a scratch file{}", series(of)),
+        What::Unborn(label) => format!(" of {label}"),
         _ if node.ino == ROOT => " of the root".to_owned(),
         _ => String::new(),
     }

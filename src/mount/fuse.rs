@@ -1,16 +1,19 @@
 //! The adapter to the kernel: unpacks a request, asks [`Fs`], replies. No rule of the file system is here.
 //!
-//! A panic in `Fs` is caught, logged, counted and answered with EIO: the mount goes on. Whatever would write is EROFS;
-//! extended attributes, locks, seeks to holes and polls are ENOSYS, after which the kernel does not ask again.
+//! A panic in `Fs` is caught, logged, counted and answered with EIO: the mount goes on. What may make a revision is done on
+//! a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
+//! ENOSYS, after which the kernel does not ask again.
+
+mod words;
 
 use super::errno::Errno;
-use super::fs::{Attr, Caller, Found, Fs, Kind, Line, Opened};
+use super::fs::{Change, Found, Fs, Line, Renaming};
 use fuser::{
-    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
-    Generation, INodeNo, InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags,
-    PollNotifier, RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll,
-    ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
+    RenameFlags, ReplyAttr, ReplyBmap, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
+    ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
+    ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use std::ffi::OsStr;
 use std::io;
@@ -18,13 +21,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
+use words::{answer, attributes, caller, entry, flags, kind, message, milliseconds};
 
 /// Bytes of a request at most: what a read of a file asks at once.
 const REQUEST: u32 = 1 << 20;
-
-/// What programs take as the best size of a read.
-const READ: u32 = 128 << 10;
 
 /// The unit of `df`.
 const BLOCK: u64 = 4096;
@@ -32,18 +33,54 @@ const BLOCK: u64 = 4096;
 /// Serves a file system to the kernel.
 #[derive(Debug)]
 pub struct Adapter {
-    fs: Arc<Fs>,
+    inner: Inner,
     repo: PathBuf,
-    panics: AtomicU64,
+}
+
+/// What also threads beside those of the kernel's requests have.
+#[derive(Debug, Clone)]
+struct Inner {
+    fs: Arc<Fs>,
+    panics: Arc<AtomicU64>,
 }
 
 impl Adapter {
     /// Adapts `fs`, whose data lies in the folder `repo`.
     #[must_use]
     pub fn new(fs: Arc<Fs>, repo: &Path) -> Adapter {
-        Adapter { fs, repo: repo.to_owned(), panics: AtomicU64::new(0) }
+        Adapter { inner: Inner { fs, panics: Arc::default() }, repo: repo.to_owned() }
     }
 
+    fn guarded<T>(&self, what: &str, act: impl FnOnce(&Fs) -> Result<T, Errno>) -> Result<T, fuser::Errno> {
+        self.inner.guarded(what, act)
+    }
+
+    /// Does on a thread of its own what may take long; here, where there is none to be had.
+    fn aside(
+        &self,
+        what: &'static str,
+        act: impl Fn(&Fs) -> Result<(), Errno> + Send + Sync + 'static,
+        reply: ReplyEmpty,
+    ) {
+        let (inner, act) = (self.inner.clone(), Arc::new(act));
+        let (other, again) = (inner.clone(), Arc::clone(&act));
+        let (sender, receiver) = std::sync::mpsc::channel::<ReplyEmpty>();
+        let thread = std::thread::Builder::new().name(what.to_owned()).spawn(move || {
+            if let Ok(reply) = receiver.recv() {
+                answer(other.guarded(what, |fs| again(fs)), reply);
+            }
+        });
+        match thread {
+            // It waits for just this.
+            Ok(_) => sender
+                .send(reply)
+                .unwrap_or_else(|unsent| answer(inner.guarded(what, |fs| act(fs)), unsent.0)),
+            Err(_) => answer(inner.guarded(what, |fs| act(fs)), reply),
+        }
+    }
+}
+
+impl Inner {
     fn guarded<T>(&self, what: &str, act: impl FnOnce(&Fs) -> Result<T, Errno>) -> Result<T, fuser::Errno> {
         let done = catch_unwind(AssertUnwindSafe(|| act(&self.fs))).unwrap_or_else(|payload| {
             let count = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
@@ -55,7 +92,9 @@ impl Adapter {
         });
         done.map_err(|errno| fuser::Errno::from_i32(errno.0))
     }
+}
 
+impl Adapter {
     /// Tells `Fs` what needs no answer: of a panic only the log knows.
     fn told(&self, what: &str, act: impl FnOnce(&Fs)) {
         let told = |fs: &Fs| {
@@ -95,52 +134,6 @@ macro_rules! refuse {
     )*};
 }
 
-/// What a panic said.
-fn message(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-fn caller(request: &Request) -> Caller {
-    Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
-}
-
-fn kind(kind: Kind) -> FileType {
-    match kind {
-        Kind::Folder => FileType::Directory,
-        Kind::File => FileType::RegularFile,
-        Kind::Link => FileType::Symlink,
-    }
-}
-
-fn attributes(attr: &Attr) -> FileAttr {
-    let time = SystemTime::UNIX_EPOCH + Duration::from_millis(attr.mtime);
-    FileAttr {
-        ino: INodeNo(attr.ino),
-        size: attr.size,
-        blocks: attr.size.div_ceil(512),
-        atime: time,
-        mtime: time,
-        ctime: time,
-        crtime: time,
-        kind: kind(attr.kind),
-        perm: attr.perm,
-        nlink: 1,
-        uid: attr.uid,
-        gid: attr.gid,
-        rdev: 0,
-        blksize: READ,
-        flags: 0,
-    }
-}
-
-fn flags(opened: &Opened) -> FopenFlags {
-    let mut flags = FopenFlags::empty();
-    flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-    flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct);
-    flags
-}
-
 /// Adds what the kernel has of `wanted`.
 fn request(config: &mut KernelConfig, wanted: InitFlags) {
     if let Err(missing) = config.add_capabilities(wanted) {
@@ -156,6 +149,8 @@ impl Filesystem for Adapter {
         // cached links (`latest` moves), no HANDLE_KILLPRIV_V2.
         let listing = InitFlags::FUSE_DO_READDIRPLUS | InitFlags::FUSE_READDIRPLUS_AUTO;
         request(config, listing | InitFlags::FUSE_ASYNC_READ | InitFlags::FUSE_PARALLEL_DIROPS);
+        // An open tells that it cuts: else a program that dies between would leave a file that is open and whole.
+        request(config, InitFlags::FUSE_ATOMIC_O_TRUNC);
         // The errors hold the nearest values that can be had; the kernel's own bound on read-ahead is raised later.
         if let Err(most) = config.set_max_write(REQUEST) {
             config.set_max_write(most).unwrap_or_default();
@@ -167,12 +162,7 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.guarded("lookup", |fs| fs.lookup(caller(req), parent.0, name)) {
-            Ok(Found { attr, entry_ttl, attr_ttl }) => {
-                reply.entry_with_ttls(&attr_ttl, &entry_ttl, &attributes(&attr), Generation(0));
-            }
-            Err(errno) => reply.error(errno),
-        }
+        entry(self.guarded("lookup", |fs| fs.lookup(caller(req), parent.0, name)), reply);
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, count: u64) {
@@ -217,8 +207,12 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn flush(&self, _req: &Request, _ino: INodeNo, _handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
-        reply.ok();
+    fn flush(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
+        if !self.inner.fs.is_unsaved(handle.0) {
+            return reply.ok();
+        }
+        let caller = caller(req);
+        self.aside("flush", move |fs| fs.flush(caller, handle.0), reply);
     }
 
     fn release(
@@ -231,12 +225,160 @@ impl Filesystem for Adapter {
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.told("release", |fs| fs.release(handle.0));
-        reply.ok();
+        let act = move |fs: &Fs| {
+            fs.release(handle.0);
+            Ok(())
+        };
+        if self.inner.fs.is_unsaved(handle.0) {
+            return self.aside("release", act, reply);
+        }
+        answer(self.guarded("release", act), reply);
     }
 
-    fn fsync(&self, _req: &Request, _ino: INodeNo, _handle: FileHandle, _data: bool, reply: ReplyEmpty) {
-        reply.ok();
+    fn fsync(&self, _req: &Request, _ino: INodeNo, handle: FileHandle, _data: bool, reply: ReplyEmpty) {
+        self.aside("fsync", move |fs| fs.fsync(handle.0), reply);
+    }
+
+    fn setattr(
+        &self,
+        req: &Request,
+        ino: INodeNo,
+        _mode: Option<u32>,
+        _uid: Option<u32>,
+        _gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        handle: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let change = Change { size, mtime: mtime.map(milliseconds) };
+        let handle = handle.map(|handle| handle.0);
+        match self.guarded("setattr", |fs| fs.setattr(caller(req), ino.0, handle, change)) {
+            Ok((attr, ttl)) => reply.attr(&ttl, &attributes(&attr)),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn mknod(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        entry(self.guarded("mknod", |fs| fs.mknod(caller(req), parent.0, name, mode)), reply);
+    }
+
+    fn mkdir(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        entry(self.guarded("mkdir", |fs| fs.mkdir(caller(req), parent.0, name)), reply);
+    }
+
+    fn unlink(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        answer(self.guarded("unlink", |fs| fs.unlink(caller(req), parent.0, name)), reply);
+    }
+
+    fn rmdir(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        answer(self.guarded("rmdir", |fs| fs.rmdir(caller(req), parent.0, name)), reply);
+    }
+
+    fn symlink(&self, req: &Request, parent: INodeNo, name: &OsStr, _target: &Path, reply: ReplyEntry) {
+        let done = self.guarded("symlink", |fs| fs.link(caller(req), parent.0, name));
+        reply.error(done.err().unwrap_or(fuser::Errno::EPERM));
+    }
+
+    fn link(&self, req: &Request, _ino: INodeNo, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let done = self.guarded("link", |fs| fs.link(caller(req), parent.0, name));
+        reply.error(done.err().unwrap_or(fuser::Errno::EPERM));
+    }
+
+    fn rename(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: RenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let replace = !flags.contains(RenameFlags::RENAME_NOREPLACE);
+        if !(flags - RenameFlags::RENAME_NOREPLACE).is_empty() {
+            return reply.error(fuser::Errno::EINVAL);
+        }
+        let (caller, name, new_name) = (caller(req), name.to_owned(), new_name.to_owned());
+        let act = move |fs: &Fs| {
+            fs.rename(caller, (parent.0, &name), (new_parent.0, &new_name), Renaming { replace })
+        };
+        self.aside("rename", act, reply);
+    }
+
+    fn create(
+        &self,
+        req: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        how: i32,
+        reply: ReplyCreate,
+    ) {
+        match self.guarded("create", |fs| fs.create(caller(req), parent.0, name, how)) {
+            Ok((Found { attr, attr_ttl, .. }, opened)) => {
+                let handle = FileHandle(opened.handle);
+                reply.created(&attr_ttl, &attributes(&attr), Generation(0), handle, flags(&opened));
+            }
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn write(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        data: &[u8],
+        how: WriteFlags,
+        flags: OpenFlags,
+        _lock: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        // Of a map, the place is right and the handle guessed.
+        let append = flags.0 & libc::O_APPEND != 0 && !how.contains(WriteFlags::FUSE_WRITE_CACHE);
+        match self.guarded("write", |fs| fs.write(handle.0, offset, data, append)) {
+            Ok(()) => reply.written(data.len() as u32),
+            Err(errno) => reply.error(errno),
+        }
+    }
+
+    fn fallocate(
+        &self,
+        _req: &Request,
+        _ino: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        answer(self.guarded("fallocate", |fs| fs.allocate(handle.0, offset, len, mode)), reply);
     }
 
     fn opendir(&self, req: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
@@ -317,24 +459,9 @@ impl Filesystem for Adapter {
     }
 
     refuse! {
-        setattr(
-            INodeNo, Option<u32>, Option<u32>, Option<u32>, Option<u64>, Option<TimeOrNow>, Option<TimeOrNow>,
-            Option<SystemTime>, Option<FileHandle>, Option<SystemTime>, Option<SystemTime>, Option<SystemTime>,
-            Option<BsdFileFlags>
-        ) ReplyAttr EROFS;
-        mknod(INodeNo, &OsStr, u32, u32, u32) ReplyEntry EROFS;
-        mkdir(INodeNo, &OsStr, u32, u32) ReplyEntry EROFS;
-        unlink(INodeNo, &OsStr) ReplyEmpty EROFS;
-        rmdir(INodeNo, &OsStr) ReplyEmpty EROFS;
-        symlink(INodeNo, &OsStr, &Path) ReplyEntry EROFS;
-        rename(INodeNo, &OsStr, INodeNo, &OsStr, RenameFlags) ReplyEmpty EROFS;
-        link(INodeNo, INodeNo, &OsStr) ReplyEntry EROFS;
-        create(INodeNo, &OsStr, u32, u32, i32) ReplyCreate EROFS;
-        write(INodeNo, FileHandle, u64, &[u8], WriteFlags, OpenFlags, Option<LockOwner>) ReplyWrite EROFS;
-        fallocate(INodeNo, FileHandle, u64, u64, i32) ReplyEmpty EROFS;
         copy_file_range(
             INodeNo, FileHandle, u64, INodeNo, FileHandle, u64, u64, CopyFileRangeFlags
-        ) ReplyWrite EROFS;
+        ) ReplyWrite ENOSYS;
         setxattr(INodeNo, &OsStr, &[u8], i32, u32) ReplyEmpty ENOSYS;
         getxattr(INodeNo, &OsStr, u32) ReplyXattr ENOSYS;
         listxattr(INodeNo, u32) ReplyXattr ENOSYS;
@@ -366,22 +493,7 @@ mod tests {
         let adapter = adapter(folder.path());
         let done: Result<(), _> = adapter.guarded("a test", |_| panic!("of a test"));
         assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
-        assert_eq!(adapter.panics.load(Ordering::Relaxed), 1);
+        assert_eq!(adapter.inner.panics.load(Ordering::Relaxed), 1);
         adapter.guarded("a test", |_| Ok(())).unwrap();
-    }
-
-    #[test]
-    fn what_a_panic_said_is_known_for_texts() {
-        assert_eq!(message(&"a"), "a");
-        assert_eq!(message(&"b".to_owned()), "b");
-        assert_eq!(message(&3), "no message");
-    }
-
-    #[test]
-    fn attributes_show_blocks_of_512_bytes_rounded_up() {
-        let attr = |size| Attr { ino: 7, size, mtime: 1500, kind: Kind::File, perm: 0o644, uid: 1, gid: 2 };
-        let blocks: Vec<u64> = [0, 1, 512, 513].map(|size| attributes(&attr(size)).blocks).to_vec();
-        assert_eq!(blocks, [0, 1, 1, 2]);
-        assert_eq!(attributes(&attr(1)).mtime, SystemTime::UNIX_EPOCH + Duration::from_millis(1500));
     }
 }

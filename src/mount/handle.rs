@@ -3,6 +3,7 @@
 //! A handle holds what it was opened on: one revision of a file, one listing of a folder.
 
 use super::attr::Attr;
+use super::copy::WorkingCopy;
 use super::errno::Errno;
 use super::node::Node;
 use super::render::Content;
@@ -10,6 +11,7 @@ use super::tree::Child;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,6 +35,12 @@ pub enum Opening {
     Text(Bytes),
     /// A folder.
     Folder(Arc<Folder>),
+    /// A live file that is written.
+    Copy(Arc<WorkingCopy>),
+    /// A scratch file, the number of its inode, and whether it may be written.
+    Scratch(Arc<File>, u64, bool),
+    /// Refused bytes.
+    Kept(Arc<File>),
 }
 
 /// All that is open.
@@ -56,9 +64,41 @@ impl Handles {
         self.open.lock().get(&handle).cloned().ok_or(Errno::EBADF)
     }
 
-    /// Takes a handle back.
-    pub fn close(&self, handle: u64) {
-        self.open.lock().remove(&handle);
+    /// Takes a handle back, and gives what it stood for.
+    pub fn close(&self, handle: u64) -> Option<Opening> {
+        self.open.lock().remove(&handle)
+    }
+
+    /// Whether a scratch file is open for writing.
+    #[must_use]
+    pub fn is_written(&self, ino: u64) -> bool {
+        let of = |opening: &Opening| matches!(opening, Opening::Scratch(_, of, true) if *of == ino);
+        self.open.lock().values().any(of)
+    }
+
+    /// Makes handles of a scratch file that write handles of a copy: its name is that of a live file now.
+    pub fn turn(&self, ino: u64, copy: &Arc<WorkingCopy>, note: impl Fn()) {
+        for opening in self.open.lock().values_mut() {
+            if matches!(opening, Opening::Scratch(_, of, true) if *of == ino) {
+                note();
+                *opening = Opening::Copy(Arc::clone(copy));
+            }
+        }
+    }
+
+    /// Copies that are open.
+    #[must_use]
+    pub fn copies(&self) -> Vec<Arc<WorkingCopy>> {
+        let open = self.open.lock();
+        let mut copies: Vec<Arc<WorkingCopy>> = Vec::new();
+        for opening in open.values() {
+            if let Opening::Copy(copy) = opening
+                && !copies.iter().any(|known| known.ino == copy.ino)
+            {
+                copies.push(Arc::clone(copy));
+            }
+        }
+        copies
     }
 
     /// How many are open.

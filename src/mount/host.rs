@@ -3,6 +3,7 @@
 //! The places looked at are values, so that tests have their own. Every refusal says what to do.
 
 use super::options::MountOptions;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -128,6 +129,14 @@ impl Host {
     }
 }
 
+/// Lets this process have as many open files as it may ask for, and gives that number: whatever the kernel knows of
+/// scratch files takes a descriptor each.
+pub fn raise_open_files() -> io::Result<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?;
+    Ok(limit.maximum.unwrap_or(u64::MAX))
+}
+
 /// A program in one of the folders of `path`, or where system programs are.
 fn program(path: &OsStr, name: &str) -> Option<PathBuf> {
     let folders = std::env::split_paths(path).chain(["/bin", "/sbin"].map(PathBuf::from));
@@ -218,6 +227,13 @@ pub(crate) mod tests {
         assert_eq!(program(folder.path().as_os_str(), "some-program"), None);
         std::fs::set_permissions(&file, PermissionsExt::from_mode(0o755)).unwrap();
         assert_eq!(program(folder.path().as_os_str(), "some-program"), Some(file));
+    }
+
+    #[test]
+    fn as_many_files_may_be_open_as_the_hard_limit_allows() {
+        let most = raise_open_files().unwrap();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!((limit.current, limit.maximum), (Some(most), Some(most)));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! What an inode is: a place in the tree, and what `stat` needs of it.
 
 use super::catalog::{Point, Shelf};
+use super::copy::WorkingCopy;
 use super::number::{ROOT, number};
 use super::render::Format;
+use super::scratch::Held;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
@@ -67,6 +69,18 @@ pub enum What {
     Text(Arc<str>),
     /// A link, and where it leads.
     Link(Arc<str>),
+    /// A live file while a program writes it.
+    Copy(Arc<WorkingCopy>),
+    /// A live file that was emptied a moment ago.
+    Empty(Series, Format),
+    /// A file or folder beside the live files of a series, which only the mount has.
+    Scratch(Series, Arc<Held>),
+    /// A collection that has no columns yet: only the mount has it.
+    Unborn(Arc<str>),
+    /// `.lakota/rejected`.
+    Rejected,
+    /// Bytes that were refused: a name in `rejected`, and its bytes.
+    Kept(Arc<str>, u64),
 }
 
 /// An inode.
@@ -80,6 +94,8 @@ pub struct Node {
     pub what: What,
     /// Permission bits before the mount's umask.
     pub mode: u16,
+    /// Whose it is, where it is not the mount's owner's.
+    pub owner: Option<u32>,
 }
 
 const FOLDER: u16 = 0o777;
@@ -88,10 +104,10 @@ const FILE: u16 = 0o666;
 impl Node {
     fn new(ino: u64, mtime: u64, what: What) -> Node {
         let mode = match what {
-            What::File(_) | What::Text(_) => FILE,
+            What::File(_) | What::Text(_) | What::Copy(_) | What::Empty(..) => FILE,
             _ => FOLDER,
         };
-        Node { ino, mtime, what, mode }
+        Node { ino, mtime, what, mode, owner: None }
     }
 
     /// The mountpoint.
@@ -106,12 +122,59 @@ impl Node {
         Node::new(number(&[b"control"]), mtime, What::Control)
     }
 
-    /// A text of that name: a new text is a new inode. Readable by all who may use the mount, unless `private`.
+    /// A text of that name: a new text is a new inode. Readable by all who may use the mount.
     #[must_use]
-    pub fn text(name: &str, text: &str, mtime: u64, private: bool) -> Node {
+    pub fn text(name: &str, text: &str, mtime: u64) -> Node {
         let ino = number(&[b"text", name.as_bytes(), text.as_bytes(), &mtime.to_le_bytes()]);
-        let node = Node::new(ino, mtime, What::Text(text.into()));
-        Node { mode: if private { 0o600 } else { 0o444 }, ..node }
+        Node { mode: 0o444, ..Node::new(ino, mtime, What::Text(text.into())) }
+    }
+
+    /// The same, for one user only.
+    #[must_use]
+    pub fn private(self, uid: u32) -> Node {
+        let ino = number(&[b"private", &self.ino.to_le_bytes(), &uid.to_le_bytes()]);
+        Node { ino, mode: if self.is_folder() { 0o700 } else { 0o600 }, owner: Some(uid), ..self }
+    }
+
+    /// A live file that a program writes.
+    #[must_use]
+    pub fn copy(copy: &Arc<WorkingCopy>) -> Node {
+        Node::new(copy.ino, copy.mtime(), What::Copy(Arc::clone(copy)))
+    }
+
+    /// A live file that was emptied at a time.
+    #[must_use]
+    pub fn empty(series: &Series, format: Format, mtime: u64) -> Node {
+        let ino = series.number("empty", &[format.extension().as_bytes(), &mtime.to_le_bytes()]);
+        Node::new(ino, mtime, What::Empty(series.clone(), format))
+    }
+
+    /// A file or folder of the scratch area.
+    #[must_use]
+    pub fn scratch(series: &Series, held: Arc<Held>) -> Node {
+        let mode = if held.is_folder() { FOLDER } else { FILE };
+        Node { mode, ..Node::new(held.number(), 0, What::Scratch(series.clone(), held)) }
+    }
+
+    /// A collection without columns.
+    #[must_use]
+    pub fn unborn(label: &str, mtime: u64) -> Node {
+        Node::new(number(&[b"unborn", label.as_bytes()]), mtime, What::Unborn(label.into()))
+    }
+
+    /// The folder of refused bytes.
+    #[must_use]
+    pub fn rejected(mtime: u64) -> Node {
+        Node::new(number(&[b"rejected"]), mtime, What::Rejected)
+    }
+
+    /// Refused bytes.
+    #[must_use]
+    pub fn kept(name: &str, size: u64, mtime: u64) -> Node {
+        Node {
+            mode: 0o600,
+            ..Node::new(number(&[b"kept", name.as_bytes()]), mtime, What::Kept(name.into(), size))
+        }
     }
 
     /// A collection's folder.
@@ -167,16 +230,27 @@ impl Node {
 
     /// Whether it can be opened as a folder.
     #[must_use]
-    pub const fn is_folder(&self) -> bool {
-        !matches!(self.what, What::File(_) | What::Text(_) | What::Link(_))
+    pub fn is_folder(&self) -> bool {
+        match &self.what {
+            What::Scratch(_, held) => held.is_folder(),
+            What::File(_)
+            | What::Text(_)
+            | What::Link(_)
+            | What::Copy(_)
+            | What::Empty(..)
+            | What::Kept(..) => false,
+            _ => true,
+        }
     }
 
-    /// Bytes, as `stat` shows them.
+    /// Bytes, as `stat` shows them; of scratch files their folder knows.
     #[must_use]
     pub fn size(&self) -> u64 {
         match &self.what {
             What::File(file) => file.size,
             What::Text(text) | What::Link(text) => text.len() as u64,
+            What::Copy(copy) => copy.size(),
+            What::Kept(_, size) => *size,
             _ => 0,
         }
     }
@@ -189,6 +263,7 @@ pub fn parent(node: &Node) -> u64 {
         What::Series(series) => number(&[b"collection", series.shelf.key().as_bytes()]),
         What::Revisions(series) | What::At(series) => series.number("series", &[]),
         What::Moment(series, _) => series.number("revisions", &[]),
+        What::Rejected => number(&[b"control"]),
         _ => ROOT,
     }
 }

@@ -51,6 +51,7 @@ pub struct Mounted {
     mountpoint: PathBuf,
     device: Option<(u32, u32)>,
     events: Receiver<Event>,
+    fs: Arc<Fs>,
 }
 
 impl Mounted {
@@ -65,8 +66,11 @@ impl Mounted {
         thread::Builder::new().name("first look".to_owned()).spawn(move || first.warm()).map_err(serve)?;
         // Signals first: one that comes while mounting must not leave a dead mount.
         watch_signals(sender.clone()).map_err(serve)?;
-        let session =
-            fuser::Session::new(Adapter::new(fs, &place.repo), &mountpoint, &config(place, options));
+        let session = fuser::Session::new(
+            Adapter::new(Arc::clone(&fs), &place.repo),
+            &mountpoint,
+            &config(place, options),
+        );
         let session = session
             .map_err(|source| MountError::Refused { mountpoint: mountpoint.clone(), source: said(source) })?;
         let mut served = session.spawn().map_err(serve)?;
@@ -81,7 +85,7 @@ impl Mounted {
         });
         ended.map_err(serve)?;
         let device = table::at(&mountpoint).ok().flatten().map(|mount| mount.device);
-        let mounted = Mounted { mountpoint, device, events };
+        let mounted = Mounted { mountpoint, device, events, fs };
         mounted.read_ahead();
         mounted.answers().inspect_err(|_| mounted.detach())?;
         Ok(mounted)
@@ -115,6 +119,8 @@ impl Mounted {
             // Both senders live as long as their threads, which send before they end.
             Err(error) => Err(io::Error::other(error)),
         };
+        // What is being saved is saved; what nobody closed is kept.
+        self.fs.finish();
         log::info!("unmounted {}", self.mountpoint.display());
         done.map_err(|source| MountError::Serve { mountpoint: self.mountpoint, source })
     }
@@ -170,7 +176,7 @@ fn config(place: &Place, options: &MountOptions) -> Config {
     let name = options.fsname.clone().unwrap_or_else(|| place.repo.to_string_lossy().into_owned());
     let mut config = Config::default();
     config.mount_options = vec![
-        MountOption::RO,
+        if options.read_only { MountOption::RO } else { MountOption::RW },
         MountOption::NoDev,
         MountOption::NoSuid,
         MountOption::NoAtime,
@@ -228,8 +234,8 @@ mod tests {
     }
 
     #[test]
-    fn a_mount_is_never_writable_and_has_our_type() {
-        let config = config(&place(), &MountOptions { read_only: false, ..MountOptions::default() });
+    fn a_mount_is_read_only_where_that_is_asked_and_has_our_type() {
+        let config = config(&place(), &MountOptions { read_only: true, ..MountOptions::default() });
         assert!(config.mount_options.contains(&MountOption::RO));
         assert!(config.mount_options.contains(&MountOption::CUSTOM("subtype=lakota".to_owned())));
     }

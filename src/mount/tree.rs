@@ -2,7 +2,7 @@
 
 use super::catalog::{Catalog, Now, Point, Shelf};
 use super::commit;
-use super::control::{self, Control, Kept};
+use super::control::{self, Asker, Control};
 use super::errno::{Errno, Failure};
 use super::name::{self, When};
 use super::node::{File, Node, Series, What};
@@ -13,7 +13,7 @@ use crate::clock::Stamp;
 use crate::collection::{At, CollectionError};
 use crate::data::label::escape;
 use crate::history::entry::SeriesId;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +33,7 @@ const FORMATS: [Format; 2] = [Format::Csv, Format::Parquet];
 #[derive(Debug)]
 pub struct Child {
     /// The name.
-    pub name: String,
+    pub name: OsString,
     /// The inode.
     pub node: Node,
     /// How long the name means it.
@@ -41,7 +41,8 @@ pub struct Child {
 }
 
 impl Child {
-    fn new(name: impl Into<String>, node: Node, ttl: Duration) -> Child {
+    /// A name that is believed for a time.
+    pub fn new(name: impl Into<OsString>, node: Node, ttl: Duration) -> Child {
         Child { name: name.into(), node, ttl }
     }
 }
@@ -72,12 +73,13 @@ impl Tree {
         match node.what {
             What::File(_) | What::Text(_) | What::Link(_) => FOREVER,
             What::Moment(..) => REVISION,
+            What::Copy(_) | What::Empty(..) | What::Scratch(..) => Duration::ZERO,
             _ => self.soon(),
         }
     }
 
     /// What a name in a folder is.
-    pub fn find(&self, parent: &Node, name: &OsStr, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
+    pub fn find(&self, parent: &Node, name: &OsStr, asker: &Asker<'_>) -> Result<Child, Failure> {
         match &parent.what {
             What::Root if name == name::CONTROL => {
                 Ok(Child::new(name::CONTROL, Node::control(self.control.began()), FOREVER))
@@ -87,7 +89,7 @@ impl Tree {
                 let shelf = self.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
                 Ok(self.collection(&label, &shelf))
             }
-            What::Control => self.control_file(name.to_str().ok_or(Errno::ENOENT)?, kept),
+            What::Control => self.control_file(name.to_str().ok_or(Errno::ENOENT)?, asker),
             What::Collection(shelf) if name == name::SCHEMA => {
                 let now = shelf.now()?;
                 Ok(schema(&now))
@@ -109,18 +111,18 @@ impl Tree {
                 let format = FORMATS.into_iter().find(|&format| name == name::data(format));
                 Ok(data(series, point, &sheet, format.ok_or(Errno::ENOENT)?))
             }
-            What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
+            _ => Err(Errno::ENOTDIR.into()),
         }
     }
 
     /// What a folder lists, in order.
-    pub fn list(&self, parent: &Node, kept: &dyn Fn() -> Kept) -> Result<Vec<Child>, Failure> {
+    pub fn list(&self, parent: &Node, asker: &Asker<'_>) -> Result<Vec<Child>, Failure> {
         match &parent.what {
             What::Root => {
                 let shelves = self.catalog.shelves()?;
                 Ok(shelves.iter().map(|(label, shelf)| self.collection(label, shelf)).collect())
             }
-            What::Control => control::NAMES.iter().map(|name| self.control_file(name, kept)).collect(),
+            What::Control => control::NAMES.iter().map(|name| self.control_file(name, asker)).collect(),
             What::Collection(shelf) => self.all_series(shelf),
             What::Series(series) => {
                 let now = series.shelf.now()?;
@@ -144,7 +146,7 @@ impl Tree {
                 let files = FORMATS.map(|format| data(series, point, &sheet, format));
                 Ok([self.commit(series, point, &sheet)?].into_iter().chain(files).collect())
             }
-            What::File(_) | What::Text(_) | What::Link(_) => Err(Errno::ENOTDIR.into()),
+            _ => Err(Errno::ENOTDIR.into()),
         }
     }
 
@@ -184,11 +186,12 @@ impl Tree {
         Child::new(escape(label), Node::collection(shelf, mtime), self.soon())
     }
 
-    fn control_file(&self, name: &str, kept: &dyn Fn() -> Kept) -> Result<Child, Failure> {
-        let text = self.control.text(name, &self.catalog, &self.options, kept());
+    fn control_file(&self, name: &str, asker: &Asker<'_>) -> Result<Child, Failure> {
+        let text = self.control.text(name, &self.catalog, &self.options, asker);
         let now = self.catalog.repo().context().clock.now();
         let mtime = if name == "version" { self.control.began() } else { now };
-        let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime, name == "errors");
+        let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime);
+        let node = if name == "errors" { node.private(asker.uid) } else { node };
         Ok(Child::new(name, node, Duration::ZERO))
     }
 
@@ -224,6 +227,13 @@ impl Tree {
 
     fn live_name(&self, sheet: &Sheet, format: Format) -> String {
         name::live(self.options.names, &sheet.label, format)
+    }
+
+    /// Which live file of a series has a name.
+    pub fn live_format(&self, series: &Series, name: &OsStr) -> Result<Option<Format>, Failure> {
+        let now = series.shelf.now()?;
+        let sheet = self.sheet(&now, series, &now.point)?;
+        Ok(FORMATS.into_iter().find(|&format| OsStr::new(&self.live_name(&sheet, format)) == name))
     }
 
     fn live(&self, now: &Now, series: &Series, sheet: &Sheet, format: Format) -> Child {
@@ -264,7 +274,7 @@ impl Tree {
 
     fn commit(&self, series: &Series, point: &Point, sheet: &Sheet) -> Result<Child, Failure> {
         let text = commit::text(&self.sheets, point, series, sheet)?;
-        let node = Node::text(name::COMMIT, &text, sheet.origin.time, false);
+        let node = Node::text(name::COMMIT, &text, sheet.origin.time);
         Ok(Child::new(name::COMMIT, node, FOREVER))
     }
 }
@@ -293,7 +303,7 @@ fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
 fn schema(now: &Now) -> Child {
     let text = now.state.schema.to_string();
     let mtime = now.timeline.schema().map_or(0, |stamp| stamp.time);
-    Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, mtime, false), Duration::ZERO)
+    Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, mtime), Duration::ZERO)
 }
 
 fn latest(series: &Series, sheet: &Sheet) -> Child {

@@ -27,10 +27,10 @@ impl Feed {
         Feed { schema: Arc::clone(schema), rows, within, current: None }
     }
 
-    /// The first index value, and the last where it is known without reading on; none where there are no rows.
-    pub(super) fn span(&mut self) -> Result<Option<(Key, Option<Key>)>, RowsError> {
+    /// The first and the last index value; none where there are no rows. The first rows have passed the gate then.
+    pub(super) fn span(&mut self) -> Result<Option<(Key, Key)>, RowsError> {
         self.fill()?;
-        Ok(self.current.as_ref().map(|(_, keys)| (keys.key(0), self.rows.last_key())))
+        Ok(self.rows.span().map(|(first, last)| (first.clone(), last.clone())))
     }
 
     fn fill(&mut self) -> Result<(), RowsError> {

@@ -81,21 +81,14 @@ impl Target<'_> {
             _ => None,
         };
         let mut feed = Feed::new(self.schema, rows, within);
-        let (first, last) = match (feed.span()?, mode) {
-            (Some(span), _) => span,
-            (None, Mode::Overlay(interval)) => (interval.lo.clone(), None),
-            (None, _) => return Ok(self.unchanged()),
-        };
-        if *mode == Mode::Append {
-            self.check_append(&first)?;
-        }
-        let hull = match mode {
-            Mode::Overlay(interval) => interval.clone(),
-            Mode::Append => Interval { lo: first, hi: None },
-            // Bounded below only: where the input ends is known when it has.
-            Mode::Upsert | Mode::Update => {
-                Interval { lo: first, hi: last.and_then(|l| crate::interval::next_prefix(&l)) }
+        let hull = match (mode, feed.span()?) {
+            (Mode::Overlay(interval), _) => interval.clone(),
+            (_, None) => return Ok(self.unchanged()),
+            (Mode::Append, Some((first, _))) => {
+                self.check_append(&first)?;
+                Interval { lo: first, hi: None }
             }
+            (Mode::Upsert | Mode::Update, Some((first, last))) => Interval::closed(&first, &last),
         };
         let located = self.base.locate(self.view, &hull)?;
         let mut pass = Pass {

@@ -9,10 +9,11 @@ use crate::cli::notify::notify;
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::mount::fs::Fs;
-use crate::mount::host::Host;
+use crate::mount::host::{Host, raise_open_files};
 use crate::mount::options::MountOptions;
 use crate::mount::session::place::Place;
 use crate::mount::session::serve;
+use crate::mount::spool::{Spool, default_base};
 use anyhow::{Context, Result, bail};
 use log::LevelFilter;
 use rustix::io::FdFlags;
@@ -93,6 +94,14 @@ fn foreground(args: &Args, session: &Session, options: MountOptions, logger: &'s
     let repo = session.repo()?;
     let place = Place::find(session.place(), &args.mountpoint)?;
     let options = MountOptions { repo: place.repo.clone(), ..options };
+    let fs = if options.read_only {
+        Fs::new(repo, options.clone())
+    } else {
+        let spool = spool(&options, &place, repo.context().clock.now())?;
+        let repo = session.repo_spooling(spool.temporary())?;
+        Fs::writable(repo, options.clone(), spool)
+    };
+    raise_open_files().context("cannot raise the number of open files")?;
     let ready = |mountpoint: &Path| {
         if args.background {
             return detach(logger);
@@ -100,9 +109,21 @@ fn foreground(args: &Args, session: &Session, options: MountOptions, logger: &'s
         session.say(mounted(session, mountpoint));
         tell_manager("READY=1\nSTATUS=serving")
     };
-    serve(Fs::new(repo, options.clone()), &place, &options, ready)?;
+    serve(fs, &place, &options, ready)?;
     session.say(format!("unmounted {}", place.mountpoint.display()));
     Ok(())
+}
+
+/// Where what is written waits.
+fn spool(options: &MountOptions, place: &Place, now: u64) -> Result<Spool> {
+    let root = rustix::process::geteuid().is_root();
+    let base = || default_base(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"), root);
+    let Some(base) = options.spool.clone().or_else(base) else {
+        bail!(
+            "this user has no home for what waits to be written: name a folder with -o spool=DIR, or mount with -o ro"
+        );
+    };
+    Ok(Spool::open(&base, &place.repo, &place.mountpoint, now)?)
 }
 
 fn mounted(session: &Session, mountpoint: &Path) -> String {

@@ -1,0 +1,325 @@
+//! What changes names: making and removing files and folders.
+
+use super::find::{scratch_child, series_of, unborn_child};
+use super::{Caller, Found, Fs, Opened};
+use crate::data::label;
+use crate::history::tree::Sums;
+use crate::mount::catalog::Shelf;
+use crate::mount::copy::{Purpose, Start, WorkingCopy};
+use crate::mount::errno::{Errno, Failure};
+use crate::mount::handle::Opening;
+use crate::mount::name;
+use crate::mount::node::{Node, Series, What};
+use crate::mount::pen::Pen;
+use crate::mount::render::Format;
+use crate::mount::scratch::Held;
+use crate::mount::tree::Child;
+use crate::mount::veil::Veil;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Fs {
+    pub(super) fn told<T>(
+        &self,
+        caller: Caller,
+        what: &str,
+        parent: u64,
+        name: &OsStr,
+        act: impl FnOnce(&Pen, &Node) -> Result<T, Failure>,
+    ) -> Result<T, Errno> {
+        let node = self.node(parent)?;
+        let pen = self.pen.as_ref().ok_or(Errno::EROFS)?;
+        act(pen, &node).map_err(|e| {
+            let place = name.to_string_lossy();
+            self.fail(Some(caller), format_args!("{what} {place:?}{}", super::shown(&node)), &e)
+        })
+    }
+
+    /// Creates a file and opens it; `flags` as for open(2). Counts as a lookup.
+    pub fn create(
+        &self,
+        caller: Caller,
+        parent: u64,
+        name: &OsStr,
+        flags: i32,
+    ) -> Result<(Found, Opened), Errno> {
+        self.told(caller, "create", parent, name, |pen, node| {
+            let (child, opening) = self.create_in(caller, pen, node, name, flags)?;
+            let found = self.known(child);
+            let opened = Opened { handle: self.handles.open(opening), keep_cache: false, direct: false };
+            Ok((found, opened))
+        })
+    }
+
+    fn create_in(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        node: &Node,
+        name: &OsStr,
+        flags: i32,
+    ) -> Result<(Child, Opening), Failure> {
+        let exclusive = flags & libc::O_EXCL != 0;
+        match &node.what {
+            What::Series(series) => {
+                if let Some(format) = self.tree.live_format(series, name)? {
+                    return self.create_live(caller, pen, (series, format), name, exclusive);
+                }
+                if Fs::is_reserved(name) {
+                    return Err(Errno::EEXIST.into());
+                }
+                let folder = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
+                self.create_scratch(pen, series, &folder.map_err(Failure::spool)?, name, exclusive)
+            }
+            What::Scratch(series, held) => self.create_scratch(pen, series, held, name, exclusive),
+            What::Unborn(label) if name == name::SCHEMA => {
+                let purpose = Purpose::Schema(label.to_string());
+                let start = Start { basis: None, front: None };
+                let copy = Arc::new(WorkingCopy::new(pen.serial(), purpose, name::SCHEMA, start, self.now()));
+                let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
+                Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+            }
+            other => Err(not_here(other)),
+        }
+    }
+
+    /// A live name that was removed a moment ago is made again: what is written replaces the rows.
+    fn create_live(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        exclusive: bool,
+    ) -> Result<(Child, Opening), Failure> {
+        if exclusive && pen.veils.of(series, format) != Some(Veil::Gone) {
+            return Err(Errno::EEXIST.into());
+        }
+        let purpose = Purpose::Rows(series.clone(), format);
+        let start = Start { basis: self.basis(series)?, front: None };
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        let copy = Arc::new(copy);
+        let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
+        // Nothing may be written: then it is as empty as an emptied one.
+        copy.touch();
+        Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+    }
+
+    fn create_scratch(
+        &self,
+        pen: &Pen,
+        series: &Series,
+        folder: &Held,
+        name: &OsStr,
+        exclusive: bool,
+    ) -> Result<(Child, Opening), Failure> {
+        let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
+        let child = scratch_child(name, series, held);
+        // Should it become the live file, it is a change of what its writer can have read.
+        if let Some(basis) = self.basis(series)? {
+            pen.bases.lock().put(child.node.ino, basis);
+        }
+        let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
+        Ok((child, opening))
+    }
+
+    /// Makes a folder: a collection, a series, or one of scratch files. Counts as a lookup.
+    pub fn mkdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
+        self.told(caller, "make folder", parent, name, |pen, node| {
+            let child = match &node.what {
+                What::Root => self.new_collection(pen, name)?,
+                What::Collection(shelf) => self.new_series(caller, pen, shelf, name)?,
+                What::Unborn(label) => match self.tree.catalog.shelf(label)? {
+                    Some(shelf) => self.new_series(caller, pen, &shelf, name)?,
+                    None => {
+                        let why =
+                            format!("collection {label} has no columns yet: write them to its .schema first");
+                        return Err(Failure::refused(Errno::EPERM, why));
+                    }
+                },
+                What::Series(series) => {
+                    if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
+                        return Err(Errno::EEXIST.into());
+                    }
+                    let folder = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
+                    let made = folder.and_then(|folder| folder.mkdir(name)).map_err(Failure::spool)?;
+                    scratch_child(name, series, made)
+                }
+                What::Scratch(series, held) => {
+                    scratch_child(name, series, held.mkdir(name).map_err(Failure::spool)?)
+                }
+                other => return Err(not_here(other)),
+            };
+            Ok(self.known(child))
+        })
+    }
+
+    fn new_collection(&self, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+        let label = new_label(name)?;
+        if self.tree.catalog.shelf(&label)?.is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        let now = self.now();
+        if pen.unborn.lock().insert(label.clone(), now).is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        Ok(unborn_child(&label, now))
+    }
+
+    fn new_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        shelf: &Arc<Shelf>,
+        name: &OsStr,
+    ) -> Result<Child, Failure> {
+        let label = new_label(name)?;
+        let writer = self.writer(pen, caller);
+        {
+            let _turn = shelf.turn();
+            let message = self.message_of(format_args!("create {label}"), &writer);
+            let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
+            batch.create(&label)?;
+            batch.commit()?;
+        }
+        self.in_tree(caller, &Node::collection(shelf, 0), name)
+    }
+
+    /// Removes a file: of the scratch area, a refused one, or the name of a live file for a moment.
+    pub fn unlink(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
+        self.told(caller, "remove", parent, name, |pen, node| match &node.what {
+            What::Series(series) => {
+                if let Some(format) = self.tree.live_format(series, name)? {
+                    let name = name.to_string_lossy();
+                    pen.veils.draw(Veil::Gone, series, format, &name, &self.writer(pen, caller));
+                    return Ok(());
+                }
+                if Fs::is_reserved(name) {
+                    return Err(Errno::EROFS.into());
+                }
+                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
+                held.unlink(name).map_err(Failure::spool)
+            }
+            What::Scratch(_, held) => held.unlink(name).map_err(Failure::spool),
+            What::Rejected => {
+                let own = self.rejected_of(caller, pen);
+                let kept = own.iter().find(|kept| name == kept.name.as_str()).ok_or(Errno::ENOENT)?;
+                pen.spool.remove_rejected(&kept.name).map_err(Failure::spool)?;
+                Ok(())
+            }
+            other => Err(not_here(other)),
+        })
+    }
+
+    /// Removes a folder: drops a series, deletes a collection without series.
+    pub fn rmdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
+        self.told(caller, "remove folder", parent, name, |pen, node| match &node.what {
+            What::Root => self.drop_collection(caller, pen, name),
+            What::Collection(shelf) => self.drop_series(caller, pen, shelf, name),
+            What::Unborn(label) => {
+                let shelf = self.tree.catalog.shelf(label)?.ok_or(Errno::ENOENT)?;
+                self.drop_series(caller, pen, &shelf, name)
+            }
+            What::Series(series) => {
+                if Fs::is_reserved(name) {
+                    return Err(Errno::EROFS.into());
+                }
+                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
+                held.rmdir(name).map_err(Failure::spool)
+            }
+            What::Scratch(_, held) => held.rmdir(name).map_err(Failure::spool),
+            other => Err(not_here(other)),
+        })
+    }
+
+    fn drop_collection(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<(), Failure> {
+        let label = name::label_of(name).ok_or(Errno::EPERM)?;
+        if pen.unborn.lock().remove(&label).is_some() {
+            return Ok(());
+        }
+        let shelf = self.tree.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
+        let sums: Sums = shelf.now()?.state.sums();
+        if sums.series > 0 {
+            return Err(Errno::ENOTEMPTY.into());
+        }
+        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?)
+    }
+
+    fn drop_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        shelf: &Arc<Shelf>,
+        name: &OsStr,
+    ) -> Result<(), Failure> {
+        let label = name::label_of(name).ok_or(Errno::ENOENT)?;
+        let series = series_of(shelf, &label)?.ok_or(Errno::ENOENT)?;
+        if let Some(held) = self.scratch_of(pen, &series)?
+            && !held.is_empty().map_err(Failure::spool)?
+        {
+            let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
+            return Err(Failure::refused(Errno::ENOTEMPTY, why));
+        }
+        let _turn = shelf.turn();
+        let message = self.message_of(format_args!("drop {label}"), &self.writer(pen, caller));
+        let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
+        batch.drop_series(&label)?;
+        batch.commit()?;
+        Ok(())
+    }
+
+    /// Makes an ordinary file without opening it. Counts as a lookup.
+    pub fn mknod(&self, caller: Caller, parent: u64, name: &OsStr, mode: u32) -> Result<Found, Errno> {
+        if mode & libc::S_IFMT != libc::S_IFREG && mode & libc::S_IFMT != 0 {
+            return Err(Errno::EPERM);
+        }
+        let (found, opened) = self.create(caller, parent, name, libc::O_EXCL | libc::O_RDWR)?;
+        self.release(opened.handle);
+        Ok(found)
+    }
+
+    /// What links are told: there are none here but the mount's own.
+    pub fn link(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
+        self.told(caller, "link", parent, name, |_, node| match &node.what {
+            What::Series(_) | What::Scratch(..) => Err(Errno::EPERM.into()),
+            other => Err(not_here(other)),
+        })
+    }
+}
+
+/// The label that a new folder is to have.
+pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
+    let text = name.to_string_lossy();
+    if text.starts_with('.') {
+        let why = "folders whose names start with a dot belong to programs: there is no place for them here";
+        return Err(Failure::refused(Errno::EPERM, why));
+    }
+    let Some(label) = name::label_of(name) else {
+        let why = "this is not the name of a label: `%` stands before two hex digits, as in a%2Fb for a/b";
+        return Err(Failure::refused(Errno::EINVAL, why));
+    };
+    label::check(&label).map_err(|e| Failure::refused(Errno::EINVAL, e.to_string()))?;
+    Ok(label)
+}
+
+/// Whether nothing in a folder can be changed.
+pub(super) fn is_fixed(what: &What) -> bool {
+    matches!(what, What::Revisions(_) | What::At(_) | What::Moment(..) | What::Control | What::Rejected)
+}
+
+/// Why a name cannot be made, removed or changed in a folder.
+fn not_here(what: &What) -> Failure {
+    match what {
+        What::Root | What::Collection(_) => {
+            let why = "only folders are made here: of collections, and in them of series; other files go into a series' folder";
+            Failure::refused(Errno::EPERM, why)
+        }
+        What::Unborn(label) => Failure::refused(
+            Errno::EPERM,
+            format!("collection {label} has no columns yet: write them to its .schema"),
+        ),
+        what if is_fixed(what) => Errno::EROFS.into(),
+        _ => Errno::ENOTDIR.into(),
+    }
+}

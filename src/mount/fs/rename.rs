@@ -1,0 +1,259 @@
+//! Renaming: of collections and series, of scratch files, and of files over or away from live ones.
+//!
+//! A file that takes the place of a live one is how many programs save: its rows become those of the series, or the
+//! renaming is refused. A live file that takes another name leaves a copy of its rows there.
+
+use super::names::{is_fixed, new_label};
+use super::save::Rows;
+use super::{Caller, Fs};
+use crate::collection::{Collection, CollectionError};
+use crate::mount::catalog::Shelf;
+use crate::mount::copy::{Purpose, Start, WorkingCopy};
+use crate::mount::errno::{Errno, Failure};
+use crate::mount::name;
+use crate::mount::node::{Node, Series, What};
+use crate::mount::pen::Pen;
+use crate::mount::render::Format;
+use crate::mount::scratch::Held;
+use crate::mount::spool::Way;
+use crate::mount::veil::Veil;
+use std::ffi::OsStr;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Bytes copied at once.
+const PIECE: usize = 1 << 20;
+
+/// How a name is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Renaming {
+    /// Whether what has the new name goes.
+    pub replace: bool,
+}
+
+impl Fs {
+    /// Renames a file or a folder.
+    pub fn rename(
+        &self,
+        caller: Caller,
+        (parent, name): (u64, &OsStr),
+        (new_parent, new_name): (u64, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Errno> {
+        let to = self.node(new_parent)?;
+        self.told(caller, "rename", parent, name, |pen, from| match (&from.what, &to.what) {
+            (What::Root, What::Root) => self.rename_collection(caller, pen, name, new_name),
+            (What::Collection(a), What::Collection(b)) => {
+                if a.key() != b.key() {
+                    return Err(Errno::EXDEV.into());
+                }
+                self.rename_series(caller, pen, a, name, new_name)
+            }
+            (What::Series(_) | What::Scratch(..), What::Series(_) | What::Scratch(..)) => {
+                self.rename_file(caller, pen, (from, name), (&to, new_name), how)
+            }
+            (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
+            (a, _) if is_fixed(a) => Err(Errno::EROFS.into()),
+            _ => Err(Errno::EXDEV.into()),
+        })
+    }
+
+    fn rename_collection(&self, caller: Caller, pen: &Pen, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
+        let from = name::label_of(name).ok_or(Errno::EPERM)?;
+        let to = new_label(to)?;
+        let taken = self.tree.catalog.shelf(&to)?.is_some();
+        let mut unborn = pen.unborn.lock();
+        if taken || unborn.contains_key(&to) {
+            return Err(Errno::ENOTEMPTY.into());
+        }
+        if let Some(made) = unborn.remove(&from) {
+            unborn.insert(to, made);
+            return Ok(());
+        }
+        drop(unborn);
+        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?)
+    }
+
+    fn rename_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        shelf: &Arc<Shelf>,
+        name: &OsStr,
+        to: &OsStr,
+    ) -> Result<(), Failure> {
+        let from = name::label_of(name).ok_or(Errno::EPERM)?;
+        let to = new_label(to)?;
+        let collection: &Collection = shelf.collection();
+        let _turn = shelf.turn();
+        let message = self.message_of(format_args!("rename {from} to {to}"), &self.writer(pen, caller));
+        let mut batch = collection.batch(&message)?.by(&self.author(caller.uid));
+        match batch.rename(&from, &to) {
+            // What is there is a folder that holds something.
+            Err(CollectionError::Exists(_)) => return Err(Errno::ENOTEMPTY.into()),
+            done => done?,
+        }
+        batch.commit()?;
+        Ok(())
+    }
+
+    fn rename_file(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (from, name): (&Node, &OsStr),
+        (to, new_name): (&Node, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Failure> {
+        let (series, target) = match (series_in(from), series_in(to)) {
+            (Some(a), Some(b)) => (a, b),
+            _ => return Err(Errno::EXDEV.into()),
+        };
+        if series.id != target.id || series.shelf.key() != target.shelf.key() {
+            return Err(Errno::EXDEV.into());
+        }
+        let live = |node: &Node, name: &OsStr| match &node.what {
+            What::Series(series) => self.tree.live_format(series, name),
+            _ => Ok(None),
+        };
+        let reserved =
+            |node: &Node, name: &OsStr| matches!(node.what, What::Series(_)) && Fs::is_reserved(name);
+        if reserved(from, name) || reserved(to, new_name) {
+            return Err(Errno::EROFS.into());
+        }
+        match (live(from, name)?, live(to, new_name)?) {
+            (None, None) => {
+                let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+                let folder = self.folder_made(pen, to)?;
+                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)
+            }
+            (None, Some(format)) => {
+                if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
+                    return Err(Errno::EEXIST.into());
+                }
+                self.rename_over(caller, pen, (from, name), (target, format, new_name))
+            }
+            (Some(format), None) => {
+                let folder = self.folder_made(pen, to)?;
+                self.rename_away(caller, pen, (series, format, name), (&folder, new_name), how)
+            }
+            (Some(_), Some(_)) if name == new_name => Ok(()),
+            (Some(_), Some(_)) => {
+                let why = "both are live files of the same rows: copy the file to keep it in another format";
+                Err(Failure::refused(Errno::EPERM, why))
+            }
+        }
+    }
+
+    fn folder(&self, pen: &Pen, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
+        match &node.what {
+            What::Series(series) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
+            What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
+            _ => Ok(None),
+        }
+    }
+
+    fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
+        match &node.what {
+            What::Series(series) => {
+                let made = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
+                Ok(Arc::new(made.map_err(Failure::spool)?))
+            }
+            _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// A scratch file takes the place of a live file: its rows become those of the series.
+    fn rename_over(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (from, name): (&Node, &OsStr),
+        (series, format, live): (&Series, Format, &OsStr),
+    ) -> Result<(), Failure> {
+        let folder = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+        let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
+        if held.is_folder() {
+            return Err(Errno::EISDIR.into());
+        }
+        let ino = held.number();
+        let file = held.reopen(false, false).map_err(Failure::spool)?;
+        let writer = self.writer(pen, caller);
+        let live = live.to_string_lossy();
+        let _busy = pen.busy();
+        // Of a file that is still written, what is there may be half of it: its close tells.
+        let open = self.handles.is_written(ino);
+        let mut basis = pen.bases.lock().get(&ino).cloned();
+        let len = file.metadata().map_err(Failure::spool)?.len();
+        let start = |basis| Start { basis, front: None };
+        let purpose = Purpose::Rows(series.clone(), format);
+        let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
+        copy.adopt_writer(writer.clone());
+        if len > 0 {
+            let rows = Rows {
+                series,
+                format,
+                name: &live,
+                basis: basis.as_ref(),
+                way: Way::Replace,
+                writer: &writer,
+            };
+            match self.save_rows(&rows, &file, None) {
+                Ok(saved) => basis = saved.or(basis),
+                Err(failure) if open && failure.errno() == Errno::EINVAL => {}
+                Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
+            }
+        }
+        if open {
+            let path = folder.path(name).map_err(Failure::spool)?;
+            let adopted =
+                pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;
+            copy.adopt(basis, adopted, len);
+            let copy = Arc::new(copy);
+            self.handles.turn(ino, &copy, || copy.reopened());
+            // What was written between is found at the close.
+            copy.touch();
+        } else {
+            folder.unlink(name).map_err(Failure::spool)?;
+            if len == 0 {
+                pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+                return Ok(());
+            }
+        }
+        pen.veils.lift(series, format);
+        Ok(())
+    }
+
+    /// A live file takes another name: that is a copy, and the live name is gone for a moment.
+    fn rename_away(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (series, format, name): (&Series, Format, &OsStr),
+        (folder, new_name): (&Held, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Failure> {
+        let (_, file) = folder.create(new_name, !how.replace).map_err(Failure::spool)?;
+        file.set_len(0).map_err(Failure::spool)?;
+        if pen.veils.of(series, format).is_none()
+            && let Some(basis) = self.basis(series)?
+        {
+            let content = self.renderer.open(basis.sheet.source.clone(), format)?;
+            let mut at = 0;
+            while at < content.size() {
+                let bytes = content.read(at, PIECE)?;
+                file.write_all_at(&bytes, at).map_err(Failure::spool)?;
+                at += bytes.len() as u64;
+            }
+        }
+        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        Ok(())
+    }
+}
+
+fn series_in(node: &Node) -> Option<&Series> {
+    match &node.what {
+        What::Series(series) | What::Scratch(series, _) => Some(series),
+        _ => None,
+    }
+}

@@ -1,0 +1,308 @@
+//! Makes revisions of what was written, or keeps it where it is refused.
+
+use super::Fs;
+use crate::clock::iso;
+use crate::data::schema::Schema;
+use crate::mount::control::Counters;
+use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
+use crate::mount::errno::{Errno, Failure};
+use crate::mount::ingest::{self, Basis, Save};
+use crate::mount::intake::Intake;
+use crate::mount::node::Series;
+use crate::mount::pen::Pen;
+use crate::mount::process;
+use crate::mount::render::Format;
+use crate::mount::spool::{SpoolFile, Ticket, Way};
+use crate::mount::veil::Veil;
+use crate::repo::RepoError;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+/// Users and their names.
+const USERS: &str = "/etc/passwd";
+
+/// Bytes of a `.schema` at most.
+const SCHEMA_BYTES: u64 = 1 << 20;
+
+/// Rows to be saved as those of a series.
+pub(super) struct Rows<'a> {
+    pub(super) series: &'a Series,
+    pub(super) format: Format,
+    pub(super) name: &'a str,
+    pub(super) basis: Option<&'a Basis>,
+    pub(super) way: Way,
+    pub(super) writer: &'a Writer,
+}
+
+impl Fs {
+    /// Saves a copy, and keeps its bytes where they are refused.
+    pub(super) fn save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = pen.busy();
+        let body = &mut *copy.body();
+        if !copy.is_unsaved() {
+            return Ok(());
+        }
+        let done = self.save_body(pen, copy, body);
+        copy.settled(body);
+        done.map_err(|failure| self.keep_refused(pen, copy, body, failure))
+    }
+
+    /// Saves a copy whose writer may go on; where it is refused, it goes on.
+    pub(super) fn try_save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = pen.busy();
+        let body = &mut *copy.body();
+        self.save_body(pen, copy, body)?;
+        copy.settled(body);
+        Ok(())
+    }
+
+    /// What becomes of a copy that nobody has open any more.
+    pub(super) fn save_or_keep(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
+        let stopped = copy.body().stopped;
+        match stopped {
+            None => self.save(pen, copy),
+            Some(signal) => {
+                let _busy = pen.busy();
+                let body = &mut *copy.body();
+                copy.settled(body);
+                let why = format!("ended by signal {signal} before it closed the file");
+                Err(self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why)))
+            }
+        }
+    }
+
+    /// Keeps what was written when the mount ends before the file is closed.
+    pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
+        let body = &mut *copy.body();
+        copy.settled(body);
+        let why = Failure::refused(Errno::EIO, "the mount ended before the file was closed");
+        let failure = self.keep_refused(pen, copy, body, why);
+        self.refuse_told(copy, &failure);
+    }
+
+    fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
+        let Some(opener) = copy.writer() else { return Ok(()) };
+        let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
+        match &copy.purpose {
+            Purpose::Rows(series, format) => {
+                if body.size() == 0 {
+                    pen.veils.draw(Veil::Emptied, series, *format, &copy.name, writer);
+                    return Ok(());
+                }
+                let way = body.way();
+                let intake = body.intake();
+                let Some(file) = body.written() else { return Ok(()) };
+                let rows = Rows {
+                    series,
+                    format: *format,
+                    name: &copy.name,
+                    basis: body.basis.as_ref(),
+                    way,
+                    writer,
+                };
+                let basis = self.save_rows(&rows, file.file(), intake)?;
+                if way == Way::Replace {
+                    pen.veils.lift(series, *format);
+                    body.basis = basis.or(body.basis.take());
+                }
+                Ok(())
+            }
+            Purpose::Schema(label) => match body.written() {
+                Some(file) if body.size() > 0 => self.save_schema(pen, label, writer, file.file()),
+                _ => Ok(()),
+            },
+        }
+    }
+
+    /// Saves the rows of a file; gives what the writer has from now on.
+    pub(super) fn save_rows(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        intake: Option<Intake>,
+    ) -> Result<Option<Basis>, Failure> {
+        let Rows { series, format, way, .. } = *rows;
+        let input = match intake {
+            Some(intake) => intake.finish()?,
+            None => {
+                let schema = Arc::clone(&series.shelf.now()?.state.schema);
+                ingest::read(series.shelf.collection(), &schema, format, file)?
+            }
+        };
+        let fresh;
+        let basis = match rows.basis {
+            Some(basis) => Some(basis),
+            None => {
+                fresh = self.basis(series)?;
+                fresh.as_ref()
+            }
+        };
+        let message = self.message(rows);
+        let author = self.author(rows.writer.uid);
+        let save = Save { series, way, basis, author: &author, message: &message };
+        let saved = save.run(&self.tree.sheets, input)?;
+        if saved.stamp.is_some() {
+            Counters::add(&self.tree.control.counters.saves, 1);
+        }
+        Ok(saved.basis)
+    }
+
+    /// The name of a writer: a shell opens files for the programs that it becomes.
+    fn name_now(&self, pen: &Pen, writer: &Writer) -> String {
+        process::of_thread(&pen.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
+    }
+
+    /// What is to be known of a copy that is refused.
+    fn ticket(&self, copy: &WorkingCopy, way: Way, failure: &Failure) -> Ticket {
+        let ticket = copy.ticket(way, self.now());
+        let process = match (&self.pen, copy.writer()) {
+            (Some(pen), Some(writer)) => self.name_now(pen, writer),
+            _ => ticket.process,
+        };
+        Ticket { reason: failure.line(), process, ..ticket }
+    }
+
+    fn message(&self, rows: &Rows<'_>) -> String {
+        if let Some(message) = &self.tree.options.message {
+            return message.clone();
+        }
+        let what = match rows.way {
+            Way::Replace => "replace",
+            Way::Append => "append to",
+        };
+        format!("{what} {} through the mount{}", rows.name, by(rows.writer))
+    }
+
+    /// What the log says of a change of names.
+    pub(super) fn message_of(&self, what: std::fmt::Arguments<'_>, writer: &Writer) -> String {
+        match &self.tree.options.message {
+            Some(message) => message.clone(),
+            None => format!("{what} through the mount{}", by(writer)),
+        }
+    }
+
+    /// `user@host` of a user.
+    pub(super) fn author(&self, uid: u32) -> String {
+        let own = &self.tree.catalog.repo().context().author;
+        if uid == rustix::process::geteuid().as_raw() {
+            return own.clone();
+        }
+        let name = process::user_name(Path::new(USERS), uid).unwrap_or_else(|| uid.to_string());
+        match own.split_once('@') {
+            Some((_, host)) => format!("{name}@{host}"),
+            None => name,
+        }
+    }
+
+    fn save_schema(&self, pen: &Pen, label: &str, writer: &Writer, file: &File) -> Result<(), Failure> {
+        let read = |source| Failure::Spool { verb: "read", source };
+        let len = file.metadata().map_err(read)?.len();
+        if len > SCHEMA_BYTES {
+            return Err(Failure::refused(
+                Errno::EINVAL,
+                "a schema is a line for each column, this is too long",
+            ));
+        }
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
+        file.read_exact_at(&mut bytes, 0).map_err(read)?;
+        let text = String::from_utf8(bytes)
+            .map_err(|e| Failure::refused(Errno::EINVAL, format!("a schema is UTF-8 text: {e}")))?;
+        let schema = Schema::parse_text(&text)?;
+        let repo = self.tree.catalog.repo().by(&self.author(writer.uid));
+        match repo.create_collection(label, &schema) {
+            Ok(_) => {}
+            Err(e @ RepoError::OtherSchema { .. }) => {
+                return Err(Failure::refused(Errno::EEXIST, e.to_string()));
+            }
+            Err(e) => return Err(e.into()),
+        }
+        pen.unborn.lock().remove(label);
+        Ok(())
+    }
+
+    /// Keeps refused bytes where their writer finds them, and says where.
+    fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
+        let ticket = self.ticket(copy, body.way(), &failure);
+        let file = body.written().filter(|_| body.written_len() > 0);
+        self.keep_bytes(pen, file.map(SpoolFile::file), &ticket);
+        Failure::Told(failure.errno())
+    }
+
+    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) {
+        let name = match file.map(|file| pen.spool.reject(file, ticket)) {
+            Some(Ok(name)) => Some(name),
+            Some(Err(error)) => {
+                let line = format!("{} {}: cannot keep the bytes: {error}", iso(self.now()), ticket.place());
+                self.tree.control.tell(Some(ticket.uid), line);
+                None
+            }
+            None => None,
+        };
+        self.tree.control.tell(Some(ticket.uid), ticket.line(name.as_deref()));
+    }
+
+    /// The same of a file that was written under another name.
+    pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
+        self.keep_bytes(pen, Some(file), &self.ticket(copy, Way::Replace, &failure));
+        Failure::Told(failure.errno())
+    }
+
+    /// Tells of a failure that was not told yet, and what the kernel is to know of it.
+    pub(super) fn refuse_told(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
+        if let Failure::Told(errno) = failure {
+            return *errno;
+        }
+        let way = copy.body().way();
+        let ticket = self.ticket(copy, way, failure);
+        self.tree.control.tell(Some(ticket.uid), ticket.line(None));
+        failure.errno()
+    }
+
+    /// Whether what was written ends as a whole file does.
+    pub(super) fn looks_whole(&self, copy: &WorkingCopy) -> Result<bool, Failure> {
+        let body = copy.body();
+        let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
+        let (Some(file), len) = (body.written(), body.written_len()) else { return Ok(false) };
+        let end: &[u8] = match format {
+            Format::Csv => b"\n",
+            Format::Parquet => b"PAR1",
+        };
+        let Some(at) = len.checked_sub(end.len() as u64) else { return Ok(false) };
+        let mut last = vec![0; end.len()];
+        file.file().read_exact_at(&mut last, at).map_err(|source| Failure::Spool { verb: "read", source })?;
+        Ok(last == end)
+    }
+
+    /// Tells of live names that were emptied or unlinked and did not come again.
+    pub(super) fn tell_veils(&self) {
+        let Some(pen) = &self.pen else { return };
+        for over in pen.veils.over() {
+            let place = (over.series.shelf.collection().label(), &over.series.label, &over.name);
+            let what = match over.veil {
+                Veil::Emptied => {
+                    "emptied and not written again: no bytes make no revision (a header line alone does)"
+                }
+                Veil::Gone => "removed and not written again: a series is dropped by `rmdir` of its folder",
+            };
+            let by = by(&over.by);
+            let line = format!(
+                "{} {}/{}/{}: {what}{by}; its rows are back",
+                iso(self.now()),
+                place.0,
+                place.1,
+                place.2
+            );
+            self.tree.control.tell(Some(over.by.uid), line);
+        }
+    }
+}
+
+/// ` (cp, pid 412)`, or nothing where it cannot be told.
+fn by(writer: &Writer) -> String {
+    match writer.pid {
+        0 => String::new(),
+        pid => format!(" ({}, pid {pid})", writer.name),
+    }
+}

@@ -1,0 +1,296 @@
+//! What changes the bytes of files: opening them to write, writing, cutting, and what their end means.
+//!
+//! FLUSH comes for every descriptor that is closed, in whatever process has one, and before a shell has written a byte.
+//! So a live file is saved when its writer closes the last of its own, if something was written; else when nobody has
+//! it open any more.
+
+use super::{Caller, Fs};
+use crate::mount::attr::Attr;
+use crate::mount::control::Counters;
+use crate::mount::copy::{Desk, Purpose, WorkingCopy, Writer};
+use crate::mount::errno::{Errno, Failure};
+use crate::mount::handle::Opening;
+use crate::mount::name;
+use crate::mount::node::{Node, Series, What};
+use crate::mount::pen::{Pen, Reopen};
+use crate::mount::process;
+use crate::mount::render::Format;
+use rustix::fs::FallocateFlags;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What of a file is to be set.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Change {
+    /// Bytes.
+    pub size: Option<u64>,
+    /// Time of the last change: a moment in milliseconds since 1970-01-01 UTC, or now (none).
+    pub mtime: Option<Option<u64>>,
+}
+
+impl Fs {
+    fn pen(&self) -> Result<&Pen, Errno> {
+        self.pen.as_ref().ok_or(Errno::EROFS)
+    }
+
+    pub(super) fn desk<'a>(&self, pen: &'a Pen) -> Desk<'a> {
+        Desk { spool: &pen.spool, intakes: &pen.intakes, now: self.now() }
+    }
+
+    /// Who makes a request.
+    pub(super) fn writer(&self, pen: &Pen, caller: Caller) -> Writer {
+        let process = process::of_thread(&pen.proc, caller.pid);
+        let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
+        Writer { uid: caller.uid, pid, name }
+    }
+
+    pub(super) fn open_to_write(
+        &self,
+        caller: Caller,
+        node: &Arc<Node>,
+        flags: i32,
+    ) -> Result<Opening, Failure> {
+        let pen = self.pen()?;
+        match &node.what {
+            What::File(file) => {
+                Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), flags))
+            }
+            What::Empty(series, format) => {
+                Err(self.reopen(caller, pen, node.ino, (series, *format, true), flags))
+            }
+            What::Copy(copy) => self.open_copy(caller, copy, flags),
+            What::Scratch(_, held) if !held.is_folder() => {
+                let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
+                Ok(Opening::Scratch(Arc::new(file), node.ino, true))
+            }
+            What::Text(_) | What::Kept(..) => Err(Errno::EPERM.into()),
+            What::Link(_) => Err(Errno::EINVAL.into()),
+            _ => Err(Errno::EISDIR.into()),
+        }
+    }
+
+    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written.
+    fn reopen(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        ino: u64,
+        (series, format, empty): (&Series, Format, bool),
+        flags: i32,
+    ) -> Failure {
+        if format == Format::Parquet && flags & libc::O_APPEND != 0 {
+            let why = "a Parquet file cannot be appended to: append to the CSV file, or write all of it";
+            return Failure::refused(Errno::EOPNOTSUPP, why);
+        }
+        let who = (caller.pid, caller.uid);
+        // It has looked, and its name was not a live one: a file of a revision.
+        if pen.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
+            pen.done(who);
+            return Errno::EROFS.into();
+        }
+        pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
+        Errno::ESTALE.into()
+    }
+
+    pub(super) fn open_copy(
+        &self,
+        caller: Caller,
+        copy: &Arc<WorkingCopy>,
+        flags: i32,
+    ) -> Result<Opening, Failure> {
+        let pen = self.pen()?;
+        let reads = flags & libc::O_ACCMODE == libc::O_RDONLY && flags & libc::O_TRUNC == 0;
+        let taken = copy.writer().is_some();
+        pen.done((caller.pid, caller.uid));
+        // Found by another than it was made for: who looks again finds what is its own.
+        if (reads && !taken) || (caller.pid == 0 && taken) {
+            return Err(Errno::ESTALE.into());
+        }
+        copy.open(self.writer(pen, caller));
+        if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
+            pen.veils.lift(series, *format);
+        }
+        if flags & libc::O_TRUNC != 0
+            && let Err(failure) = copy.truncate(0, self.desk(pen))
+        {
+            copy.close();
+            return Err(failure);
+        }
+        Ok(Opening::Copy(Arc::clone(copy)))
+    }
+
+    /// Writes bytes at an offset, or with `append` behind what is there. All of them, or an error.
+    pub fn write(&self, handle: u64, offset: u64, bytes: &[u8], append: bool) -> Result<(), Errno> {
+        let failed = |e: Failure| self.fail(None, "write", &e);
+        match self.handles.file(handle)? {
+            Opening::Copy(copy) => {
+                let at = if append { None } else { Some(offset) };
+                copy.write(at, bytes, self.desk(self.pen()?)).map_err(failed)?;
+            }
+            // The kernel knows the end: nobody else writes there.
+            Opening::Scratch(file, _, true) => {
+                file.write_all_at(bytes, offset).map_err(|e| failed(Failure::spool(e)))?;
+            }
+            _ => return Err(Errno::EBADF),
+        }
+        Counters::add(&self.tree.control.counters.written_bytes, bytes.len() as u64);
+        Ok(())
+    }
+
+    /// Sets attributes: sizes, and times of scratch files. Owners and permissions are those of the mount.
+    pub fn setattr(
+        &self,
+        caller: Caller,
+        ino: u64,
+        handle: Option<u64>,
+        change: Change,
+    ) -> Result<(Attr, Duration), Errno> {
+        let node = self.node(ino)?;
+        let pen = self.pen()?;
+        let done = match change.size {
+            Some(size) => self.resize(caller, pen, &node, handle, size),
+            None => Ok(()),
+        };
+        let done = done.and_then(|()| match (&node.what, change.mtime) {
+            (What::Scratch(_, held), Some(mtime)) => held.set_mtime(mtime).map_err(Failure::spool),
+            _ => Ok(()),
+        });
+        done.map_err(|e| self.fail(Some(caller), format_args!("change{}", super::shown(&node)), &e))?;
+        self.getattr(caller, ino)
+    }
+
+    fn resize(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        node: &Arc<Node>,
+        handle: Option<u64>,
+        size: u64,
+    ) -> Result<(), Failure> {
+        match handle.map(|handle| self.handles.file(handle)).transpose()? {
+            Some(Opening::Copy(copy)) => return copy.truncate(size, self.desk(pen)),
+            Some(Opening::Scratch(file, _, true)) => return file.set_len(size).map_err(Failure::spool),
+            Some(Opening::Scratch(..)) | None => {}
+            Some(_) => return Err(Errno::EBADF.into()),
+        }
+        match &node.what {
+            What::File(file) => {
+                Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), 0))
+            }
+            What::Empty(series, format) => {
+                Err(self.reopen(caller, pen, node.ino, (series, *format, true), 0))
+            }
+            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
+            // By its name alone: nobody will close it.
+            What::Copy(copy) => {
+                let opening = self.open_copy(caller, copy, libc::O_RDWR)?;
+                let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
+                drop(opening);
+                self.closed(pen, copy);
+                done
+            }
+            What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
+            _ if node.is_folder() => Err(Errno::EISDIR.into()),
+            _ => Err(Errno::EPERM.into()),
+        }
+    }
+
+    /// As fallocate(2), with the modes that the spool's disk has.
+    pub fn allocate(&self, handle: u64, offset: u64, len: u64, mode: i32) -> Result<(), Errno> {
+        let mode =
+            FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
+        match self.handles.file(handle)? {
+            Opening::Copy(copy) => copy
+                .allocate(offset, len, mode, self.desk(self.pen()?))
+                .map_err(|e| self.fail(None, "allocate space", &e)),
+            Opening::Scratch(file, _, true) => {
+                rustix::fs::fallocate(&*file, mode, offset, len).map_err(|errno| Errno(errno.raw_os_error()))
+            }
+            _ => Err(Errno::EBADF),
+        }
+    }
+
+    /// Whether closing or syncing a handle may take long.
+    #[must_use]
+    pub fn is_unsaved(&self, handle: u64) -> bool {
+        matches!(self.handles.file(handle), Ok(Opening::Copy(copy)) if copy.is_unsaved())
+    }
+
+    /// A descriptor of a file is closed.
+    pub fn flush(&self, caller: Caller, handle: u64) -> Result<(), Errno> {
+        let Ok(Opening::Copy(copy)) = self.handles.file(handle) else { return Ok(()) };
+        let pen = self.pen()?;
+        if !copy.is_unsaved() {
+            return Ok(());
+        }
+        let writer = copy.writer().map_or(0, |writer| writer.pid);
+        // From another PID namespace it counts as the writer.
+        let closer = process::of_thread(&pen.proc, caller.pid).map_or(writer, |process| process.pid);
+        let own = caller.pid == 0 || writer == 0 || closer == writer;
+        let signal = if own { process::dying_by(&pen.proc, writer) } else { None };
+        if signal.is_some() {
+            copy.body().stopped = signal;
+        }
+        let others = || process::others(&pen.proc, writer, copy.ino).unwrap_or(0);
+        let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
+        done.map_err(|e| self.refuse_told(&copy, &e))
+    }
+
+    /// Makes what was written durable; and a revision, where it looks whole.
+    pub fn fsync(&self, handle: u64) -> Result<(), Errno> {
+        match self.handles.file(handle)? {
+            Opening::Copy(copy) if copy.is_unsaved() => {
+                let pen = self.pen()?;
+                let done = copy
+                    .sync()
+                    .and_then(|()| if self.looks_whole(&copy)? { self.try_save(pen, &copy) } else { Ok(()) });
+                done.map_err(|e| self.refuse_told(&copy, &e))
+            }
+            Opening::Scratch(file, ..) => {
+                file.sync_all().map_err(|e| self.fail(None, "sync a scratch file", &Failure::spool(e)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nobody has a handle's file open any more.
+    pub fn release(&self, handle: u64) {
+        let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
+        if copy.is_last()
+            && copy.is_unsaved()
+            && let Err(failure) = self.save_or_keep(pen, &copy)
+        {
+            self.refuse_told(&copy, &failure);
+        }
+        self.closed(pen, &copy);
+    }
+
+    fn closed(&self, _pen: &Pen, copy: &WorkingCopy) {
+        if copy.close() {
+            copy.body().clear();
+        }
+    }
+
+    /// Ends what is being written: waits for what is being saved, keeps what nobody closed. For the end of a mount.
+    pub fn finish(&self) {
+        let Some(pen) = &self.pen else { return };
+        pen.wait();
+        for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
+            self.keep_unclosed(pen, &copy);
+        }
+        pen.wait();
+    }
+
+    pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {
+        let file = self.pen()?.spool.open_rejected(name);
+        let file = file.map_err(|source| Failure::Spool { verb: "read", source })?;
+        Ok(Arc::new(file.ok_or(Errno::ENOENT)?))
+    }
+
+    /// Whether a name is one that a series always has.
+    pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
+        [name::LATEST, name::REVISIONS, name::AT].iter().any(|own| name == *own)
+    }
+}

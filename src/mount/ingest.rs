@@ -1,0 +1,223 @@
+//! Bytes that a program wrote become rows, and rows a revision.
+//!
+//! A save is a change against what the program opened: where the series changed meanwhile, the revision is made on
+//! that older state and merged at once, so that neither side loses rows it alone changed. All input is read before
+//! anything is written.
+
+use super::catalog::{Point, Shelf};
+use super::errno::{Errno, Failure};
+use super::node::Series;
+use super::render::Format;
+use super::sheet::{Sheet, Sheets};
+use super::spool::Way;
+use crate::clock::Stamp;
+use crate::collection::{Batch, Collection, CollectionError};
+use crate::data::csv::CsvReader;
+use crate::data::files::parquet;
+use crate::data::input::{InputError, Problem};
+use crate::data::schema::Schema;
+use crate::data::sort::Sorted;
+use crate::interval::Interval;
+use crate::series::write::Mode;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// Rows of a frame at most.
+const FRAME_ROWS: usize = 131_072;
+
+/// Blocks of CSV parsed side by side.
+const BLOCKS: usize = 8;
+
+/// Looks at a collection that commits while a batch is begun.
+const LOOKS: usize = 16;
+
+/// What a program opened: the rows that its save is a change of.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    /// The state.
+    pub point: Point,
+    /// The series there.
+    pub sheet: Arc<Sheet>,
+}
+
+/// Rows that were read to their end, and the columns they were read as.
+#[derive(Debug)]
+pub(super) struct Input {
+    /// The columns.
+    pub(super) schema: Arc<Schema>,
+    /// The rows.
+    pub(super) rows: Sorted,
+}
+
+/// A file from a place on, whatever its cursor.
+#[derive(Debug)]
+pub(super) struct At<'a> {
+    file: &'a File,
+    at: u64,
+}
+
+impl<'a> At<'a> {
+    /// The bytes of `file` from `at` on.
+    #[must_use]
+    pub(super) const fn new(file: &'a File, at: u64) -> At<'a> {
+        At { file, at }
+    }
+}
+
+impl Read for At<'_> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(bytes, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
+}
+
+/// Reads all rows of a file in a format.
+pub(super) fn read(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    format: Format,
+    file: &File,
+) -> Result<Input, Failure> {
+    match format {
+        Format::Csv => read_csv(collection, schema, At::new(file, 0)),
+        Format::Parquet => {
+            let file = file.try_clone().map_err(|source| Failure::Spool { verb: "read", source })?;
+            sorted(collection, schema, parquet::read(file, schema, false)?)
+        }
+    }
+}
+
+/// Reads all rows of a text.
+pub(super) fn read_csv(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    text: impl Read,
+) -> Result<Input, Failure> {
+    sorted(collection, schema, CsvReader::new(Arc::clone(schema), text, FRAME_ROWS).parallel(BLOCKS))
+}
+
+fn sorted(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    frames: impl Iterator<Item = Result<arrow_array::RecordBatch, InputError>>,
+) -> Result<Input, Failure> {
+    let (rows, _count) = collection.sort(schema, frames)?;
+    Ok(Input { schema: Arc::clone(schema), rows })
+}
+
+/// A save on its way.
+#[derive(Debug)]
+pub(super) struct Save<'a> {
+    /// The series.
+    pub(super) series: &'a Series,
+    /// How the rows are meant.
+    pub(super) way: Way,
+    /// What the program opened; none where that is not known, or there was nothing.
+    pub(super) basis: Option<&'a Basis>,
+    /// `user@host`.
+    pub(super) author: &'a str,
+    /// For the log.
+    pub(super) message: &'a str,
+}
+
+/// What a save did.
+#[derive(Debug)]
+pub(super) struct Saved {
+    /// The revision; none where nothing changed.
+    pub(super) stamp: Option<Stamp>,
+    /// What the program has from now on: the rows it wrote, where they are all of the series.
+    pub(super) basis: Option<Basis>,
+}
+
+impl Save<'_> {
+    /// Makes the rows a revision: durable on return.
+    pub(super) fn run(&self, sheets: &Sheets, input: Input) -> Result<Saved, Failure> {
+        let shelf = &self.series.shelf;
+        let collection = shelf.collection();
+        // One after the other: writers of one mount need not merge.
+        let _turn = shelf.turn();
+        let current = self.current(shelf, sheets)?;
+        if let (Way::Replace, Some(current), Some(basis)) = (self.way, &current, self.basis)
+            && current.sheet.content != basis.sheet.content
+        {
+            return self.beside(collection, sheets, basis, input);
+        }
+        let mode = match self.way {
+            Way::Replace => Mode::Overlay(Interval::ALL),
+            Way::Append => Mode::Upsert,
+        };
+        let (mut batch, label) = self.batch(shelf, sheets)?;
+        same(&input.schema, &batch)?;
+        batch.write(&label, &mode, input.rows)?;
+        let stamp = batch.commit()?;
+        let basis = match (self.way, stamp) {
+            (Way::Append, _) => None,
+            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp)?,
+            (Way::Replace, None) => current,
+        };
+        Ok(Saved { stamp, basis })
+    }
+
+    /// The series changed since it was opened: the revision is one beside the newest, and merged with it.
+    fn beside(
+        &self,
+        collection: &Collection,
+        sheets: &Sheets,
+        basis: &Basis,
+        input: Input,
+    ) -> Result<Saved, Failure> {
+        let Point { stamp, pending } = &basis.point;
+        let heads = pending.as_ref().map_or(&[][..], |moment| &moment.heads);
+        let mut batch = collection.batch_on(*stamp, heads, self.message)?.by(self.author);
+        same(&input.schema, &batch)?;
+        batch.write(&basis.sheet.label, &Mode::Overlay(Interval::ALL), input.rows)?;
+        let Some(stamp) = batch.commit()? else { return Ok(Saved { stamp: None, basis: None }) };
+        if let Err(error) = collection.settle() {
+            // The revision is durable, and shown merged: the next writer settles it.
+            log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
+        }
+        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp)? })
+    }
+
+    fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
+        let now = shelf.now()?;
+        let sheet = sheets.get(&now, self.series, &now.point)?;
+        Ok(sheet.map(|sheet| Basis { point: now.point.clone(), sheet }))
+    }
+
+    /// A batch on the newest state, and the label that the series has there.
+    fn batch<'a>(&self, shelf: &'a Arc<Shelf>, sheets: &Sheets) -> Result<(Batch<'a>, String), Failure> {
+        for _ in 0..LOOKS {
+            let batch = shelf.collection().batch(self.message)?.by(self.author);
+            let label = match self.current(shelf, sheets)? {
+                Some(current) => current.sheet.label.clone(),
+                None => self.series.label.to_string(),
+            };
+            let id = batch.base().id(&label).map_err(CollectionError::from)?;
+            // Dropped, it comes back; otherwise nobody renamed it between the looks.
+            if id.is_none_or(|id| id == self.series.id) {
+                return Ok((batch, label));
+            }
+        }
+        Err(Failure::refused(Errno::EIO, "the series is renamed again and again: save it once more"))
+    }
+
+    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Result<Option<Basis>, Failure> {
+        let point = Point::written(stamp);
+        let now = self.series.shelf.now()?;
+        let sheet = sheets.get(&now, self.series, &point)?;
+        Ok(sheet.map(|sheet| Basis { point, sheet }))
+    }
+}
+
+/// The columns may have changed since the rows were read.
+fn same(schema: &Schema, batch: &Batch<'_>) -> Result<(), Failure> {
+    if *schema == *batch.base().schema {
+        return Ok(());
+    }
+    let message = "the columns of the collection were changed meanwhile: open the file again".to_owned();
+    Err(InputError::new(Problem::Other(message)).into())
+}

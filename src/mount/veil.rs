@@ -1,0 +1,82 @@
+//! Live names that do not show their rows for a moment: emptied and not yet written again, or gone and not yet back.
+//!
+//! Zero bytes never make a revision, nor does unlinking a live file. Programs save in two steps through such states,
+//! so the name shows them for a while; if nothing follows, the rows are back and their owner is told.
+
+use super::copy::Writer;
+use super::node::Series;
+use super::render::Format;
+use crate::digest::Digest;
+use crate::history::entry::SeriesId;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// How long a name may show that it is being saved.
+pub(super) const TIME: Duration = Duration::from_secs(2);
+
+/// What a live name shows instead of its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Veil {
+    /// A file of no bytes.
+    Emptied,
+    /// Nothing.
+    Gone,
+}
+
+/// A veil whose time is over.
+#[derive(Debug, Clone)]
+pub(super) struct Over {
+    /// What was shown.
+    pub(super) veil: Veil,
+    /// The series.
+    pub(super) series: Series,
+    /// The live file's name.
+    pub(super) name: String,
+    /// Who did it.
+    pub(super) by: Writer,
+}
+
+type Key = (Digest, SeriesId, Format);
+
+/// The live names that do not show their rows now.
+#[derive(Debug, Default)]
+pub(super) struct Veils {
+    all: Mutex<HashMap<Key, (Instant, Over)>>,
+}
+
+fn key(series: &Series, format: Format) -> Key {
+    (series.shelf.key(), series.id, format)
+}
+
+impl Veils {
+    /// Draws a veil over a live name.
+    pub(super) fn draw(&self, veil: Veil, series: &Series, format: Format, name: &str, by: &Writer) {
+        let over = Over { veil, series: series.clone(), name: name.to_owned(), by: by.clone() };
+        self.all.lock().insert(key(series, format), (Instant::now(), over));
+    }
+
+    /// Shows the rows again: something came in their place.
+    pub(super) fn lift(&self, series: &Series, format: Format) {
+        self.all.lock().remove(&key(series, format));
+    }
+
+    /// What a live name shows instead of its rows.
+    #[must_use]
+    pub(super) fn of(&self, series: &Series, format: Format) -> Option<Veil> {
+        let all = self.all.lock();
+        all.get(&key(series, format)).filter(|(since, _)| since.elapsed() < TIME).map(|(_, over)| over.veil)
+    }
+
+    /// Takes out those whose time is over.
+    #[must_use]
+    pub(super) fn over(&self) -> Vec<Over> {
+        let mut all = self.all.lock();
+        if all.is_empty() {
+            return Vec::new();
+        }
+        let done: Vec<Key> =
+            all.iter().filter(|(_, (since, _))| since.elapsed() >= TIME).map(|(key, _)| *key).collect();
+        done.iter().filter_map(|key| all.remove(key)).map(|(_, over)| over).collect()
+    }
+}

@@ -112,6 +112,22 @@ impl Refusal {
         })
     }
 
+    /// Reads a line that tells of a file and of nobody's bytes, such as one that was emptied and not written again.
+    fn parse_other(line: &str) -> Option<Refusal> {
+        let (time, rest) = line.split_at_checked("2026-11-22T16:30:12.506Z".len())?;
+        let (place, reason) = rest.strip_prefix(' ').filter(|_| time.ends_with('Z'))?.split_once(": ")?;
+        let text = str::to_owned;
+        place.contains('/').then(|| Refusal {
+            time: text(time),
+            place: text(place),
+            way: String::new(),
+            who: String::new(),
+            reason: text(reason),
+            name: None,
+            kept: None,
+        })
+    }
+
     fn is(&self, wanted: &Wanted) -> bool {
         let parts: Vec<&str> = self.place.split('/').collect();
         let label = |name: &str| unescape(name).unwrap_or_else(|| name.to_owned());
@@ -139,7 +155,10 @@ fn numbered(text: &str) -> Option<usize> {
 
 /// The last refusal there, by the lines of `.lakota/errors` and by what is kept.
 pub(crate) fn last(errors: &str, kept: &[Kept], wanted: &Wanted) -> Option<Refusal> {
-    let line = errors.lines().rev().filter_map(Refusal::parse).find(|refusal| refusal.is(wanted));
+    // Of all of a mount only refusals are asked for: other lines tell of anything.
+    let other = |line| Refusal::parse_other(line).filter(|_| wanted.collection.is_some());
+    let mut lines = errors.lines().rev().filter_map(|line| Refusal::parse(line).or_else(|| other(line)));
+    let line = lines.find(|refusal| refusal.is(wanted));
     let matches = |one: &&Kept| wanted.is(&one.ticket.collection, &one.ticket.series, &one.ticket.file);
     let newest = kept.iter().filter(matches).max_by_key(|one| one.ticket.time).map(Refusal::of);
     match (line, newest) {
@@ -264,6 +283,17 @@ mod tests {
         assert_eq!(found(&lines, "temp/rome/live.csv").name, None);
         assert_eq!(found(&lines[..1], "temp/bxl").kept.as_ref(), Some(&all[0]));
         assert_eq!(found(&lines, "").time, iso(3000));
+    }
+
+    #[test]
+    fn what_else_was_told_of_a_file_is_told_where_it_is_asked_for() {
+        let lines = "2026-11-22T16:30:12.506Z a first look at temp: damaged\n\
+            2026-11-22T16:30:12.506Z temp/bxl/live.csv: emptied and not written again; its rows are back\n\
+            2026-11-22T16:30:12.507Z read of temp/bxl/live.csv: object missing";
+        let found = last(lines, &[], &at("temp/bxl")).unwrap();
+        assert_eq!((found.who.as_str(), found.name), ("", None));
+        assert!(found.reason.starts_with("emptied"), "{}", found.reason);
+        assert_eq!((last(lines, &[], &at("temp/rome")), last(lines, &[], &at(""))), (None, None));
     }
 
     #[test]

@@ -82,8 +82,10 @@ fn labels(place: Place, session: &Session) -> Wanted {
 fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
     let mut out = String::new();
     let mut field = |name: &str, text: &str| {
-        // Writing to a string cannot fail.
-        writeln!(out, "{name:<6} {text}").unwrap_or_default();
+        if !text.is_empty() {
+            // Writing to a string cannot fail.
+            writeln!(out, "{name:<6} {text}").unwrap_or_default();
+        }
     };
     let kept = refusal.kept.as_ref();
     let ago = kept.map(|kept| format!(" ({} ago)", refused::age(now.saturating_sub(kept.ticket.time))));
@@ -99,6 +101,7 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
             field("retry", &format!("lakota rejected retry {}", word(&path)));
         }
         (None, Some(name)) => field("kept", &format!("no more: {name} was removed")),
+        (None, None) if refusal.way.is_empty() => {}
         (None, None) => field("kept", "no"),
     }
     out

@@ -26,6 +26,7 @@ mod pen;
 pub mod process;
 pub mod render;
 pub mod scratch;
+pub mod series;
 pub mod session;
 pub mod sheet;
 pub mod spool;

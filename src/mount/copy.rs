@@ -6,9 +6,9 @@
 use super::errno::{Errno, Failure};
 use super::ingest::Basis;
 use super::intake::{Intake, Intakes, LEAST};
-use super::node::Series;
 use super::number::number;
 use super::render::{Content, Format};
+use super::series::Series;
 use super::spool::{Spool, SpoolFile, Ticket, Way};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -57,6 +57,8 @@ pub struct Desk<'a> {
 pub struct WorkingCopy {
     /// The number of its inode.
     pub ino: u64,
+    /// The number that `stat` shows: that of the rows it was opened as, since editors compare them.
+    pub shown: u64,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -112,6 +114,12 @@ impl WorkingCopy {
         WorkingCopy::with_number(ino, purpose, name, start, mtime)
     }
 
+    /// The same, shown as another inode.
+    #[must_use]
+    pub fn shown_as(self, shown: u64) -> WorkingCopy {
+        WorkingCopy { shown, ..self }
+    }
+
     /// A copy of an inode that is known already.
     #[must_use]
     pub fn with_number(ino: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
@@ -132,6 +140,7 @@ impl WorkingCopy {
         };
         WorkingCopy {
             ino,
+            shown: ino,
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),
@@ -200,9 +209,13 @@ impl WorkingCopy {
         self.unsaved.load(Ordering::Acquire)
     }
 
-    /// Says that what there is, is saved or refused.
-    pub fn settled(&self, _body: &mut Body) {
+    /// Says that what there is, is saved or kept elsewhere.
+    pub fn settled(&self, body: &mut Body) {
         self.unsaved.store(false, Ordering::Release);
+        if let Some(Err(error)) = body.file.as_ref().map(|file| file.set_committed(true)) {
+            // Were the server killed now, it would be kept once more.
+            log::debug!("cannot put aside what was saved of {}: {error}", self.name);
+        }
     }
 
     /// Its bytes. Held while they are saved: who writes meanwhile waits.
@@ -239,6 +252,7 @@ impl WorkingCopy {
         };
         let kept = body.kept;
         body.straight &= at - kept == body.len;
+        body.file(self, desk)?.set_committed(false).map_err(Failure::spool)?;
         body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
         self.changed(body, desk.now);
@@ -276,6 +290,7 @@ impl WorkingCopy {
         }
         body.whole(self, desk)?;
         if let Some(file) = &body.file {
+            file.set_committed(false).map_err(Failure::spool)?;
             file.file().set_len(len).map_err(Failure::spool)?;
         } else if len > 0 {
             body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
@@ -296,7 +311,9 @@ impl WorkingCopy {
     ) -> Result<(), Failure> {
         let body = &mut *self.body.lock();
         body.whole(self, desk)?;
-        let file = body.file(self, desk)?.file();
+        let file = body.file(self, desk)?;
+        file.set_committed(false).map_err(Failure::spool)?;
+        let file = file.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
         (body.intake, body.straight) = (None, false);
@@ -360,6 +377,12 @@ impl Body {
     pub(super) fn intake(&mut self) -> Option<Intake> {
         self.straight = false;
         self.intake.take()
+    }
+
+    /// Leaves the bytes where the next mount finds them, and refuses what else is written.
+    pub fn leave(&mut self) {
+        std::mem::forget(self.file.take());
+        (self.len, self.failed) = (0, Some(Errno::EIO));
     }
 
     /// Forgets the bytes: nobody has it open.

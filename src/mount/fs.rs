@@ -19,6 +19,7 @@ use super::node::{self, File, Node, What};
 use super::options::MountOptions;
 use super::pen::Pen;
 use super::render::{Content, Renderer};
+use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
@@ -222,6 +223,9 @@ impl Fs {
     pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
+        if let What::Copy(copy) = &node.what {
+            return Ok((Attr { ino: copy.shown, ..self.attr(&node) }, ttl));
+        }
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
         }
@@ -399,8 +403,7 @@ fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failu
 
 /// ` of temp/bxl`: where a node is, for messages.
 fn shown(node: &Node) -> String {
-    let series =
-        |series: &node::Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
+    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
     match &node.what {
         What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
         What::Series(of) | What::Revisions(of) | What::At(of) => series(of),

@@ -6,8 +6,8 @@
 
 use super::catalog::{Point, Shelf};
 use super::errno::{Errno, Failure};
-use super::node::Series;
 use super::render::Format;
+use super::series::Series;
 use super::sheet::{Sheet, Sheets};
 use super::spool::Way;
 use crate::clock::Stamp;

@@ -5,7 +5,7 @@
 
 use super::errno::{Errno, Failure};
 use super::ingest::{Input, read_csv};
-use super::node::Series;
+use super::series::Series;
 use parking_lot::{Condvar, Mutex};
 use std::fs::File;
 use std::io::{self, Read};

@@ -3,8 +3,8 @@
 use super::copy::WorkingCopy;
 use super::ingest::Basis;
 use super::intake::Intakes;
-use super::node::Series;
 use super::render::Format;
+use super::series::Series;
 use super::spool::Spool;
 use super::veil::Veils;
 use lru::LruCache;

@@ -4,8 +4,8 @@
 //! so the name shows them for a while; if nothing follows, the rows are back and their owner is told.
 
 use super::copy::Writer;
-use super::node::Series;
 use super::render::Format;
+use super::series::Series;
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
 use parking_lot::Mutex;

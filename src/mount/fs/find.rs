@@ -8,10 +8,11 @@ use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::ingest::Basis;
 use crate::mount::name;
-use crate::mount::node::{Node, Series, What};
+use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
 use crate::mount::render::Format;
 use crate::mount::scratch::{self, Held};
+use crate::mount::series::Series;
 use crate::mount::spool::Kept;
 use crate::mount::tree::Child;
 use crate::mount::veil::Veil;
@@ -147,8 +148,8 @@ impl Fs {
         };
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
-        let copy =
-            Arc::new(WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now()));
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        let copy = Arc::new(copy.shown_as(reopen.ino));
         pen.give(who, &copy);
         Ok(Some(copy))
     }

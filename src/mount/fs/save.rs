@@ -8,10 +8,10 @@ use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::ingest::{self, Basis, Save};
 use crate::mount::intake::Intake;
-use crate::mount::node::Series;
 use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
+use crate::mount::series::Series;
 use crate::mount::spool::{SpoolFile, Ticket, Way};
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
@@ -45,8 +45,9 @@ impl Fs {
             return Ok(());
         }
         let done = self.save_body(pen, copy, body);
+        let done = done.map_err(|failure| self.keep_refused(pen, copy, body, failure));
         copy.settled(body);
-        done.map_err(|failure| self.keep_refused(pen, copy, body, failure))
+        done
     }
 
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
@@ -66,9 +67,10 @@ impl Fs {
             Some(signal) => {
                 let _busy = pen.busy();
                 let body = &mut *copy.body();
-                copy.settled(body);
                 let why = format!("ended by signal {signal} before it closed the file");
-                Err(self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why)))
+                let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
+                copy.settled(body);
+                Err(failure)
             }
         }
     }
@@ -76,10 +78,9 @@ impl Fs {
     /// Keeps what was written when the mount ends before the file is closed.
     pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
         let body = &mut *copy.body();
-        copy.settled(body);
         let why = Failure::refused(Errno::EIO, "the mount ended before the file was closed");
-        let failure = self.keep_refused(pen, copy, body, why);
-        self.refuse_told(copy, &failure);
+        self.keep_refused(pen, copy, body, why);
+        copy.settled(body);
     }
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
@@ -230,21 +231,26 @@ impl Fs {
     fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, body.way(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        self.keep_bytes(pen, file.map(SpoolFile::file), &ticket);
+        if !self.keep_bytes(pen, file.map(SpoolFile::file), &ticket) {
+            body.leave();
+        }
         Failure::Told(failure.errno())
     }
 
-    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) {
-        let name = match file.map(|file| pen.spool.reject(file, ticket)) {
-            Some(Ok(name)) => Some(name),
-            Some(Err(error)) => {
-                let line = format!("{} {}: cannot keep the bytes: {error}", iso(self.now()), ticket.place());
-                self.tree.control.tell(Some(ticket.uid), line);
-                None
-            }
-            None => None,
-        };
-        self.tree.control.tell(Some(ticket.uid), ticket.line(name.as_deref()));
+    /// Keeps bytes as refused, if there are some, and tells of them; false where they cannot be kept.
+    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) -> bool {
+        let kept = file.map(|file| pen.spool.reject(file, ticket)).transpose();
+        let name = kept.as_ref().ok().and_then(Option::as_deref);
+        self.tree.control.tell(Some(ticket.uid), ticket.line(name));
+        if let Err(error) = &kept {
+            let line = format!(
+                "{} {}: the bytes cannot be kept now ({error}): they are kept at the next mount",
+                iso(self.now()),
+                ticket.place()
+            );
+            self.tree.control.tell(Some(ticket.uid), line);
+        }
+        kept.is_ok()
     }
 
     /// The same of a file that was written under another name.

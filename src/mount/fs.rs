@@ -19,6 +19,7 @@ use super::node::{self, File, Node, What};
 use super::options::MountOptions;
 use super::pen::Pen;
 use super::render::{Content, Renderer};
+use super::scratch;
 use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
@@ -101,6 +102,9 @@ impl Fs {
         let fs = Fs::new(repo, options);
         for kept in spool.rejected() {
             fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
+        }
+        if let Err(error) = scratch::age(&spool.scratch_root(), fs.now()) {
+            log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
         }
         Fs { pen: Some(Pen::new(spool)), ..fs }
     }

@@ -4,7 +4,7 @@
 //! are kept alone, any other change makes the whole a file of the spool. It knows its bytes, not what becomes of them.
 
 use super::errno::{Errno, Failure};
-use super::ingest::Basis;
+use super::ingest::{Basis, Reached};
 use super::intake::{Intake, Intakes, LEAST};
 use super::number::number;
 use super::render::{Content, Format};
@@ -85,6 +85,8 @@ pub struct Body {
     len: u64,
     /// Whether nothing but additions was made.
     added: bool,
+    /// How far they are saved.
+    pub(super) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
     soft: bool,
     /// The rows of what was written, where it was written from its start to its end.
@@ -132,6 +134,7 @@ impl WorkingCopy {
             file: None,
             len: 0,
             added,
+            reached: None,
             soft: false,
             intake: None,
             straight: true,

@@ -71,9 +71,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         (How::Plain, Some(server)) => {
             let pid = server.pid();
             if !server.ended(SOON) {
-                session.say(format!("{shown} is unmounted; waiting for process {pid}, which saves what was written"));
+                session.say(format!(
+                    "{shown} is unmounted; waiting for process {pid}, which saves what was written"
+                ));
                 if !server.ended(END) {
-                    bail!("{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it");
+                    bail!(
+                        "{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it"
+                    );
                 }
             }
         }

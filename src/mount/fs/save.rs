@@ -6,7 +6,7 @@ use crate::data::schema::Schema;
 use crate::mount::control::Counters;
 use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
-use crate::mount::ingest::{self, Basis, Save};
+use crate::mount::ingest::{self, Basis, Input, Save};
 use crate::mount::intake::Intake;
 use crate::mount::pen::Pen;
 use crate::mount::process;
@@ -31,7 +31,6 @@ pub(super) struct Rows<'a> {
     pub(super) series: &'a Series,
     pub(super) format: Format,
     pub(super) name: &'a str,
-    pub(super) basis: Option<&'a Basis>,
     pub(super) way: Way,
     pub(super) writer: &'a Writer,
 }
@@ -85,7 +84,7 @@ impl Fs {
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
-        if let Some(errno) = body.failed.take() {
+        if let Some(errno) = body.failed {
             let why = format!("a write failed ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(errno, why));
         }
@@ -97,21 +96,16 @@ impl Fs {
                     return Ok(());
                 }
                 let way = body.way();
+                let rows = Rows { series, format: *format, name: &copy.name, way, writer };
+                if way == Way::Append {
+                    return self.save_added(&rows, body);
+                }
                 let intake = body.intake();
                 let Some(file) = body.written() else { return Ok(()) };
-                let rows = Rows {
-                    series,
-                    format: *format,
-                    name: &copy.name,
-                    basis: body.basis.as_ref(),
-                    way,
-                    writer,
-                };
-                let basis = self.save_rows(&rows, file.file(), intake)?;
-                if way == Way::Replace {
-                    pen.veils.lift(series, *format);
-                    body.basis = basis.or(body.basis.take());
-                }
+                let input = self.read_rows(&rows, file.file(), intake)?;
+                let basis = self.save_rows(&rows, body.basis.as_ref(), input)?;
+                pen.veils.lift(series, *format);
+                body.basis = basis.or(body.basis.take());
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
@@ -121,32 +115,42 @@ impl Fs {
         }
     }
 
-    /// Saves the rows of a file; gives what the writer has from now on.
-    pub(super) fn save_rows(
+    /// Saves the rows that were added.
+    fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
+        let Some(file) = body.written() else { return Ok(()) };
+        let schema = Arc::clone(&rows.series.shelf.now()?.state.schema);
+        let collection = rows.series.shelf.collection();
+        let file = (file.file(), body.written_len());
+        let (input, reached) = ingest::read_added(collection, &schema, file, body.reached.as_ref())?;
+        self.save_rows(rows, None, input)?;
+        body.reached = reached;
+        Ok(())
+    }
+
+    /// The rows of a whole file.
+    pub(super) fn read_rows(
         &self,
         rows: &Rows<'_>,
         file: &File,
         intake: Option<Intake>,
+    ) -> Result<Input, Failure> {
+        if let Some(intake) = intake {
+            return intake.finish();
+        }
+        let shelf = &rows.series.shelf;
+        let schema = Arc::clone(&shelf.now()?.state.schema);
+        ingest::read(shelf.collection(), &schema, rows.format, file)
+    }
+
+    /// Makes rows a revision; gives what the writer has from now on.
+    pub(super) fn save_rows(
+        &self,
+        rows: &Rows<'_>,
+        basis: Option<&Basis>,
+        input: Input,
     ) -> Result<Option<Basis>, Failure> {
-        let Rows { series, format, way, .. } = *rows;
-        let input = match intake {
-            Some(intake) => intake.finish()?,
-            None => {
-                let schema = Arc::clone(&series.shelf.now()?.state.schema);
-                ingest::read(series.shelf.collection(), &schema, format, file)?
-            }
-        };
-        let fresh;
-        let basis = match rows.basis {
-            Some(basis) => Some(basis),
-            None => {
-                fresh = self.basis(series)?;
-                fresh.as_ref()
-            }
-        };
-        let message = self.message(rows);
-        let author = self.author(rows.writer.uid);
-        let save = Save { series, way, basis, author: &author, message: &message };
+        let (message, author) = (self.message(rows), self.author(rows.writer.uid));
+        let save = Save { series: rows.series, way: rows.way, basis, author: &author, message: &message };
         let saved = save.run(&self.tree.sheets, input)?;
         if saved.stamp.is_some() {
             Counters::add(&self.tree.control.counters.saves, 1);

@@ -19,6 +19,7 @@ pub mod name;
 pub mod node;
 mod number;
 pub mod options;
+pub mod process;
 pub mod render;
 pub mod scratch;
 pub mod session;

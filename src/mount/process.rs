@@ -3,6 +3,9 @@
 //! The process waits for the mount's answer while it is looked at, so only what the kernel tells without waiting for it is read: `status`,
 //! `comm` and `fdinfo`. A process within `execve` that closes a file holds the lock that links (`fd/N`, `exe`) and `stat` take, one
 //! within a page fault that of `cmdline` and `maps`: both would wait for ever. What cannot be told is `None`, never a guess.
+//!
+//! Seen on Linux 6.18: FLUSH comes from the thread that closes, or from the last one that ends, when the process may be a zombie by
+//! its first thread; RELEASE comes from nobody, mostly when the process has gone on or is gone.
 
 use std::fs;
 use std::io;
@@ -39,7 +42,9 @@ pub fn of_thread(proc: &Path, tid: u32) -> Option<Process> {
 /// may not be looked at, or the kernel (before 5.14) does not tell numbers.
 ///
 /// A descriptor that is being closed does not count any more when the file system hears of it (FLUSH): the kernel
-/// takes it out of the table first. So 0 there means that this was the last one.
+/// takes it out of the table first, and all at once when a process ends. So 0 there means that this was the last one.
+/// Maps and descriptors that are on their way through a socket do not count. `pid` is best the thread that asks: the process has
+/// no descriptors where its first thread has ended.
 #[must_use]
 pub fn others(proc: &Path, pid: u32, ino: u64) -> Option<usize> {
     let mut count = 0;
@@ -56,8 +61,8 @@ pub fn others(proc: &Path, pid: u32, ino: u64) -> Option<usize> {
 
 /// The signal by which a process is dying; `None` where it lives, ends by itself, or may not be looked at.
 ///
-/// To be asked while it waits for an answer: it is gone when a file is released. It may be that only its first thread
-/// has ended and others go on: then its code is 0.
+/// To be asked while it waits for an answer, of the thread that asks: the process is gone when a file is released. Of processes of
+/// other users only root is told.
 #[must_use]
 pub fn dying_by(proc: &Path, pid: u32) -> Option<i32> {
     let of = proc.join(pid.to_string());
@@ -156,6 +161,7 @@ mod tests {
         assert_eq!(found.pid, std::process::id());
         assert_ne!(tid, found.pid, "tests run in threads");
         assert!(!found.name.is_empty());
+        assert_eq!(dying_by(Path::new(REAL), tid), None);
     }
 
     #[test]

@@ -25,3 +25,4 @@ mod sandbox;
 mod scripts;
 mod shell;
 mod tools;
+mod write;

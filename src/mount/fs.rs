@@ -22,6 +22,7 @@ use super::render::{Content, Renderer};
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
+use super::veil::Veils;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::repo::Repo;
@@ -31,6 +32,7 @@ use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -101,6 +103,24 @@ impl Fs {
             fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
         }
         Fs { pen: Some(Pen::new(spool)), ..fs }
+    }
+
+    /// Looks at processes in another folder than `/proc`.
+    #[must_use]
+    pub fn with_proc(mut self, path: &Path) -> Fs {
+        if let Some(pen) = &mut self.pen {
+            path.clone_into(&mut pen.proc);
+        }
+        self
+    }
+
+    /// Lets live names that are emptied or removed come back after another time than two seconds.
+    #[must_use]
+    pub fn with_veil(mut self, time: Duration) -> Fs {
+        if let Some(pen) = &mut self.pen {
+            pen.veils = Veils::lasting(time);
+        }
+        self
     }
 
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for

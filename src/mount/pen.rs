@@ -5,7 +5,7 @@ use super::ingest::Basis;
 use super::node::Series;
 use super::render::Format;
 use super::spool::Spool;
-use super::veil::Veils;
+use super::veil::{self, Veils};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, HashMap};
@@ -71,7 +71,7 @@ impl Pen {
     pub(super) fn new(spool: Spool) -> Pen {
         Pen {
             spool,
-            veils: Veils::default(),
+            veils: Veils::lasting(veil::TIME),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),

@@ -249,7 +249,7 @@ impl Kernel {
     /// Ends a process. Nobody hears what its closes answer.
     pub(super) fn exit(&mut self, pid: u32) {
         let own: Vec<Fd> = self.table.keys().filter(|fd| fd.0 == pid).copied().collect();
-        own.into_iter().for_each(|fd| drop(self.close(fd)));
+        own.into_iter().for_each(|fd| self.close(fd).unwrap_or_default());
         std::fs::remove_dir_all(self.proc.join(pid.to_string())).unwrap();
     }
 

@@ -123,6 +123,8 @@ enum Target {
     Written(Rc<RefCell<Written>>, bool),
 }
 
+type State = ([Option<SeriesRows>; 2], BTreeMap<Place, Veil>, usize);
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Veil {
     Emptied,
@@ -324,6 +326,7 @@ impl World {
             open.iter().filter(|(other, t)| same(t) && (!own || other.0 == fd.0)).count()
         };
         let (pid, unsaved) = (file.borrow().writer, file.borrow().unsaved);
+        let before = self.state();
         let mut expected = Ok(());
         if unsaved && pid == fd.0 && dying {
             file.borrow_mut().stopped = true;
@@ -335,13 +338,31 @@ impl World {
                 let file = file.borrow();
                 self.rejected += usize::from(file.bytes.len() > file.kept.unwrap_or(0));
             } else {
-                drop(self.save(&file, true));
+                self.save(&file, true).unwrap_or_default();
             }
         }
         let done = self.kernel.close(fd);
-        if !dying {
+        if file.borrow().trimmed && self.rejected == before.2 && self.refusals() > before.2 {
+            self.restore(before);
+            file.borrow_mut().unsaved = false;
+            self.rejected += 1;
+        } else if !dying {
             assert_eq!(done, expected, "close of {file:?}");
         }
+    }
+
+    fn refusals(&self) -> usize {
+        Walk(&self.kernel.fs).names(".lakota/rejected").len()
+    }
+
+    /// What a save changes.
+    fn state(&self) -> State {
+        (self.series.clone(), self.veils.clone(), self.rejected)
+    }
+
+    /// Nothing was saved: the rows that were opened are in no history any more.
+    fn restore(&mut self, before: State) {
+        (self.series, self.veils, self.rejected) = before;
     }
 
     fn run(&mut self, step: &Step) {
@@ -441,6 +462,7 @@ impl World {
             Step::Poke(_, at, text) => self.put(fd, &file, appends, usize::from(*at), text.as_bytes()),
             Step::Cut(_, len) => self.cut(fd, &file, usize::from(*len)),
             _ => {
+                let before = self.state();
                 let done = self.kernel.fsync(fd);
                 let unsaved = file.borrow().unsaved;
                 let written = {
@@ -449,7 +471,12 @@ impl World {
                 };
                 let whole = written.ends_with([&b"\n"[..], b"PAR1"][format]);
                 let expected = if unsaved && whole { self.save(&file, false) } else { Ok(()) };
-                assert_eq!(done, expected, "fsync of {file:?}");
+                if done == Err(Errno::EIO) && file.borrow().trimmed {
+                    self.restore(before);
+                    file.borrow_mut().unsaved = true;
+                } else {
+                    assert_eq!(done, expected, "fsync of {file:?}");
+                }
             }
         }
     }
@@ -623,8 +650,13 @@ fn change(now: &mut SeriesRows, base: &SeriesRows, mine: &SeriesRows) {
     }
 }
 
+/// A few, or as many as are asked for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_programs_write_is_what_the_series_become(

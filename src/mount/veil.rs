@@ -67,6 +67,12 @@ impl Veils {
         self.all.lock().remove(&key(series, format));
     }
 
+    /// Forgets a series: it is dropped, and what comes under its label is new.
+    pub(super) fn forget(&self, series: &Series) {
+        let own = |key: &Key| key.0 == series.shelf.key() && key.1 == series.id;
+        self.all.lock().retain(|key, _| !own(key));
+    }
+
     /// What a live name shows instead of its rows.
     #[must_use]
     pub(super) fn of(&self, series: &Series, format: Format) -> Option<Veil> {

@@ -22,6 +22,7 @@ mod options;
 mod readonly;
 mod revisions;
 mod sandbox;
+mod scratch;
 mod scripts;
 mod shell;
 mod tools;

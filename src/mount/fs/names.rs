@@ -182,6 +182,7 @@ impl Fs {
             let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
             batch.create(&label)?;
             batch.commit()?;
+            shelf.written();
         }
         self.in_tree(caller, &Node::collection(shelf, 0), name)
     }
@@ -243,7 +244,9 @@ impl Fs {
         if sums.series > 0 {
             return Err(Errno::ENOTEMPTY.into());
         }
-        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?)
+        self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?;
+        self.tree.catalog.written();
+        Ok(())
     }
 
     fn drop_series(
@@ -266,6 +269,7 @@ impl Fs {
         let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
         batch.drop_series(&label)?;
         batch.commit()?;
+        shelf.written();
         pen.veils.forget(&series);
         Ok(())
     }

@@ -71,7 +71,9 @@ impl Fs {
             return Ok(());
         }
         drop(unborn);
-        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?)
+        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree.catalog.written();
+        Ok(())
     }
 
     fn rename_series(
@@ -94,6 +96,7 @@ impl Fs {
             done => done?,
         }
         batch.commit()?;
+        shelf.written();
         Ok(())
     }
 

@@ -108,14 +108,14 @@ impl Fs {
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(pen, caller));
+        copy.open(self.writer(pen, caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
             pen.veils.lift(series, *format);
         }
         if flags & libc::O_TRUNC != 0
             && let Err(failure) = copy.truncate(0, self.desk(pen))
         {
-            copy.close();
+            self.closed(copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))
@@ -188,7 +188,7 @@ impl Fs {
                 let opening = self.open_copy(caller, copy, libc::O_RDWR)?;
                 let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
                 drop(opening);
-                self.closed(pen, copy);
+                self.closed(copy);
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
@@ -257,20 +257,22 @@ impl Fs {
 
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
-        let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
-        if copy.is_last()
-            && copy.is_unsaved()
-            && let Err(failure) = self.save_or_keep(pen, &copy)
-        {
-            self.refuse_told(&copy, &failure);
+        // The end of the mount waits for what it does not find among the handles any more.
+        let _busy = self.pen.as_ref().map(Pen::busy);
+        if let Some(Opening::Copy(copy)) = self.handles.close(handle) {
+            self.closed(&copy);
         }
-        self.closed(pen, &copy);
     }
 
-    fn closed(&self, _pen: &Pen, copy: &WorkingCopy) {
-        if copy.close() {
-            copy.body().clear();
+    /// Notes that a handle of a copy is closed: with the last one, what is not saved is saved or kept.
+    fn closed(&self, copy: &WorkingCopy) {
+        let Some(pen) = self.pen.as_ref().filter(|_| copy.close()) else { return };
+        if copy.is_unsaved()
+            && let Err(failure) = self.save_or_keep(pen, copy)
+        {
+            self.refuse_told(copy, &failure);
         }
+        copy.body().clear();
     }
 
     /// Ends what is being written: waits for what is being saved, keeps what nobody closed. For the end of a mount.

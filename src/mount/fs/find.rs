@@ -138,19 +138,28 @@ impl Fs {
         if let Some(copy) = reopen.copy {
             return Ok(Some(copy));
         }
+        let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
+        pen.give(who, &copy);
+        Ok(Some(copy))
+    }
+
+    /// A working copy of a live file: of its rows, or one that begins without a byte.
+    pub(super) fn new_copy(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        empty: bool,
+    ) -> Result<Arc<WorkingCopy>, Failure> {
         let basis = self.basis(series)?;
         let front = match &basis {
-            Some(basis) if !reopen.empty => {
-                Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?))
-            }
+            Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?)),
             _ => None,
         };
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
-        let copy =
-            Arc::new(WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now()));
-        pen.give(who, &copy);
-        Ok(Some(copy))
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        Ok(Arc::new(copy))
     }
 
     /// The rows of a series now: what a save that begins now is a change of.

@@ -206,6 +206,23 @@ impl Kernel {
         self.table[&fd].handle
     }
 
+    pub(super) fn ino(&self, fd: Fd) -> u64 {
+        self.table[&fd].ino
+    }
+
+    /// Takes a descriptor away whose handle was released by hand.
+    pub(super) fn forget(&mut self, fd: Fd) {
+        let open = self.take(fd);
+        self.fs.forget(open.ino, 1);
+    }
+
+    fn take(&mut self, fd: Fd) -> Rc<Open> {
+        for list in ["fd", "fdinfo"].iter().filter(|_| fd.0 != 0) {
+            std::fs::remove_file(self.proc.join(format!("{}/{list}/{}", fd.0, fd.1))).unwrap();
+        }
+        self.table.remove(&fd).unwrap()
+    }
+
     pub(super) fn fstat(&self, fd: Fd) -> Result<Attr, Errno> {
         let open = &self.table[&fd];
         self.fs.getattr(self.caller(fd.0), open.ino).map(|(attr, _)| attr)
@@ -237,10 +254,7 @@ impl Kernel {
 
     /// Takes a descriptor out of its process's table, and tells the mount so: the answer of close(2).
     pub(super) fn close(&mut self, fd: Fd) -> Result<(), Errno> {
-        let open = self.table.remove(&fd).unwrap();
-        for list in ["fd", "fdinfo"].iter().filter(|_| fd.0 != 0) {
-            std::fs::remove_file(self.proc.join(format!("{}/{list}/{}", fd.0, fd.1))).unwrap();
-        }
+        let open = self.take(fd);
         let done = self.fs.flush(self.caller(fd.0), open.handle);
         if let Ok(open) = Rc::try_unwrap(open) {
             self.fs.release(open.handle);

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, mount, upkeep.
+# Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, mount,
+# write through the mount, upkeep.
 # Any failure ends it with a code other than 0. Mounting needs /dev/fuse, and fusermount3 where it is not run by root.
 set -euo pipefail
 
@@ -72,7 +73,7 @@ run 'lakota read temp/bxl value --tail 1 --format json'
 run 'lakota ls -l temp'
 
 mkdir mnt
-run 'lakota mount mnt'
+run 'lakota mount mnt -o spool=spool'
 run 'ls -l mnt/temp/bxl'
 run 'head -n 3 mnt/temp/bxl/live.csv'
 expect 'cat mnt/temp/bxl/live.csv' "$(lakota read temp/bxl | cat)"
@@ -80,10 +81,25 @@ expect 'wc -c <mnt/temp/bxl/live.csv' "$(stat -c %s mnt/temp/bxl/live.csv)"
 run 'diff mnt/temp/bxl/revisions/*/data.csv || true'
 run "cat mnt/temp/bxl/at/@${first##*-}/data.csv"
 run 'cat mnt/temp/bxl/latest/commit.json'
-echo 2020-06-28,29.2 >>input-corrected.csv
-run 'cat input-corrected.csv | lakota write temp/bxl'
+run 'echo 2020-06-28,29.2 >> mnt/temp/bxl/live.csv'
 run 'tail -n 1 mnt/temp/bxl/live.csv'
-expect 'tail -n 1 mnt/temp/bxl/live.csv' '2020-06-28T00:00:00,29.2'
+expect 'lakota read temp/bxl value --tail 1' 'value
+29.2'
+run 'sed -i s/24.2/24.3/ mnt/temp/bxl/live.csv'
+expect 'lakota read temp/bxl value --start 2020-06-23 --limit 1' 'value
+24.3'
+run 'mkdir mnt/temp/paris && cp input.csv mnt/temp/paris/live.csv'
+expect 'lakota read temp/paris' "$(lakota read temp/bxl --revision "$first")"
+run 'mv mnt/temp/paris mnt/temp/Paris && rmdir mnt/temp/Paris'
+run 'mkdir mnt/weather && echo "timestamp timestamp*, station str*, rain float" > mnt/weather/.schema'
+run 'lakota schema weather'
+run 'rmdir mnt/weather'
+printf '2020-06-22,25\n2020-06-23,abc\n' >broken.csv
+run 'cp broken.csv mnt/temp/bxl/live.csv || true'
+run 'lakota why mnt/temp/bxl/live.csv'
+expect 'lakota read temp/bxl value --start 2020-06-23 --limit 1' 'value
+24.3'
+run 'lakota log temp/bxl'
 run 'lakota mounts'
 run 'lakota umount mnt'
 
@@ -91,7 +107,7 @@ run 'lakota export exported && lakota -r copy import exported'
 expect 'lakota -r copy read temp/bxl' "$(lakota read temp/bxl)"
 
 run 'lakota pack temp'
-expect 'lakota log temp --oneline | wc -l' '5'
+expect 'lakota log temp --oneline | wc -l' '9'
 run 'lakota squash temp && lakota squash && lakota gc'
 run 'lakota verify'
 expect 'lakota len temp/bxl' '7'

@@ -12,9 +12,12 @@ mod input;
 mod layout;
 mod load;
 mod logger;
+mod mounted;
 mod notify;
 mod output;
+mod refused;
 mod render;
+mod rewrite;
 mod session;
 mod timing;
 

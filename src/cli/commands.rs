@@ -10,13 +10,15 @@ mod len;
 mod log;
 mod ls;
 mod mount;
-mod mounts;
+pub(crate) mod mounts;
 mod read;
+mod rejected;
 mod rename;
 mod schema;
 mod show;
 mod umount;
 mod upkeep;
+mod why;
 mod write;
 
 use super::session::Session;
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Mount(mount::Args),
     Umount(umount::Args),
     Mounts(mounts::Args),
+    Why(why::Args),
+    Rejected(rejected::Args),
     Doctor(doctor::Args),
     Import(import::Args),
     Export(export::Args),
@@ -79,6 +83,8 @@ impl Command {
             Command::Mount(args) => mount::run(args, session),
             Command::Umount(args) => umount::run(args, session),
             Command::Mounts(args) => mounts::run(args),
+            Command::Why(args) => why::run(args, session),
+            Command::Rejected(args) => rejected::run(args, session),
             Command::Doctor(_) => doctor::run(),
             Command::Import(args) => import::run(args, session),
             Command::Export(args) => export::run(args, session),

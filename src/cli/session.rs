@@ -2,6 +2,7 @@
 
 use super::{Global, output};
 use crate::collection::Collection;
+use crate::mount::process::user_name;
 use crate::mount::session::error::word;
 use crate::mount::table;
 use crate::repo::{Options, Repo, RepoError};
@@ -108,10 +109,5 @@ fn author() -> String {
 
 /// The name of the user who runs the program, from the list of users.
 fn user_by_id() -> Option<String> {
-    use std::os::unix::fs::MetadataExt;
-    let id = std::fs::metadata("/proc/self").ok()?.uid().to_string();
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    let fields = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let own = fields.into_iter().find(|fields| fields.get(2) == Some(&id.as_str()))?;
-    Some((*own.first()?).to_owned())
+    user_name(Path::new("/etc/passwd"), rustix::process::geteuid().as_raw())
 }

@@ -3,6 +3,7 @@
 //! Owns the check that foreign record batches pass before they are rows: columns by name, lossless casts
 //! only, no null or NaN in the index. After it, everything above trusts the types.
 
+use super::cast;
 use super::input::{InputError, Problem};
 use super::key::{Keys, MAX_KEY};
 use super::schema::{Column, Schema, Type};
@@ -10,8 +11,7 @@ use super::value::{self, Value, time};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampSecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt32Array};
-use arrow_cast::CastOptions;
-use arrow_schema::{ArrowError, DataType, Field, TimeUnit};
+use arrow_schema::{ArrowError, Field, TimeUnit};
 use std::sync::Arc;
 
 /// Makes a frame of `batch`: columns matched by name in any order, cast where nothing is lost.
@@ -21,9 +21,7 @@ use std::sync::Arc;
 pub fn conform(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, InputError> {
     let frame = conform_partial(schema, batch)?;
     match schema.columns().iter().find(|c| frame.column_by_name(&c.name).is_none()) {
-        Some(missing) => {
-            Err(InputError::new(Problem::MissingColumn { names: names(schema) }).in_column(&missing.name))
-        }
+        Some(column) => Err(missing(schema, batch, column)),
         None => Ok(frame),
     }
 }
@@ -49,15 +47,18 @@ pub fn conform_partial(schema: &Schema, batch: &RecordBatch) -> Result<RecordBat
                 arrays.push(conform_column(column, array)?);
                 fields.push(Field::new(&column.name, column.ty.arrow(), !column.index));
             }
-            None if column.index => {
-                let problem = Problem::MissingColumn { names: names(schema) };
-                return Err(InputError::new(problem).in_column(&column.name));
-            }
+            None if column.index => return Err(missing(schema, batch, column)),
             None => {}
         }
     }
     let schema = Arc::new(arrow_schema::Schema::new(fields));
     RecordBatch::try_new(schema, arrays).map_err(|e| InputError::new(Problem::Other(e.to_string())))
+}
+
+fn missing(schema: &Schema, batch: &RecordBatch, column: &Column) -> InputError {
+    let found: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+    let problem = Problem::MissingColumn { found: found.join(", "), names: names(schema) };
+    InputError::new(problem).in_column(&column.name)
 }
 
 /// The columns' names, separated by commas: for messages.
@@ -67,15 +68,14 @@ pub fn names(schema: &Schema) -> String {
 }
 
 fn conform_column(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputError> {
-    let array = cast(column, array)?;
+    let array = cast::cast(column, array)?;
     check_seconds(column, &array)?;
     if !column.index {
         return Ok(array);
     }
     let refuse = |row: usize, found: &str| {
         let expected = "a value: index columns hold neither null nor NaN";
-        let problem = Problem::Value { found: found.to_owned(), expected };
-        Err(InputError::new(problem).at_line(row as u64 + 1).in_column(&column.name))
+        Err(cast::refuse(column, row, found.to_owned(), expected))
     };
     if let Some(row) =
         (array.null_count() > 0).then(|| (0..array.len()).find(|&i| array.is_null(i))).flatten()
@@ -94,58 +94,6 @@ fn conform_column(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputEr
     Ok(array)
 }
 
-fn cast(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputError> {
-    let (from, to) = (array.data_type(), column.ty.arrow());
-    if *from == to {
-        return Ok(Arc::clone(array));
-    }
-    let refuse = || {
-        let (found, expected) = (describe(from), column.ty.to_string());
-        InputError::new(Problem::ColumnType { found, expected }).in_column(&column.name)
-    };
-    let failed = |e: ArrowError| InputError::new(Problem::Other(e.to_string())).in_column(&column.name);
-    if let DataType::Dictionary(_, values) = from {
-        let plain = arrow_cast::cast(array, values).map_err(failed)?;
-        return cast(column, &plain);
-    }
-    if let DataType::Timestamp(unit, Some(_)) = from {
-        // A zoned timestamp counts in UTC already: only the label goes.
-        let plain = DataType::Timestamp(*unit, None);
-        let data = array.to_data().into_builder().data_type(plain).build().map_err(failed)?;
-        return cast(column, &arrow_array::make_array(data));
-    }
-    if !may_cast(from, column.ty) {
-        return Err(refuse());
-    }
-    let options = CastOptions { safe: true, ..CastOptions::default() };
-    let out = arrow_cast::cast_with_options(array, &to, &options).map_err(failed)?;
-    let back = arrow_cast::cast_with_options(&out, from, &options).map_err(failed)?;
-    if back.as_ref() == array.as_ref() {
-        return Ok(out);
-    }
-    let row =
-        (0..array.len()).find(|&i| back.slice(i, 1).as_ref() != array.slice(i, 1).as_ref()).unwrap_or(0);
-    let found = arrow_cast::display::array_value_to_string(array, row).unwrap_or_default();
-    let expected = "a value that its type holds without rounding";
-    Err(InputError::new(Problem::Value { found, expected }).at_line(row as u64 + 1).in_column(&column.name))
-}
-
-/// Types whose values may all be the same in the column's type; each value is checked after the cast.
-fn may_cast(from: &DataType, to: Type) -> bool {
-    match to {
-        Type::Timestamp(_) => matches!(from, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64),
-        Type::Date => matches!(from, DataType::Date64 | DataType::Timestamp(..)),
-        Type::Int => from.is_integer(),
-        Type::Float => from.is_integer() || from.is_floating(),
-        Type::Str => matches!(from, DataType::LargeUtf8 | DataType::Utf8View | DataType::Null),
-        Type::Bool => matches!(from, DataType::Null),
-    }
-}
-
-fn describe(ty: &DataType) -> String {
-    ty.to_string().to_lowercase()
-}
-
 /// Fails where seconds cannot be kept as milliseconds.
 fn check_seconds(column: &Column, array: &ArrayRef) -> Result<(), InputError> {
     let unit = TimeUnit::Second;
@@ -156,8 +104,7 @@ fn check_seconds(column: &Column, array: &ArrayRef) -> Result<(), InputError> {
     let fits = |row: usize| array.is_null(row) || time::fits(values.value(row), unit);
     let Some(row) = (0..array.len()).find(|&row| !fits(row)) else { return Ok(()) };
     let found = Value::Int(values.value(row)).render(column.ty);
-    let problem = Problem::Value { found, expected: value::expected(column.ty) };
-    Err(InputError::new(problem).at_line(row as u64 + 1).in_column(&column.name))
+    Err(cast::refuse(column, row, found, value::expected(column.ty)))
 }
 
 /// Fails where a value cannot be stored: seconds beyond what milliseconds can say, an index value too long to stand
@@ -236,7 +183,7 @@ mod tests {
     #[test]
     fn lossy_cast_is_refused_with_row_and_column() {
         let message = conform(&schema(), &batch(5_001)).unwrap_err().to_string();
-        assert!(message.starts_with("line 1, column t: "), "{message}");
+        assert!(message.starts_with("row 1, column t: "), "{message}");
     }
 
     #[test]
@@ -265,7 +212,7 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("t", t)]).unwrap();
         for refused in [conform(&schema, &batch).map(drop), check(&schema, &batch)] {
             let message = refused.unwrap_err().to_string();
-            assert!(message.starts_with("line 2, column t: \"+292278994-08-17"), "{message}");
+            assert!(message.starts_with("row 2, column t: \"+292278994-08-17"), "{message}");
         }
     }
 

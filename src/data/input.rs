@@ -7,8 +7,10 @@ use std::fmt;
 pub struct InputError {
     /// The file as the user named it, or `stdin`; empty where there is none.
     pub file: String,
-    /// Line (CSV) or row (other formats), from 1; 0 where there is none.
+    /// Line (of text), from 1; 0 where there is none.
     pub line: u64,
+    /// Row (of formats without lines), from 1; 0 where there is none.
+    pub row: u64,
     /// The column's name.
     pub column: Option<String>,
     /// What is wrong.
@@ -37,8 +39,10 @@ pub enum Problem {
         names: String,
     },
     /// A column that the schema has and the input lacks.
-    #[error("column missing; the schema has {names}")]
+    #[error("column missing; the input has {found}, the schema {names}")]
     MissingColumn {
+        /// The names of the columns found, separated by commas.
+        found: String,
         /// The columns' names, separated by commas.
         names: String,
     },
@@ -76,13 +80,20 @@ impl InputError {
     /// An error without a place.
     #[must_use]
     pub const fn new(problem: Problem) -> InputError {
-        InputError { file: String::new(), line: 0, column: None, problem }
+        InputError { file: String::new(), line: 0, row: 0, column: None, problem }
     }
 
     /// Adds the line, from 1.
     #[must_use]
     pub const fn at_line(mut self, line: u64) -> InputError {
         self.line = line;
+        self
+    }
+
+    /// Adds the row, from 1.
+    #[must_use]
+    pub const fn at_row(mut self, row: u64) -> InputError {
+        self.row = row;
         self
     }
 
@@ -109,11 +120,15 @@ impl fmt::Display for InputError {
         if !self.file.is_empty() {
             write!(f, "{}: ", self.file)?;
         }
-        match (self.line, &self.column) {
-            (0, None) => {}
-            (0, Some(column)) => write!(f, "column {column}: ")?,
-            (line, None) => write!(f, "line {line}: ")?,
-            (line, Some(column)) => write!(f, "line {line}, column {column}: ")?,
+        let column = self.column.as_ref().map(|column| format!("column {column}"));
+        let place = match (self.line, self.row) {
+            (0, 0) => None,
+            (0, row) => Some(format!("row {row}")),
+            (line, _) => Some(format!("line {line}")),
+        };
+        let place: Vec<String> = place.into_iter().chain(column).collect();
+        if !place.is_empty() {
+            write!(f, "{}: ", place.join(", "))?;
         }
         write!(f, "{}", self.problem)
     }

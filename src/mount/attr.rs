@@ -14,6 +14,12 @@ pub struct Caller {
     pub pid: u32,
 }
 
+/// Bytes that are best read at once.
+pub const READ: u32 = 128 << 10;
+
+/// Bytes that are best written at once: each write is a request.
+pub const WRITE: u32 = 1 << 20;
+
 /// What an inode is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -38,6 +44,8 @@ pub struct Attr {
     pub kind: Kind,
     /// Names: 0 of a file that is only open.
     pub links: u32,
+    /// Bytes that are best read or written at once.
+    pub piece: u32,
     /// Permission bits.
     pub perm: u16,
     /// Owner.

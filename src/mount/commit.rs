@@ -1,7 +1,7 @@
 //! `commit.json`: who made a revision, when and why, and what it did to one series.
 
 use super::catalog::Point;
-use super::node::Series;
+use super::series::Series;
 use super::sheet::{Sheet, Sheets};
 use crate::clock::{Stamp, iso};
 use crate::collection::CollectionError;

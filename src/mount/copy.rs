@@ -4,10 +4,11 @@
 //! are kept alone, any other change makes the whole a file of the spool. It knows its bytes, not what becomes of them.
 
 use super::errno::{Errno, Failure};
-use super::ingest::Basis;
-use super::node::Series;
+use super::ingest::{Basis, Reached};
+use super::intake::{Intake, Intakes, LEAST};
 use super::number::number;
 use super::render::{Content, Format};
+use super::series::Series;
 use super::spool::{Spool, SpoolFile, Ticket, Way};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -45,6 +46,8 @@ pub struct Writer {
 pub struct Desk<'a> {
     /// Takes the bytes.
     pub spool: &'a Spool,
+    /// Reads them meanwhile.
+    pub intakes: &'a Intakes,
     /// Milliseconds since 1970-01-01 UTC.
     pub now: u64,
 }
@@ -54,6 +57,8 @@ pub struct Desk<'a> {
 pub struct WorkingCopy {
     /// The number of its inode.
     pub ino: u64,
+    /// The number that `stat` shows: that of the rows it was opened as, since editors compare them.
+    pub shown: u64,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -83,10 +88,18 @@ pub struct Body {
     shared: bool,
     /// Whether nothing but additions was made.
     added: bool,
+    /// How far they are saved.
+    pub(super) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
     soft: bool,
+    /// The rows of what was written, where it was written from its start to its end.
+    intake: Option<Intake>,
+    /// Whether it is written so.
+    straight: bool,
     /// Why it is not to be saved: the signal that ended the writer.
     pub stopped: Option<i32>,
+    /// Why it is not to be saved: what a write that failed was told, since it is not all there.
+    pub failed: Option<Errno>,
 }
 
 /// How a copy begins.
@@ -106,6 +119,12 @@ impl WorkingCopy {
         WorkingCopy::with_number(ino, purpose, name, start, mtime)
     }
 
+    /// The same, shown as another inode.
+    #[must_use]
+    pub fn shown_as(self, shown: u64) -> WorkingCopy {
+        WorkingCopy { shown, ..self }
+    }
+
     /// A copy of an inode that is known already.
     #[must_use]
     pub fn with_number(ino: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
@@ -119,11 +138,16 @@ impl WorkingCopy {
             len: 0,
             shared: false,
             added,
+            reached: None,
             soft: false,
+            intake: None,
+            straight: true,
             stopped: None,
+            failed: None,
         };
         WorkingCopy {
             ino,
+            shown: ino,
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),
@@ -167,7 +191,7 @@ impl WorkingCopy {
     /// Takes bytes that were written under another name, and may be by who still knows the file itself.
     pub fn adopt(&self, basis: Option<Basis>, file: SpoolFile) {
         let body = &mut *self.body.lock();
-        (body.basis, body.file, body.shared) = (basis, Some(file), true);
+        (body.basis, body.file, body.shared, body.straight) = (basis, Some(file), true, false);
     }
 
     /// Notes a handle, one that was opened under another name too.
@@ -196,9 +220,13 @@ impl WorkingCopy {
         self.unsaved.load(Ordering::Acquire)
     }
 
-    /// Says that what there is, is saved or refused.
-    pub fn settled(&self, _body: &mut Body) {
+    /// Says that what there is, is saved or kept elsewhere.
+    pub fn settled(&self, body: &mut Body) {
         self.unsaved.store(false, Ordering::Release);
+        if let Some(Err(error)) = body.file.as_ref().map(|file| file.set_committed(true)) {
+            // Were the server killed now, it would be kept once more.
+            log::debug!("cannot put aside what was saved of {}: {error}", self.name);
+        }
     }
 
     /// Its bytes. Held while they are saved: who writes meanwhile waits.
@@ -223,6 +251,16 @@ impl WorkingCopy {
     /// Writes bytes at an offset, or behind all others.
     pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
+        self.put(body, at, bytes, desk).inspect_err(|failure| self.spoil(body, failure))
+    }
+
+    /// Notes that bytes are missing: what is there must not pass for what was meant.
+    fn spoil(&self, body: &mut Body, failure: &Failure) {
+        body.failed = Some(failure.errno());
+        self.unsaved.store(true, Ordering::Release);
+    }
+
+    fn put(&self, body: &mut Body, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
         let at = match at {
             None => body.size(),
             Some(at) => {
@@ -231,10 +269,28 @@ impl WorkingCopy {
             }
         };
         let kept = body.kept;
+        body.straight &= at - kept == body.len;
+        body.file(self, desk)?.set_committed(false).map_err(Failure::spool)?;
         body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
         self.changed(body, desk.now);
+        self.follow(body, desk);
         Ok(())
+    }
+
+    /// Has rows read while their text is written.
+    fn follow(&self, body: &mut Body, desk: Desk<'_>) {
+        if !body.straight || body.added {
+            body.intake = None;
+        } else if let Some(intake) = &body.intake {
+            intake.grown(body.len);
+        } else if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
+            && body.len >= LEAST
+        {
+            body.intake = desk.intakes.follow(series, file.file(), body.len);
+            // Not to be had now: nor for what follows.
+            body.straight = body.intake.is_some();
+        }
     }
 
     /// Bytes from an offset, fewer only at the end.
@@ -250,17 +306,19 @@ impl WorkingCopy {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
             }
-            (body.kept, body.front, body.added) = (0, None, false);
+            (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
         } else if len == body.size() {
             return Ok(());
         }
         body.whole(self, desk)?;
         if let Some(file) = &body.file {
+            file.set_committed(false).map_err(Failure::spool)?;
             file.file().set_len(len).map_err(Failure::spool)?;
         } else if len > 0 {
             body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
         }
-        body.len = len;
+        // Emptied, it begins again.
+        (body.len, body.intake, body.straight) = (len, None, len == 0);
         self.changed(body, desk.now);
         Ok(())
     }
@@ -275,9 +333,12 @@ impl WorkingCopy {
     ) -> Result<(), Failure> {
         let body = &mut *self.body();
         body.whole(self, desk)?;
-        let file = body.file(self, desk)?.file();
+        let file = body.file(self, desk)?;
+        file.set_committed(false).map_err(Failure::spool)?;
+        let file = file.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
+        (body.intake, body.straight) = (None, false);
         self.changed(body, desk.now);
         Ok(())
     }
@@ -334,9 +395,29 @@ impl Body {
         self.len
     }
 
+    /// The rows of what was written, where they were read meanwhile. They are given once.
+    pub(super) fn intake(&mut self) -> Option<Intake> {
+        self.straight = false;
+        self.intake.take()
+    }
+
+    /// Looks how long the file is: a write that began under another name may have ended since.
+    pub fn measure(&mut self) -> Result<(), Failure> {
+        if let Some(file) = &self.file {
+            self.len = file.file().metadata().map_err(Failure::spool)?.len();
+        }
+        Ok(())
+    }
+
+    /// Leaves the bytes where the next mount finds them, and refuses what else is written.
+    pub fn leave(&mut self) {
+        std::mem::forget(self.file.take());
+        (self.len, self.failed) = (0, Some(Errno::EIO));
+    }
+
     /// Forgets the bytes: nobody has it open.
     pub fn clear(&mut self) {
-        (self.file, self.front, self.kept) = (None, None, 0);
+        (self.file, self.intake, self.front, self.kept) = (None, None, None, 0);
     }
 
     fn file<'a>(&'a mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<&'a SpoolFile, Failure> {

@@ -19,6 +19,8 @@ use super::node::{self, File, Node, What};
 use super::options::MountOptions;
 use super::pen::Pen;
 use super::render::{Content, Renderer};
+use super::scratch;
+use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
@@ -37,6 +39,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
+use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
 pub use rename::Renaming;
 pub use write::Change;
@@ -101,6 +104,9 @@ impl Fs {
         let fs = Fs::new(repo, options);
         for kept in spool.rejected() {
             fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
+        }
+        if let Err(error) = scratch::age(&spool.scratch_root(), fs.now()) {
+            log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
         }
         Fs { pen: Some(Pen::new(spool)), ..fs }
     }
@@ -181,17 +187,27 @@ impl Fs {
             _ => (Kind::File, node.mode & !self.tree.options.umask),
         };
         let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
-        let plain =
-            Attr { ino: node.ino, size: node.size(), mtime: node.mtime, kind, links: 1, perm, uid, gid };
+        let plain = Attr {
+            ino: node.ino,
+            size: node.size(),
+            mtime: node.mtime,
+            kind,
+            links: 1,
+            piece: READ,
+            perm,
+            uid,
+            gid,
+        };
         match &node.what {
             // It is held open: its folder's disk knows.
             What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
                 size: if facts.folder { 0 } else { facts.size },
                 mtime: facts.mtime,
+                piece: WRITE,
                 links: if facts.folder { 1 } else { u32::try_from(facts.links).unwrap_or(u32::MAX) },
                 ..plain
             }),
-            What::Copy(copy) => Attr { mtime: copy.mtime(), ..plain },
+            What::Copy(copy) => Attr { mtime: copy.mtime(), piece: WRITE, ..plain },
             _ => plain,
         }
     }
@@ -231,6 +247,9 @@ impl Fs {
     pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
+        if let What::Copy(copy) = &node.what {
+            return Ok((Attr { ino: copy.shown, ..self.attr(&node) }, ttl));
+        }
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
         }
@@ -408,8 +427,7 @@ fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failu
 
 /// ` of temp/bxl`: where a node is, for messages.
 fn shown(node: &Node) -> String {
-    let series =
-        |series: &node::Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
+    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
     match &node.what {
         What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
         What::Series(of) | What::Revisions(of) | What::At(of) => series(of),

@@ -4,6 +4,7 @@
 //! a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
 //! ENOSYS, after which the kernel does not ask again.
 
+mod guarded;
 mod words;
 
 use super::errno::Errno;
@@ -15,14 +16,13 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyLock, ReplyLseek, ReplyOpen, ReplyPoll, ReplyStatfs, ReplyWrite,
     ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
+use guarded::Guarded;
 use std::ffi::OsStr;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
-use words::{answer, attributes, caller, entry, flags, kind, message, milliseconds};
+use words::{answer, attributes, caller, entry, flags, kind, milliseconds};
 
 /// Bytes of a request at most: what a read of a file asks at once.
 const REQUEST: u32 = 1 << 20;
@@ -33,68 +33,30 @@ const BLOCK: u64 = 4096;
 /// Serves a file system to the kernel.
 #[derive(Debug)]
 pub struct Adapter {
-    inner: Inner,
+    inner: Guarded,
     repo: PathBuf,
-}
-
-/// What also threads beside those of the kernel's requests have.
-#[derive(Debug, Clone)]
-struct Inner {
-    fs: Arc<Fs>,
-    panics: Arc<AtomicU64>,
 }
 
 impl Adapter {
     /// Adapts `fs`, whose data lies in the folder `repo`.
     #[must_use]
     pub fn new(fs: Arc<Fs>, repo: &Path) -> Adapter {
-        Adapter { inner: Inner { fs, panics: Arc::default() }, repo: repo.to_owned() }
+        Adapter { inner: Guarded::new(fs), repo: repo.to_owned() }
     }
 
     fn guarded<T>(&self, what: &str, act: impl FnOnce(&Fs) -> Result<T, Errno>) -> Result<T, fuser::Errno> {
         self.inner.guarded(what, act)
     }
 
-    /// Does on a thread of its own what may take long; here, where there is none to be had.
     fn aside(
         &self,
         what: &'static str,
         act: impl Fn(&Fs) -> Result<(), Errno> + Send + Sync + 'static,
         reply: ReplyEmpty,
     ) {
-        let (inner, act) = (self.inner.clone(), Arc::new(act));
-        let (other, again) = (inner.clone(), Arc::clone(&act));
-        let (sender, receiver) = std::sync::mpsc::channel::<ReplyEmpty>();
-        let thread = std::thread::Builder::new().name(what.to_owned()).spawn(move || {
-            if let Ok(reply) = receiver.recv() {
-                answer(other.guarded(what, |fs| again(fs)), reply);
-            }
-        });
-        match thread {
-            // It waits for just this.
-            Ok(_) => sender
-                .send(reply)
-                .unwrap_or_else(|unsent| answer(inner.guarded(what, |fs| act(fs)), unsent.0)),
-            Err(_) => answer(inner.guarded(what, |fs| act(fs)), reply),
-        }
+        self.inner.aside(what, act, reply);
     }
-}
 
-impl Inner {
-    fn guarded<T>(&self, what: &str, act: impl FnOnce(&Fs) -> Result<T, Errno>) -> Result<T, fuser::Errno> {
-        let done = catch_unwind(AssertUnwindSafe(|| act(&self.fs))).unwrap_or_else(|payload| {
-            let count = self.panics.fetch_add(1, Ordering::Relaxed) + 1;
-            let said = message(payload.as_ref());
-            log::error!(
-                "{what} panicked (number {count} of this mount), its caller gets an I/O error: {said}"
-            );
-            Err(Errno::EIO)
-        });
-        done.map_err(|errno| fuser::Errno::from_i32(errno.0))
-    }
-}
-
-impl Adapter {
     /// Tells `Fs` what needs no answer: of a panic only the log knows.
     fn told(&self, what: &str, act: impl FnOnce(&Fs)) {
         let told = |fs: &Fs| {
@@ -208,7 +170,7 @@ impl Filesystem for Adapter {
     }
 
     fn flush(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
-        if !self.inner.fs.is_unsaved(handle.0) {
+        if !self.inner.fs().is_unsaved(handle.0) {
             return reply.ok();
         }
         let caller = caller(req);
@@ -229,7 +191,7 @@ impl Filesystem for Adapter {
             fs.release(handle.0);
             Ok(())
         };
-        if self.inner.fs.is_unsaved(handle.0) {
+        if self.inner.fs().is_unsaved(handle.0) {
             return self.aside("release", act, reply);
         }
         answer(self.guarded("release", act), reply);
@@ -493,7 +455,7 @@ mod tests {
         let adapter = adapter(folder.path());
         let done: Result<(), _> = adapter.guarded("a test", |_| panic!("of a test"));
         assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
-        assert_eq!(adapter.inner.panics.load(Ordering::Relaxed), 1);
+        assert_eq!(adapter.inner.panics(), 1);
         adapter.guarded("a test", |_| Ok(())).unwrap();
     }
 }

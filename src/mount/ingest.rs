@@ -6,8 +6,8 @@
 
 use super::catalog::{Point, Shelf};
 use super::errno::{Errno, Failure};
-use super::node::Series;
 use super::render::Format;
+use super::series::Series;
 use super::sheet::{Sheet, Sheets, content};
 use super::spool::Way;
 use crate::clock::Stamp;
@@ -17,10 +17,10 @@ use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
-use crate::interval::Interval;
+use crate::interval::{Interval, Key};
 use crate::series::write::Mode;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
@@ -84,7 +84,7 @@ pub(super) fn read(
     match format {
         Format::Csv => read_csv(collection, schema, At::new(file, 0)),
         Format::Parquet => {
-            let file = file.try_clone().map_err(|source| Failure::Spool { verb: "read", source })?;
+            let file = file.try_clone().map_err(unread)?;
             sorted(collection, schema, parquet::read(file, schema, false)?)
         }
     }
@@ -96,7 +96,68 @@ pub(super) fn read_csv(
     schema: &Arc<Schema>,
     text: impl Read,
 ) -> Result<Input, Failure> {
-    sorted(collection, schema, CsvReader::new(Arc::clone(schema), text, FRAME_ROWS).parallel(BLOCKS))
+    sorted(collection, schema, reader(schema, text))
+}
+
+fn reader<R: Read>(schema: &Arc<Schema>, text: R) -> CsvReader<R> {
+    CsvReader::new(Arc::clone(schema), text, FRAME_ROWS).parallel(BLOCKS)
+}
+
+/// How far the lines that a program adds to a file are saved.
+#[derive(Debug, Clone)]
+pub(super) struct Reached {
+    /// Their bytes: whole lines.
+    bytes: u64,
+    /// The last index value.
+    last: Key,
+    /// The header line, if they begin with one.
+    head: Vec<u8>,
+}
+
+/// Reads the lines that were added to a file of `len` bytes; gives how far that reaches. What is saved is not read again, if what
+/// follows lies behind it: else they are taken together, since equal index values of one program stand side by side.
+pub(super) fn read_added(
+    collection: &Collection,
+    schema: &Arc<Schema>,
+    (file, len): (&File, u64),
+    reached: Option<&Reached>,
+) -> Result<(Input, Option<Reached>), Failure> {
+    if let Some(before) = reached.filter(|before| before.bytes < len) {
+        let text = before.head.chain(At::new(file, before.bytes));
+        // An error counts lines from the file's start: it is met again below.
+        if let Ok(input) = read_csv(collection, schema, text)
+            && let Some((first, last)) = input.rows.span()
+            && *first > before.last
+        {
+            let after =
+                ends_line(file, len)?.then(|| Reached { bytes: len, last: last.clone(), ..before.clone() });
+            return Ok((input, after));
+        }
+    }
+    let mut lines = reader(schema, At::new(file, 0));
+    let input = sorted(collection, schema, &mut lines)?;
+    let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
+    let last = input.rows.span().map(|(_, last)| last.clone());
+    let whole = ends_line(file, len)?;
+    let after = last.filter(|_| whole).map(|last| Reached { bytes: len, last, head });
+    Ok((input, after))
+}
+
+const fn unread(source: io::Error) -> Failure {
+    Failure::Spool { verb: "read", source }
+}
+
+fn ends_line(file: &File, len: u64) -> Result<bool, Failure> {
+    let mut last = [0];
+    let Some(at) = len.checked_sub(1) else { return Ok(false) };
+    file.read_exact_at(&mut last, at).map_err(unread)?;
+    Ok(last == *b"\n")
+}
+
+fn first_line(file: &File) -> Result<Vec<u8>, Failure> {
+    let mut line = Vec::new();
+    BufReader::new(At::new(file, 0)).read_until(b'\n', &mut line).map_err(unread)?;
+    Ok(line)
 }
 
 fn sorted(
@@ -158,7 +219,7 @@ impl Save<'_> {
         shelf.written();
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
-            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp)?,
+            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
             (Way::Replace, None) => self.current(shelf, sheets)?,
         };
         Ok(Saved { stamp, basis })
@@ -183,7 +244,7 @@ impl Save<'_> {
             log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
         }
         self.series.shelf.written();
-        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp)? })
+        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp) })
     }
 
     fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
@@ -213,11 +274,18 @@ impl Save<'_> {
         Err(Failure::refused(Errno::EIO, "the series is renamed again and again: save it once more"))
     }
 
-    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Result<Option<Basis>, Failure> {
+    /// What the writer has after its revision, which is durable whether this can be told or not.
+    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Option<Basis> {
         let point = Point::written(stamp);
-        let now = self.series.shelf.now()?;
-        let sheet = sheets.get(&now, self.series, &point)?;
-        Ok(sheet.map(|sheet| Basis { point, sheet }))
+        let look = || {
+            let now = self.series.shelf.now()?;
+            sheets.get(&now, self.series, &point)
+        };
+        let sheet = look().unwrap_or_else(|error| {
+            log::warn!("cannot look at {stamp}, which was just written: {error}");
+            None
+        });
+        sheet.map(|sheet| Basis { point, sheet })
     }
 }
 

@@ -5,31 +5,10 @@ use super::copy::WorkingCopy;
 use super::number::{ROOT, number};
 use super::render::Format;
 use super::scratch::Held;
+use super::series::Series;
 use crate::clock::Stamp;
 use crate::digest::Digest;
-use crate::history::entry::SeriesId;
 use std::sync::Arc;
-
-/// A series of a collection: what the folders below it know.
-#[derive(Debug, Clone)]
-pub struct Series {
-    /// Its collection.
-    pub shelf: Arc<Shelf>,
-    /// What it is whatever its label.
-    pub id: SeriesId,
-    /// The label under which it was looked up.
-    pub label: Arc<str>,
-}
-
-impl Series {
-    /// The number of something of this series that `parts` tell from all else of it.
-    fn number(&self, kind: &str, parts: &[&[u8]]) -> u64 {
-        let (id, shelf) = (self.id.to_string(), self.shelf.key());
-        let mut all: Vec<&[u8]> = vec![kind.as_bytes(), shelf.as_bytes(), id.as_bytes()];
-        all.extend_from_slice(parts);
-        number(&all)
-    }
-}
 
 /// A live file, or the file of a revision: the rows of a state, in a format.
 #[derive(Debug, Clone)]

@@ -2,8 +2,9 @@
 
 use super::copy::WorkingCopy;
 use super::ingest::Basis;
-use super::node::Series;
+use super::intake::Intakes;
 use super::render::Format;
+use super::series::Series;
 use super::spool::Spool;
 use super::veil::{self, Veils};
 use lru::LruCache;
@@ -55,6 +56,8 @@ impl Reopen {
 pub(super) struct Pen {
     pub(super) spool: Spool,
     pub(super) veils: Veils,
+    /// What is read while it is written.
+    pub(super) intakes: Intakes,
     /// Where processes are looked at.
     pub(super) proc: PathBuf,
     /// Collections without columns, and when they were made.
@@ -63,22 +66,28 @@ pub(super) struct Pen {
     pub(super) bases: Mutex<LruCache<u64, Basis>>,
     reopens: Mutex<HashMap<Asking, Reopen>>,
     serial: AtomicU64,
-    saving: Mutex<usize>,
-    saved: Condvar,
+    saving: Arc<Saving>,
+}
+
+/// How much is being done that must come to its end before the process does.
+#[derive(Debug, Default)]
+struct Saving {
+    count: Mutex<usize>,
+    done: Condvar,
 }
 
 impl Pen {
     pub(super) fn new(spool: Spool) -> Pen {
         Pen {
             spool,
+            intakes: Intakes::default(),
             veils: Veils::lasting(veil::TIME),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),
             reopens: Mutex::default(),
             serial: AtomicU64::new(0),
-            saving: Mutex::new(0),
-            saved: Condvar::new(),
+            saving: Arc::default(),
         }
     }
 
@@ -112,28 +121,28 @@ impl Pen {
         self.reopens.lock().remove(&who);
     }
 
-    /// Counts a save from now until what is given is dropped.
-    pub(super) fn busy(&self) -> Busy<'_> {
-        *self.saving.lock() += 1;
-        Busy(self)
+    /// Has the end of the mount wait until what is given is dropped.
+    pub(super) fn busy(&self) -> Busy {
+        *self.saving.count.lock() += 1;
+        Busy(Arc::clone(&self.saving))
     }
 
     /// Waits until nothing is being saved.
     pub(super) fn wait(&self) {
-        let mut saving = self.saving.lock();
-        while *saving > 0 {
-            self.saved.wait(&mut saving);
+        let mut count = self.saving.count.lock();
+        while *count > 0 {
+            self.saving.done.wait(&mut count);
         }
     }
 }
 
-/// A save under way.
+/// Something that the end of the mount waits for.
 #[derive(Debug)]
-pub(super) struct Busy<'a>(&'a Pen);
+pub struct Busy(Arc<Saving>);
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
-        *self.0.saving.lock() -= 1;
-        self.0.saved.notify_all();
+        *self.0.count.lock() -= 1;
+        self.0.done.notify_all();
     }
 }

@@ -1,8 +1,8 @@
 //! A series as one state has it: what its files are made of.
 
 use super::catalog::{Now, Point, Shelf};
-use super::node::Series;
 use super::render::Source;
+use super::series::Series;
 use crate::clock::Stamp;
 use crate::collection::CollectionError;
 use crate::digest::Digest;

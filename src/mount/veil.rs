@@ -4,8 +4,8 @@
 //! so the name shows them for a while; if nothing follows, the rows are back and their owner is told.
 
 use super::copy::Writer;
-use super::node::Series;
 use super::render::Format;
+use super::series::Series;
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
 use parking_lot::Mutex;
@@ -77,7 +77,9 @@ impl Veils {
     #[must_use]
     pub(super) fn of(&self, series: &Series, format: Format) -> Option<Veil> {
         let all = self.all.lock();
-        all.get(&key(series, format)).filter(|(since, _)| since.elapsed() < self.time).map(|(_, over)| over.veil)
+        all.get(&key(series, format))
+            .filter(|(since, _)| since.elapsed() < self.time)
+            .map(|(_, over)| over.veil)
     }
 
     /// Takes out those whose time is over.

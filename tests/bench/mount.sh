@@ -17,6 +17,8 @@ echo "{\"machine\": \"${cpu:-unknown CPU}, $(nproc) cores, Linux $(uname -r), lo
 for round in $(seq 0 $((${1:-5} - 1))); do
     timeout 900 "$LAKOTA_BENCH/peers/bin/python" "$bench/mount.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}" |
         sed -n "s/^{/{\"round\": $round, /p" >>"$results"
+    timeout 900 "$LAKOTA_BENCH/peers/bin/python" "$bench/write.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}" |
+        sed -n "s/^{/{\"round\": $round, /p" >>"$results"
 done
 python3 "$bench/summary.py" "$results"
 echo "results in $results" >&2

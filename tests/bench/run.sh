@@ -80,6 +80,9 @@ if [ "$(id -u)" = 0 ] && [ -c /dev/fuse ]; then
     for round in $(seq 0 $((rounds - 1))); do
         record "$round" "$LAKOTA_BENCH/peers/bin/python" "$bench/mount.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}"
     done
+    for round in $(seq 0 $((cli_rounds - 1))); do
+        record "$round" "$LAKOTA_BENCH/peers/bin/python" "$bench/write.py" --round "$round" --ours "${LAKOTA:-target/release/lakota}"
+    done
 else
     echo "the mount is not timed: that needs root, to empty the kernel's caches, and /dev/fuse" >&2
 fi

@@ -74,6 +74,13 @@ TARGETS = [
     Target("open, read, close of a small file", "mount", "open_read_close", 1.3, "ms", ("fuse_answers", "open_read_close")),
     Target("memory after reading everything", "mount", "memory", 356, "MiB"),
     Target("its peak", "mount", "memory_peak", 356, "MiB"),
+    Target("cp of W2's CSV onto an empty live.csv, to the close", "write", "cp", 1.3, "ms", ("lakota write", "cp")),
+    Target("cp of it with one row changed", "write", "cp_changed", 0.7, "ms", (OURS, "cp")),
+    Target("what that stores", "write", "cp_changed_stored", 2, "MB"),
+    Target("append of one row to it, from open to close", "write", "append", 10, "ms"),
+    Target("1,000 appends of one row, the last 100", "write", "appends", 1.5, "ms", ("first 100", "appends")),
+    Target("then a reading of live.parquet", "write", "appended_read", 1.2, "ms", ("at once", "appended_read")),
+    Target("cp of 10 MB of Parquet onto live.parquet", "write", "cp_parquet", 1.3, "ms", ("lakota write", "cp_parquet")),
     Target("read with 8 unmerged heads against one", "heads", "read_eight_heads", 2, "ms", (OURS, "read_one_head")),
 ]
 

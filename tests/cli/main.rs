@@ -8,6 +8,7 @@
 
 mod concurrent;
 mod crash;
+mod foreign;
 mod golden;
 mod import_export;
 mod input;

@@ -28,6 +28,8 @@ fn every_help_ends_with_an_example() {
         "squash",
         "gc",
         "verify",
+        "why",
+        "rejected",
         "import",
         "export",
         "version",
@@ -36,6 +38,53 @@ fn every_help_ends_with_an_example() {
         let help = sandbox.run(&[verb, "--help"]).ok();
         assert!(help.lines().last().unwrap().starts_with("  "), "{verb}");
         assert!(help.contains("Example") && help.contains(&format!("lakota {verb}")), "{verb}");
+    }
+}
+
+#[test]
+fn every_help_of_what_is_done_with_rejected_bytes_ends_with_an_example() {
+    let sandbox = Sandbox::new();
+    for verb in ["show", "retry", "drop"] {
+        let help = sandbox.run(&["rejected", verb, "--help"]).ok();
+        assert!(help.lines().last().unwrap().starts_with(&format!("  lakota rejected {verb} ")), "{help}");
+    }
+}
+
+#[test]
+fn without_a_mount_refusals_are_told_nowhere_and_how_to_mount_is() {
+    let sandbox = Sandbox::with_rows();
+    for words in [
+        &["why", "temp/bxl"][..],
+        &["rejected"],
+        &["rejected", "--json"],
+        &["rejected", "show", "x.csv"],
+        &["rejected", "retry", "rejected/x.csv", "--to", "temp/bxl"],
+        &["rejected", "drop", "x.csv", "y.csv"],
+    ] {
+        let message = sandbox.run(words).fails(1);
+        assert!(
+            message.contains("no mount of .lakota answers: `lakota mount -r .lakota "),
+            "{words:?}: {message}"
+        );
+    }
+    let folder = sandbox.path("").display().to_string();
+    let message = sandbox.run(&["rejected", &folder, "show", "x.csv"]).fails(1);
+    assert!(message.contains("is no lakota mount"), "{message}");
+    let message = sandbox.run(&["why", &folder]).fails(1);
+    assert!(message.contains("lies in no lakota mount"), "{message}");
+}
+
+#[test]
+fn arguments_of_refusals_that_make_no_sense_are_refused() {
+    let sandbox = Sandbox::with_rows();
+    for words in [
+        &["why"][..],
+        &["rejected", "show"],
+        &["rejected", "drop"],
+        &["rejected", "retry", "x", "--to", "/"],
+        &["rejected", "--json", "show", "x"],
+    ] {
+        sandbox.run(words).fails(2);
     }
 }
 

@@ -125,7 +125,10 @@ impl Sandbox {
         }
         let log = self.path(&format!("{name}.log"));
         let mut command = self.command();
-        let ran = run(command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log).args(words), "");
+        command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log);
+        // Root's own is the machine's; a spool that is asked for comes later, and wins.
+        let spool = format!("spool={}", self.path("spool").display());
+        let ran = run(command.args(["-o", &spool]).args(words), "");
         assert_eq!(ran.code, Some(0), "cannot mount: {}{}", ran.out, ran.err);
         Mount::guard(self.path(name), Some(log))
     }

@@ -10,8 +10,11 @@ use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a server may take to end after its mount.
-const END: Duration = Duration::from_secs(30);
+/// How long a server takes to end after its mount if nothing is being saved.
+const SOON: Duration = Duration::from_secs(5);
+
+/// How long one may take that saves what was written last.
+const END: Duration = Duration::from_secs(600);
 
 /// How long one may take that was told to drop everything.
 const FORCED_END: Duration = Duration::from_secs(3);
@@ -66,9 +69,16 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     match (how, server) {
         (How::Lazy, _) | (_, None) => {}
         (How::Plain, Some(server)) => {
-            if !server.ended(END) {
-                let pid = server.pid();
-                bail!("{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it");
+            let pid = server.pid();
+            if !server.ended(SOON) {
+                session.say(format!(
+                    "{shown} is unmounted; waiting for process {pid}, which saves what was written"
+                ));
+                if !server.ended(END) {
+                    bail!(
+                        "{shown} is unmounted, but its process {pid} has not ended: `kill -9 {pid}` ends it"
+                    );
+                }
             }
         }
         (How::Force, Some(server)) => {

@@ -49,7 +49,7 @@ pub(super) fn head(block: &[u8], schema: &Schema, partial: bool) -> Result<Optio
     let missing = (0..schema.columns().len()).find(|i| needed(*i) && !known.contains(i));
     match missing {
         Some(i) => {
-            let problem = Problem::MissingColumn { names: list(schema) };
+            let problem = Problem::MissingColumn { found: names.join(", "), names: list(schema) };
             Err(at_line(problem).in_column(&schema.columns()[i].name))
         }
         None => Ok(Some(Head { positions: known, header: true, data: next })),

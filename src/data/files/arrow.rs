@@ -1,6 +1,6 @@
 //! Arrow IPC: files and streams are read, files (Feather) are written.
 
-use super::{Frames, conform};
+use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
@@ -10,6 +10,7 @@ use arrow_ipc::{CompressionType, writer};
 use arrow_schema::{ArrowError, SchemaRef};
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, Write};
+use std::sync::Arc;
 
 /// How an Arrow IPC file starts; a stream starts otherwise.
 const MAGIC: &[u8] = b"ARROW1";
@@ -20,14 +21,28 @@ pub fn read(mut file: File, schema: &Schema, partial: bool) -> Result<Frames, In
     Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unread)?;
     file.rewind().map_err(unread)?;
     let input = BufReader::with_capacity(1 << 17, file);
-    let map = |batch: Result<RecordBatch, ArrowError>| batch.map_err(|e| unreadable(&e));
-    let schema = schema.clone();
     if start == MAGIC {
         let reader = FileReader::try_new(input, None).map_err(|e| unreadable(&e))?;
-        return Ok(conform(schema, partial, reader.map(map)));
+        let found = reader.schema();
+        return frames(schema, partial, &found, reader);
     }
     let reader = StreamReader::try_new(input, None).map_err(|e| unreadable(&e))?;
-    Ok(conform(schema, partial, reader.map(map)))
+    let found = reader.schema();
+    frames(schema, partial, &found, reader)
+}
+
+fn frames(
+    schema: &Schema,
+    partial: bool,
+    found: &SchemaRef,
+    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
+) -> Result<Frames, InputError> {
+    let fields = found.fields();
+    let wanted: Vec<usize> = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name())).collect();
+    let found = Arc::new(found.project(&wanted).map_err(|e| unreadable(&e))?);
+    let batches =
+        batches.map(move |batch| batch.and_then(|batch| batch.project(&wanted)).map_err(|e| unreadable(&e)));
+    conform(schema, partial, &found, batches)
 }
 
 fn unread(error: std::io::Error) -> InputError {

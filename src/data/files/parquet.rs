@@ -1,9 +1,9 @@
 //! Parquet files: read as frames of a schema, and written from frames.
 
-use super::{Frames, conform};
+use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
-use arrow_array::{ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_cast::CastOptions;
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
@@ -19,22 +19,20 @@ use std::sync::Arc;
 /// Rows of a batch that is read, and at most of a row group that is written.
 const ROWS: usize = 131_072;
 
-/// Columns that pandas adds for its own index.
-const PANDAS_INDEX: &str = "__index_level_";
-
 /// Reads a file as frames of `schema`; with `partial`, value columns may be missing.
 pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e.to_string()))?;
     let fields = builder.schema().fields();
-    let wanted = (0..fields.len()).filter(|&i| !fields[i].name().starts_with(PANDAS_INDEX));
+    let wanted = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name()));
     let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
     let reader = builder
         .with_projection(mask)
         .with_batch_size(ROWS)
         .build()
         .map_err(|e| unreadable(&e.to_string()))?;
+    let found = reader.schema();
     let batches = reader.map(|batch| batch.map_err(|e| unreadable(&e.to_string())));
-    Ok(conform(schema.clone(), partial, batches))
+    conform(schema, partial, &found, batches)
 }
 
 fn unreadable(message: &str) -> InputError {

@@ -7,7 +7,8 @@ use super::number::trim;
 use crate::clock::{days_from_civil, days_in_month};
 use arrow_schema::TimeUnit;
 
-const DAY: i64 = 86_400;
+/// Seconds of a day.
+pub(crate) const DAY: i64 = 86_400;
 
 /// Ticks of a unit in a second.
 pub(crate) const fn per_second(unit: TimeUnit) -> i64 {

@@ -8,10 +8,11 @@ use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::ingest::Basis;
 use crate::mount::name;
-use crate::mount::node::{Node, Series, What};
+use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
 use crate::mount::render::Format;
 use crate::mount::scratch::{self, Held};
+use crate::mount::series::Series;
 use crate::mount::spool::Kept;
 use crate::mount::tree::Child;
 use crate::mount::veil::Veil;
@@ -139,6 +140,11 @@ impl Fs {
             return Ok(Some(copy));
         }
         let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
+        // One that its process writes as well must be told apart when it is closed.
+        let twice = self.handles.copies().into_iter().any(|other| {
+            other.shown == reopen.ino && other.writer().map(|writer| writer.pid) == self.pid(pen, caller)
+        });
+        let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
         pen.give(who, &copy);
         Ok(Some(copy))
     }
@@ -150,7 +156,7 @@ impl Fs {
         (series, format): (&Series, Format),
         name: &OsStr,
         empty: bool,
-    ) -> Result<Arc<WorkingCopy>, Failure> {
+    ) -> Result<WorkingCopy, Failure> {
         let basis = self.basis(series)?;
         let front = match &basis {
             Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?)),
@@ -159,7 +165,7 @@ impl Fs {
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
         let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
-        Ok(Arc::new(copy))
+        Ok(copy)
     }
 
     /// The rows of a series now: what a save that begins now is a change of.

@@ -9,10 +9,11 @@ use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::handle::Opening;
 use crate::mount::name;
-use crate::mount::node::{Node, Series, What};
+use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
 use crate::mount::render::Format;
 use crate::mount::scratch::Held;
+use crate::mount::series::Series;
 use crate::mount::tree::Child;
 use crate::mount::veil::Veil;
 use std::ffi::OsStr;
@@ -102,7 +103,7 @@ impl Fs {
             Fs::check_append(format, flags)?;
         }
         let empty = veil.is_some() || flags & libc::O_TRUNC != 0;
-        let copy = self.new_copy(pen, (series, format), name, empty)?;
+        let copy = Arc::new(self.new_copy(pen, (series, format), name, empty)?);
         let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
         if empty {
             // Nothing may be written: then it is as empty as an emptied one.

@@ -11,10 +11,11 @@ use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::name;
-use crate::mount::node::{Node, Series, What};
+use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
 use crate::mount::render::Format;
 use crate::mount::scratch::Held;
+use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
 use std::ffi::OsStr;
@@ -193,15 +194,9 @@ impl Fs {
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
         copy.adopt_writer(writer.clone());
         if len > 0 {
-            let rows = Rows {
-                series,
-                format,
-                name: &live,
-                basis: basis.as_ref(),
-                way: Way::Replace,
-                writer: &writer,
-            };
-            match self.save_rows(&rows, &file) {
+            let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
+            let read = self.read_rows(&rows, &file, None);
+            match read.and_then(|input| self.save_rows(&rows, basis.as_ref(), input)) {
                 Ok(saved) => basis = saved.or(basis),
                 Err(failure) if open && failure.errno() == Errno::EINVAL => {}
                 Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),

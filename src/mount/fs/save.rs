@@ -6,17 +6,19 @@ use crate::data::schema::Schema;
 use crate::mount::control::Counters;
 use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
-use crate::mount::ingest::{self, Basis, Save};
-use crate::mount::node::Series;
+use crate::mount::ingest::{self, Basis, Input, Save};
+use crate::mount::intake::Intake;
 use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
+use crate::mount::series::Series;
 use crate::mount::spool::{SpoolFile, Ticket, Way};
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Users and their names.
 const USERS: &str = "/etc/passwd";
@@ -29,7 +31,6 @@ pub(super) struct Rows<'a> {
     pub(super) series: &'a Series,
     pub(super) format: Format,
     pub(super) name: &'a str,
-    pub(super) basis: Option<&'a Basis>,
     pub(super) way: Way,
     pub(super) writer: &'a Writer,
 }
@@ -43,8 +44,9 @@ impl Fs {
             return Ok(());
         }
         let done = self.save_body(pen, copy, body);
+        let done = done.map_err(|failure| self.keep_refused(pen, copy, body, failure));
         copy.settled(body);
-        done.map_err(|failure| self.keep_refused(pen, copy, body, failure))
+        done
     }
 
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
@@ -64,9 +66,10 @@ impl Fs {
             Some(signal) => {
                 let _busy = pen.busy();
                 let body = &mut *copy.body();
-                copy.settled(body);
                 let why = format!("ended by signal {signal} before it closed the file");
-                Err(self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why)))
+                let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
+                copy.settled(body);
+                Err(failure)
             }
         }
     }
@@ -74,15 +77,19 @@ impl Fs {
     /// Keeps what was written when the mount ends before the file is closed.
     pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
         let body = &mut *copy.body();
-        copy.settled(body);
         let why = Failure::refused(Errno::EIO, "the mount ended before the file was closed");
-        let failure = self.keep_refused(pen, copy, body, why);
-        self.refuse_told(copy, &failure);
+        self.keep_refused(pen, copy, body, why);
+        copy.settled(body);
     }
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
+        if let Some(errno) = body.failed {
+            let why = format!("a write failed ({errno:?}), so not all of the file is there");
+            return Err(Failure::refused(errno, why));
+        }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
+        body.measure()?;
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
@@ -90,20 +97,16 @@ impl Fs {
                     return Ok(());
                 }
                 let way = body.way();
-                let Some(file) = body.written() else { return Ok(()) };
-                let rows = Rows {
-                    series,
-                    format: *format,
-                    name: &copy.name,
-                    basis: body.basis.as_ref(),
-                    way,
-                    writer,
-                };
-                let basis = self.save_rows(&rows, file.file())?;
-                if way == Way::Replace {
-                    pen.veils.lift(series, *format);
-                    body.basis = basis.or(body.basis.take());
+                let rows = Rows { series, format: *format, name: &copy.name, way, writer };
+                if way == Way::Append {
+                    return self.save_added(&rows, body);
                 }
+                let intake = body.intake();
+                let Some(file) = body.written() else { return Ok(()) };
+                let input = self.read_rows(&rows, file.file(), intake)?;
+                let basis = self.save_rows(&rows, body.basis.as_ref(), input)?;
+                pen.veils.lift(series, *format);
+                body.basis = basis.or(body.basis.take());
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
@@ -113,26 +116,43 @@ impl Fs {
         }
     }
 
-    /// Saves the rows of a file; gives what the writer has from now on.
-    pub(super) fn save_rows(&self, rows: &Rows<'_>, file: &File) -> Result<Option<Basis>, Failure> {
-        let Rows { series, format, way, .. } = *rows;
-        let collection = series.shelf.collection();
-        let schema = {
-            let now = series.shelf.now()?;
-            std::sync::Arc::clone(&now.state.schema)
-        };
-        let input = ingest::read(collection, &schema, format, file)?;
-        let fresh;
-        let basis = match rows.basis {
-            Some(basis) => Some(basis),
-            None => {
-                fresh = self.basis(series)?;
-                fresh.as_ref()
-            }
-        };
-        let message = self.message(rows);
-        let author = self.author(rows.writer.uid);
-        let save = Save { series, way, basis, author: &author, message: &message };
+    /// Saves the rows that were added.
+    fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
+        let Some(file) = body.written() else { return Ok(()) };
+        let schema = Arc::clone(&rows.series.shelf.now()?.state.schema);
+        let collection = rows.series.shelf.collection();
+        let file = (file.file(), body.written_len());
+        let (input, reached) = ingest::read_added(collection, &schema, file, body.reached.as_ref())?;
+        self.save_rows(rows, None, input)?;
+        body.reached = reached;
+        Ok(())
+    }
+
+    /// The rows of a whole file.
+    pub(super) fn read_rows(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        intake: Option<Intake>,
+    ) -> Result<Input, Failure> {
+        // What failed there is met again, if it lies in the text.
+        if let Some(Ok(input)) = intake.map(Intake::finish) {
+            return Ok(input);
+        }
+        let shelf = &rows.series.shelf;
+        let schema = Arc::clone(&shelf.now()?.state.schema);
+        ingest::read(shelf.collection(), &schema, rows.format, file)
+    }
+
+    /// Makes rows a revision; gives what the writer has from now on.
+    pub(super) fn save_rows(
+        &self,
+        rows: &Rows<'_>,
+        basis: Option<&Basis>,
+        input: Input,
+    ) -> Result<Option<Basis>, Failure> {
+        let (message, author) = (self.message(rows), self.author(rows.writer.uid));
+        let save = Save { series: rows.series, way: rows.way, basis, author: &author, message: &message };
         let saved = save.run(&self.tree.sheets, input)?;
         if saved.stamp.is_some() {
             Counters::add(&self.tree.control.counters.saves, 1);
@@ -218,21 +238,26 @@ impl Fs {
     fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, body.way(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        self.keep_bytes(pen, file.map(SpoolFile::file), &ticket);
+        if !self.keep_bytes(pen, file.map(SpoolFile::file), &ticket) {
+            body.leave();
+        }
         Failure::Told(failure.errno())
     }
 
-    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) {
-        let name = match file.map(|file| pen.spool.reject(file, ticket)) {
-            Some(Ok(name)) => Some(name),
-            Some(Err(error)) => {
-                let line = format!("{} {}: cannot keep the bytes: {error}", iso(self.now()), ticket.place());
-                self.tree.control.tell(Some(ticket.uid), line);
-                None
-            }
-            None => None,
-        };
-        self.tree.control.tell(Some(ticket.uid), ticket.line(name.as_deref()));
+    /// Keeps bytes as refused, if there are some, and tells of them; false where they cannot be kept.
+    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) -> bool {
+        let kept = file.map(|file| pen.spool.reject(file, ticket)).transpose();
+        let name = kept.as_ref().ok().and_then(Option::as_deref);
+        self.tree.control.tell(Some(ticket.uid), ticket.line(name));
+        if let Err(error) = &kept {
+            let line = format!(
+                "{} {}: the bytes cannot be kept now ({error}): they are kept at the next mount",
+                iso(self.now()),
+                ticket.place()
+            );
+            self.tree.control.tell(Some(ticket.uid), line);
+        }
+        kept.is_ok()
     }
 
     /// The same of a file that was written under another name.

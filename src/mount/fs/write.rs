@@ -11,10 +11,11 @@ use crate::mount::copy::{Desk, Purpose, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::handle::Opening;
 use crate::mount::name;
-use crate::mount::node::{Node, Series, What};
-use crate::mount::pen::{Pen, Reopen};
+use crate::mount::node::{Node, What};
+use crate::mount::pen::{Busy, Pen, Reopen};
 use crate::mount::process;
 use crate::mount::render::Format;
+use crate::mount::series::Series;
 use rustix::fs::FallocateFlags;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -36,7 +37,7 @@ impl Fs {
     }
 
     pub(super) fn desk<'a>(&self, pen: &'a Pen) -> Desk<'a> {
-        Desk { spool: &pen.spool, now: self.now() }
+        Desk { spool: &pen.spool, intakes: &pen.intakes, now: self.now() }
     }
 
     /// Who makes a request.
@@ -44,6 +45,11 @@ impl Fs {
         let process = process::of_thread(&pen.proc, caller.pid);
         let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
         Writer { uid: caller.uid, pid, name }
+    }
+
+    /// The process that makes a request.
+    pub(super) fn pid(&self, pen: &Pen, caller: Caller) -> Option<u32> {
+        process::of_thread(&pen.proc, caller.pid).map(|process| process.pid)
     }
 
     pub(super) fn open_to_write(
@@ -123,7 +129,7 @@ impl Fs {
         if flags & libc::O_TRUNC != 0
             && let Err(failure) = copy.truncate(0, self.desk(pen))
         {
-            self.closed(copy);
+            self.closed(pen, copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))
@@ -193,10 +199,9 @@ impl Fs {
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
             // By its name alone: nobody will close it.
             What::Copy(copy) => {
-                let opening = self.open_copy(caller, copy, libc::O_RDWR)?;
+                self.open_copy(caller, copy, libc::O_RDWR)?;
                 let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
-                drop(opening);
-                self.closed(copy);
+                self.closed(pen, copy);
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
@@ -237,11 +242,13 @@ impl Fs {
         // From another PID namespace it counts as the writer.
         let closer = process::of_thread(&pen.proc, caller.pid).map_or(writer, |process| process.pid);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
-        let signal = if own { process::dying_by(&pen.proc, writer) } else { None };
+        // The thread that asks is there, also where the first one of the process has ended.
+        let asking = if caller.pid == 0 { writer } else { caller.pid };
+        let signal = if own { process::dying_by(&pen.proc, asking) } else { None };
         if signal.is_some() {
             copy.body().stopped = signal;
         }
-        let others = || process::others(&pen.proc, writer, copy.ino).unwrap_or(0);
+        let others = || process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
         let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
         done.map_err(|e| self.refuse_told(&copy, &e))
     }
@@ -265,16 +272,16 @@ impl Fs {
 
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
-        // The end of the mount waits for what it does not find among the handles any more.
-        let _busy = self.pen.as_ref().map(Pen::busy);
-        if let Some(Opening::Copy(copy)) = self.handles.close(handle) {
-            self.closed(&copy);
-        }
+        let _busy = self.busy();
+        let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
+        self.closed(pen, &copy);
     }
 
-    /// Notes that a handle of a copy is closed: with the last one, what is not saved is saved or kept.
-    fn closed(&self, copy: &WorkingCopy) {
-        let Some(pen) = self.pen.as_ref().filter(|_| copy.close()) else { return };
+    /// A handle of a copy is gone; with the last one, what was not saved is.
+    fn closed(&self, pen: &Pen, copy: &WorkingCopy) {
+        if !copy.close() {
+            return;
+        }
         if copy.is_unsaved()
             && let Err(failure) = self.save_or_keep(pen, copy)
         {
@@ -283,14 +290,32 @@ impl Fs {
         copy.body().clear();
     }
 
-    /// Ends what is being written: waits for what is being saved, keeps what nobody closed. For the end of a mount.
+    /// Has the end of the mount wait until what is given is dropped.
+    #[must_use]
+    pub fn busy(&self) -> Option<Busy> {
+        self.pen.as_ref().map(Pen::busy)
+    }
+
+    /// Ends what is being written, at the end of a mount: waits for what is being saved, saves what was closed without
+    /// a word, and keeps what is still open.
     pub fn finish(&self) {
         let Some(pen) = &self.pen else { return };
         pen.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
-            self.keep_unclosed(pen, &copy);
+            let writer = copy.writer().map_or(0, |writer| writer.pid);
+            // A process that may not be looked at, or is from elsewhere, may have it open.
+            let open = match process::of_thread(&pen.proc, writer) {
+                None => writer == 0,
+                Some(_) => {
+                    process::others(&pen.proc, writer, copy.ino, copy.shown).is_none_or(|count| count > 0)
+                }
+            };
+            if open {
+                self.keep_unclosed(pen, &copy);
+            } else if let Err(failure) = self.save_or_keep(pen, &copy) {
+                self.refuse_told(&copy, &failure);
+            }
         }
-        pen.wait();
     }
 
     pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {

@@ -6,9 +6,6 @@ use fuser::{
 };
 use std::time::{Duration, SystemTime};
 
-/// What programs take as the best size of a read.
-const READ: u32 = 128 << 10;
-
 /// What a panic said.
 pub(super) fn message(payload: &(dyn std::any::Any + Send)) -> &str {
     let text = payload.downcast_ref::<&str>().copied();
@@ -43,7 +40,7 @@ pub(super) fn attributes(attr: &Attr) -> FileAttr {
         uid: attr.uid,
         gid: attr.gid,
         rdev: 0,
-        blksize: READ,
+        blksize: attr.piece,
         flags: 0,
     }
 }
@@ -101,6 +98,7 @@ mod tests {
             mtime: 1500,
             kind: Kind::File,
             links: 1,
+            piece: 4096,
             perm: 0o644,
             uid: 1,
             gid: 2,

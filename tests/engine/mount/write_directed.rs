@@ -690,21 +690,22 @@ fn what_is_written_while_a_rename_is_under_way_is_not_lost() {
         let World { kernel, .. } = &world;
         let (fs, caller) = (&kernel.fs, kernel.caller(100));
         let folder = Walk(fs).found("c/s").attr.ino;
-        Walk(fs).at("c/s", |_, _| {
-            std::thread::scope(|scope| {
-                let renaming = scope.spawn(|| {
-                    let how = lakota::mount::fs::Renaming { replace: true };
-                    fs.rename(caller, (folder, "tmp".as_ref()), (folder, "live.csv".as_ref()), how)
+        Walk(fs)
+            .at("c/s", |_, _| {
+                std::thread::scope(|scope| {
+                    let renaming = scope.spawn(|| {
+                        let how = lakota::mount::fs::Renaming { replace: true };
+                        fs.rename(caller, (folder, "tmp".as_ref()), (folder, "live.csv".as_ref()), how)
+                    });
+                    std::thread::sleep(Duration::from_millis(3 * n as u64));
+                    let rest = format!("0000000,0\n{}", rows(30_000..end));
+                    fs.write(handle, size, rest.as_bytes(), true).unwrap();
+                    fs.flush(caller, handle).unwrap();
+                    fs.release(handle);
+                    renaming.join().unwrap().unwrap();
                 });
-                std::thread::sleep(Duration::from_millis(3 * n as u64));
-                let rest = format!("0000000,0\n{}", rows(30_000..end));
-                fs.write(handle, size, rest.as_bytes(), true).unwrap();
-                fs.flush(caller, handle).unwrap();
-                fs.release(handle);
-                renaming.join().unwrap().unwrap();
-            });
-        })
-        .unwrap();
+            })
+            .unwrap();
         world.kernel.forget(fd);
         let expected = format!("k,v\n{}{}70000000,0\n", rows(0..30_000), rows(30_000..end));
         assert!(world.text() == expected, "round {n}");

@@ -194,7 +194,8 @@ impl World {
         if format == 0 {
             return World::csv(rows, true);
         }
-        let frame = crate::support::frame(&self.schema, std::str::from_utf8(&World::csv(rows, true)).unwrap());
+        let frame =
+            crate::support::frame(&self.schema, std::str::from_utf8(&World::csv(rows, true)).unwrap());
         let mut sink = Sink::new(Vec::new(), Arc::clone(self.schema.arrow())).unwrap();
         sink.write(&frame).unwrap();
         sink.finish().unwrap()
@@ -370,7 +371,12 @@ impl World {
         let rows = self.series.clone();
         match step {
             Step::Open(pid, place, how) => self.open(PIDS[*pid], *place, *how),
-            Step::Add(..) | Step::Whole(..) | Step::Poke(..) | Step::Cut(..) | Step::Sync(..) | Step::Dup(..) => {
+            Step::Add(..)
+            | Step::Whole(..)
+            | Step::Poke(..)
+            | Step::Cut(..)
+            | Step::Sync(..)
+            | Step::Dup(..) => {
                 self.with_open(step);
             }
             Step::Close(at) if *at < self.open.len() => self.close(*at, false),

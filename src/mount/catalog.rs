@@ -231,6 +231,11 @@ impl Shelf {
             .map_err(|_none_yet| CollectionError::Empty(self.collection.label().to_owned()))
     }
 
+    /// Notes that it was written here: the next question lists again, however old a listing may be.
+    pub fn written(&self) {
+        self.gate.lock().listed = None;
+    }
+
     /// The turn to write: one writer of this mount after the other, so that they need not merge.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock()
@@ -314,6 +319,11 @@ impl Catalog {
     pub fn shelf(&self, label: &str) -> Result<Option<Arc<Shelf>>, RepoError> {
         self.refresh()?;
         Ok(self.shelves.read().get(label).cloned())
+    }
+
+    /// Notes that the list of collections was changed here.
+    pub fn written(&self) {
+        self.gate.lock().listed = None;
     }
 
     /// When any collection changed last.

@@ -8,7 +8,7 @@ use super::catalog::{Point, Shelf};
 use super::errno::{Errno, Failure};
 use super::render::Format;
 use super::series::Series;
-use super::sheet::{Sheet, Sheets};
+use super::sheet::{Sheet, Sheets, content};
 use super::spool::Way;
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError};
@@ -200,24 +200,27 @@ impl Save<'_> {
         let collection = shelf.collection();
         // One after the other: writers of one mount need not merge.
         let _turn = shelf.turn();
-        let current = self.current(shelf, sheets)?;
-        if let (Way::Replace, Some(current), Some(basis)) = (self.way, &current, self.basis)
-            && current.sheet.content != basis.sheet.content
-        {
-            return self.beside(collection, sheets, basis, input);
-        }
         let mode = match self.way {
             Way::Replace => Mode::Overlay(Interval::ALL),
             Way::Append => Mode::Upsert,
         };
         let (mut batch, label) = self.batch(shelf, sheets)?;
+        // What the batch is made on tells, not the last look: that may not have heard of what is newest.
+        let there = content(batch.base(), self.series.id, &label)?;
+        if let (Way::Replace, Some(there), Some(basis)) = (self.way, there, self.basis)
+            && there != basis.sheet.content
+        {
+            drop(batch);
+            return self.beside(collection, sheets, basis, input);
+        }
         same(&input.schema, &batch)?;
         batch.write(&label, &mode, input.rows)?;
         let stamp = batch.commit()?;
+        shelf.written();
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
             (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
-            (Way::Replace, None) => current,
+            (Way::Replace, None) => self.current(shelf, sheets)?,
         };
         Ok(Saved { stamp, basis })
     }
@@ -240,6 +243,7 @@ impl Save<'_> {
             // The revision is durable, and shown merged: the next writer settles it.
             log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
         }
+        self.series.shelf.written();
         Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp) })
     }
 
@@ -252,14 +256,18 @@ impl Save<'_> {
     /// A batch on the newest state, and the label that the series has there.
     fn batch<'a>(&self, shelf: &'a Arc<Shelf>, sheets: &Sheets) -> Result<(Batch<'a>, String), Failure> {
         for _ in 0..LOOKS {
-            let batch = shelf.collection().batch(self.message)?.by(self.author);
             let label = match self.current(shelf, sheets)? {
                 Some(current) => current.sheet.label.clone(),
                 None => self.series.label.to_string(),
             };
-            let id = batch.base().id(&label).map_err(CollectionError::from)?;
-            // Dropped, it comes back; otherwise nobody renamed it between the looks.
-            if id.is_none_or(|id| id == self.series.id) {
+            let batch = shelf.collection().batch(self.message)?.by(self.author);
+            if batch.base().id(&label).map_err(CollectionError::from)? == Some(self.series.id) {
+                return Ok((batch, label));
+            }
+            // The look was too old, or somebody renamed the series since.
+            shelf.written();
+            if self.current(shelf, sheets)?.is_none() {
+                // Dropped, it comes back: under its name, whatever has that now.
                 return Ok((batch, label));
             }
         }

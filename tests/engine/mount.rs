@@ -3,6 +3,7 @@
 mod directed;
 mod kernel;
 mod walk;
+mod write_directed;
 mod write_model;
 
 use crate::support::{CountingClock, copy, frame, lines, repo_on};

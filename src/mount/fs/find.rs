@@ -139,16 +139,7 @@ impl Fs {
         if let Some(copy) = reopen.copy {
             return Ok(Some(copy));
         }
-        let basis = self.basis(series)?;
-        let front = match &basis {
-            Some(basis) if !reopen.empty => {
-                Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?))
-            }
-            _ => None,
-        };
-        let purpose = Purpose::Rows(series.clone(), format);
-        let start = Start { basis, front };
-        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
         // One that its process writes as well must be told apart when it is closed.
         let twice = self.handles.copies().into_iter().any(|other| {
             other.shown == reopen.ino && other.writer().map(|writer| writer.pid) == self.pid(pen, caller)
@@ -156,6 +147,25 @@ impl Fs {
         let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
         pen.give(who, &copy);
         Ok(Some(copy))
+    }
+
+    /// A working copy of a live file: of its rows, or one that begins without a byte.
+    pub(super) fn new_copy(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        empty: bool,
+    ) -> Result<WorkingCopy, Failure> {
+        let basis = self.basis(series)?;
+        let front = match &basis {
+            Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?)),
+            _ => None,
+        };
+        let purpose = Purpose::Rows(series.clone(), format);
+        let start = Start { basis, front };
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        Ok(copy)
     }
 
     /// The rows of a series now: what a save that begins now is a change of.

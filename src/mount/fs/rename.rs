@@ -72,7 +72,9 @@ impl Fs {
             return Ok(());
         }
         drop(unborn);
-        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?)
+        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree.catalog.written();
+        Ok(())
     }
 
     fn rename_series(
@@ -95,6 +97,7 @@ impl Fs {
             done => done?,
         }
         batch.commit()?;
+        shelf.written();
         Ok(())
     }
 
@@ -203,19 +206,23 @@ impl Fs {
             let path = folder.path(name).map_err(Failure::spool)?;
             let adopted =
                 pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;
-            copy.adopt(basis, adopted, len);
+            copy.adopt(basis, adopted);
             let copy = Arc::new(copy);
-            self.handles.turn(ino, &copy, || copy.reopened());
-            // What was written between is found at the close.
+            // What was written since it was read is found at the close, which may come at once.
             copy.touch();
-        } else {
-            folder.unlink(name).map_err(Failure::spool)?;
-            if len == 0 {
-                pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
-                return Ok(());
+            pen.veils.lift(series, format);
+            if !self.handles.turn(ino, &copy)? {
+                // It came meanwhile.
+                return self.save(pen, &copy);
             }
+            return Ok(());
         }
-        pen.veils.lift(series, format);
+        folder.unlink(name).map_err(Failure::spool)?;
+        if len == 0 {
+            pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+        } else {
+            pen.veils.lift(series, format);
+        }
         Ok(())
     }
 

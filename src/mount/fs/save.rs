@@ -229,6 +229,7 @@ impl Fs {
             }
             Err(e) => return Err(e.into()),
         }
+        self.tree.catalog.written();
         pen.unborn.lock().remove(label);
         Ok(())
     }

@@ -86,9 +86,8 @@ impl Fs {
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
     ) -> Failure {
-        if format == Format::Parquet && flags & libc::O_APPEND != 0 {
-            let why = "a Parquet file cannot be appended to: append to the CSV file, or write all of it";
-            return Failure::refused(Errno::EOPNOTSUPP, why);
+        if let Err(failure) = Fs::check_append(format, flags) {
+            return failure;
         }
         let who = (caller.pid, caller.uid);
         // It has looked, and its name was not a live one: a file of a revision.
@@ -98,6 +97,15 @@ impl Fs {
         }
         pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
         Errno::ESTALE.into()
+    }
+
+    /// Fails where a file is to be appended to that cannot.
+    pub(super) fn check_append(format: Format, flags: i32) -> Result<(), Failure> {
+        if format == Format::Parquet && flags & libc::O_APPEND != 0 {
+            let why = "a Parquet file cannot be appended to: append to the CSV file, or write all of it";
+            return Err(Failure::refused(Errno::EOPNOTSUPP, why));
+        }
+        Ok(())
     }
 
     pub(super) fn open_copy(
@@ -114,14 +122,14 @@ impl Fs {
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(pen, caller));
+        copy.open(self.writer(pen, caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
             pen.veils.lift(series, *format);
         }
         if flags & libc::O_TRUNC != 0
             && let Err(failure) = copy.truncate(0, self.desk(pen))
         {
-            copy.close();
+            self.closed(pen, copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))

@@ -54,6 +54,8 @@ pub struct Desk<'a> {
 pub struct WorkingCopy {
     /// The number of its inode.
     pub ino: u64,
+    /// The number that programs see: of what they opened. Some compare it with that of the name.
+    pub shown: u64,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -120,6 +122,7 @@ impl WorkingCopy {
         };
         WorkingCopy {
             ino,
+            shown: ino,
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),
@@ -129,6 +132,12 @@ impl WorkingCopy {
             unsaved: AtomicBool::new(false),
             handles: AtomicUsize::new(0),
         }
+    }
+
+    /// Shows the number of the inode in the place of which it was opened.
+    #[must_use]
+    pub fn shown_as(self, ino: u64) -> WorkingCopy {
+        WorkingCopy { shown: ino, ..self }
     }
 
     /// Bytes.

@@ -211,6 +211,9 @@ impl Fs {
     pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
+        if let What::Copy(copy) = &node.what {
+            return Ok((Attr { ino: copy.shown, ..self.attr(&node) }, ttl));
+        }
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
         }

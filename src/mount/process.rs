@@ -34,12 +34,13 @@ pub fn of_thread(proc: &Path, tid: u32) -> Option<Process> {
     Some(Process { pid, name: name.collect() })
 }
 
-/// How many descriptors of a process stand for the file with this inode number; `None` where they cannot be counted.
+/// How many descriptors of a process stand for the file with the first inode number, or can write that with the second;
+/// `None` where they cannot be counted.
 ///
 /// A descriptor that is being closed does not count any more when the file system hears of it (FLUSH): the kernel
 /// takes it out of the table first. So 0 there means that this was the last one.
 #[must_use]
-pub fn others(proc: &Path, pid: u32, ino: u64) -> Option<usize> {
+pub fn others(proc: &Path, pid: u32, [ino, written]: [u64; 2]) -> Option<usize> {
     let of = proc.join(pid.to_string());
     let mut count = 0;
     for entry in fs::read_dir(of.join("fd")).ok()? {
@@ -48,7 +49,11 @@ pub fn others(proc: &Path, pid: u32, ino: u64) -> Option<usize> {
             // Files have a path, even if it is of another namespace or unlinked; sockets, pipes and the like a mere name.
             Ok(target) if !target.has_root() => {}
             Ok(_) => match fs::read_to_string(of.join("fdinfo").join(entry.file_name())) {
-                Ok(info) => count += usize::from(field(&info, "ino:")?.parse() == Ok(ino)),
+                Ok(info) => {
+                    let number = field(&info, "ino:")?.parse();
+                    let writes = || Some(mode(field(&info, "flags:")?)? != 0);
+                    count += usize::from(number == Ok(ino) || number == Ok(written) && writes()?);
+                }
                 Err(e) if is_gone(&e) => {}
                 Err(_) => return None,
             },
@@ -57,6 +62,11 @@ pub fn others(proc: &Path, pid: u32, ino: u64) -> Option<usize> {
         }
     }
     Some(count)
+}
+
+/// The access mode of a descriptor; 0 reads. Flags are octal.
+fn mode(flags: &str) -> Option<i32> {
+    i32::from_str_radix(flags, 8).ok().map(|flags| flags & libc::O_ACCMODE)
 }
 
 /// The signal by which a process is dying; `None` where it lives, ends by itself, or may not be looked at.

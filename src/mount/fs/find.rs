@@ -147,8 +147,8 @@ impl Fs {
         };
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
-        let copy =
-            Arc::new(WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now()));
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        let copy = Arc::new(copy.shown_as(reopen.ino));
         pen.give(who, &copy);
         Ok(Some(copy))
     }

@@ -233,9 +233,24 @@ impl Fs {
         if signal.is_some() {
             copy.body().stopped = signal;
         }
-        let others = || process::others(&pen.proc, writer, copy.ino).unwrap_or(0);
-        let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
+        let done = if own && signal.is_none() && self.is_closed_in(pen, &copy, writer) {
+            self.save(pen, &copy)
+        } else {
+            copy.sync()
+        };
         done.map_err(|e| self.refuse_told(&copy, &e))
+    }
+
+    /// Whether a process has no descriptor of a copy any more.
+    fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, pid: u32) -> bool {
+        let others = process::others(&pen.proc, pid, [copy.ino, copy.shown]).unwrap_or(0);
+        // Other copies of the same file show the same number, and have a descriptor each.
+        let of_it = |other: &&Arc<WorkingCopy>| {
+            other.ino != copy.ino
+                && other.shown == copy.shown
+                && other.writer().is_some_and(|writer| writer.pid == pid)
+        };
+        others == 0 || others <= self.handles.copies().iter().filter(of_it).count()
     }
 
     /// Makes what was written durable; and a revision, where it looks whole.

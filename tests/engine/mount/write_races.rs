@@ -3,8 +3,9 @@
 use super::live::{CUT, LIVE, World};
 use super::walk::Walk;
 use crate::support::frame;
+use lakota::mount::fs::Renaming;
 use libc::{O_APPEND, O_CREAT, O_RDWR, O_WRONLY};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn two_handles_that_are_released_at_once_lose_nothing() {
@@ -36,7 +37,10 @@ fn two_handles_that_are_released_at_once_lose_nothing() {
 fn what_is_written_while_a_rename_is_under_way_is_not_lost() {
     let mut world = World::new();
     let rows = |range: std::ops::Range<u32>| range.map(|k| format!("{k},{k}\n")).collect::<String>();
-    for n in 0..6 {
+    // The first round tells how long it takes; the others end the file at points between.
+    const ROUNDS: u32 = 12;
+    let mut took = Duration::ZERO;
+    for n in 0..=ROUNDS {
         let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_WRONLY | O_APPEND).unwrap();
         let end = 9_000 + n;
         let half = format!("k,v\n{}7", rows(0..8_000));
@@ -48,16 +52,23 @@ fn what_is_written_while_a_rename_is_under_way_is_not_lost() {
         Walk(fs)
             .at("c/s", |_, _| {
                 std::thread::scope(|scope| {
-                    let renaming = scope.spawn(|| {
-                        let how = lakota::mount::fs::Renaming { replace: true };
-                        fs.rename(caller, (folder, "tmp".as_ref()), (folder, "live.csv".as_ref()), how)
+                    let began = Instant::now();
+                    let renaming = scope.spawn(move || {
+                        let how = Renaming { replace: true };
+                        let done =
+                            fs.rename(caller, (folder, "tmp".as_ref()), (folder, "live.csv".as_ref()), how);
+                        done.map(|()| began.elapsed())
                     });
-                    std::thread::sleep(Duration::from_millis(3 * u64::from(n)));
+                    let mut renaming = Some(renaming);
+                    if n == 0 {
+                        took = renaming.take().unwrap().join().unwrap().unwrap();
+                    }
+                    std::thread::sleep(took * n / ROUNDS);
                     let rest = format!("0000000,0\n{}", rows(8_000..end));
                     fs.write(handle, size, rest.as_bytes(), true).unwrap();
                     fs.flush(caller, handle).unwrap();
                     fs.release(handle);
-                    renaming.join().unwrap().unwrap();
+                    renaming.into_iter().for_each(|renaming| drop(renaming.join().unwrap().unwrap()));
                 });
             })
             .unwrap();

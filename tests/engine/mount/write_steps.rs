@@ -75,7 +75,7 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
 
 /// A few, or as many as are asked for.
 fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48)
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(32)
 }
 
 proptest! {

@@ -95,12 +95,17 @@ impl Fs {
         name: &OsStr,
         flags: i32,
     ) -> Result<(Child, Opening), Failure> {
-        let veil = pen.veils.of(series, format);
-        if flags & libc::O_EXCL != 0 && veil != Some(Veil::Gone) {
+        let veil = self.veil_before(caller, pen, series, format)?;
+        let free = matches!(veil, Some(Veil::Gone | Veil::New | Veil::Copied));
+        let exclusive = flags & libc::O_EXCL != 0;
+        if exclusive && !free {
             return Err(Errno::EEXIST.into());
         }
-        if veil != Some(Veil::Gone) {
+        if !free {
             Fs::check_append(format, flags)?;
+        }
+        if veil == Some(Veil::New) {
+            self.copying(caller, pen, (series, format), exclusive);
         }
         let empty = veil.is_some() || flags & libc::O_TRUNC != 0;
         let copy = Arc::new(self.new_copy(pen, (series, format), name, empty)?);
@@ -110,6 +115,22 @@ impl Fs {
             copy.touch();
         }
         Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+    }
+
+    /// Who makes a series makes one of its files: as one that copies a folder will make the other one too, or else
+    /// sees it.
+    fn copying(&self, caller: Caller, pen: &Pen, (series, format): (&Series, Format), exclusive: bool) {
+        let other = match format {
+            Format::Csv => Format::Parquet,
+            Format::Parquet => Format::Csv,
+        };
+        match pen.veils.drawn(series, other) {
+            Some(over) if over.veil == Veil::New && exclusive => {
+                pen.veils.draw(Veil::Copied, series, other, &over.name, &self.writer(pen, caller));
+            }
+            Some(over) if over.veil == Veil::New => pen.veils.lift(series, other),
+            _ => {}
+        }
     }
 
     fn create_scratch(
@@ -189,6 +210,11 @@ impl Fs {
             batch.create(&label)?;
             batch.commit()?;
             shelf.written();
+        }
+        if let Some(series) = series_of(shelf, &label)? {
+            for format in [Format::Csv, Format::Parquet] {
+                pen.veils.draw(Veil::New, &series, format, "", &writer);
+            }
         }
         self.in_tree(caller, &Node::collection(shelf, 0), name)
     }
@@ -275,6 +301,7 @@ impl Fs {
         let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
         batch.drop_series(&label)?;
         batch.commit()?;
+        shelf.remove(series.id);
         shelf.written();
         pen.veils.forget(&series);
         Ok(())

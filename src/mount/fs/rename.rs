@@ -54,7 +54,7 @@ impl Fs {
                 self.rename_file(caller, pen, (from, name), (&to, new_name), how)
             }
             (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
-            (a, _) if is_fixed(a) => Err(Errno::EROFS.into()),
+            (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
     }
@@ -129,7 +129,12 @@ impl Fs {
             (None, None) => {
                 let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
                 let folder = self.folder_made(pen, to)?;
-                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)
+                let numbers = (number_of(&source, name), number_of(&folder, new_name));
+                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
+                if let (Some(from), Some(over)) = numbers {
+                    pen.inherit(from, over);
+                }
+                Ok(())
             }
             (None, Some(format)) => {
                 if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
@@ -251,6 +256,10 @@ impl Fs {
         pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
         Ok(())
     }
+}
+
+fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
+    folder.child(name).ok().flatten().map(|held| held.number())
 }
 
 fn series_in(node: &Node) -> Option<&Series> {

@@ -140,8 +140,12 @@ impl Fs {
         let failed = |e: Failure| self.fail(None, "write", &e);
         match self.handles.file(handle)? {
             Opening::Copy(copy) => {
-                let at = if append { None } else { Some(offset) };
-                copy.write(at, bytes, self.desk(self.pen()?)).map_err(failed)?;
+                let (pen, at) = (self.pen()?, if append { None } else { Some(offset) });
+                // It was closed by one process, empty, and another that has it goes on.
+                if let (false, Purpose::Rows(series, format)) = (copy.is_unsaved(), &copy.purpose) {
+                    pen.veils.lift(series, *format);
+                }
+                copy.write(at, bytes, self.desk(pen)).map_err(failed)?;
             }
             // The kernel knows the end: nobody else writes there.
             Opening::Scratch(file, _, true) => {

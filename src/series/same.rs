@@ -23,6 +23,10 @@ use std::sync::Arc;
 /// Segments looked up at once.
 const WINDOW: u64 = 64;
 
+/// So many columns are decoded where they are compared: other threads parse what comes next meanwhile, and to wait
+/// for them would leave them without work.
+const FEW_COLUMNS: usize = 4;
+
 /// The rows of a segment, named.
 #[derive(Debug)]
 pub(super) struct Same {
@@ -190,7 +194,12 @@ impl<'a> Matcher<'a> {
         };
         // A column at a time: the first that differs is enough, and wide rows need not fit twice.
         let columns = 0..self.schema.columns().len();
-        let found = columns.into_par_iter().map(same).find_any(|same| !matches!(same, Ok(true)));
+        let ends = |same: &Result<bool, RowsError>| !matches!(same, Ok(true));
+        let found = if columns.len() <= FEW_COLUMNS {
+            columns.map(same).find(ends)
+        } else {
+            columns.into_par_iter().map(same).find_any(ends)
+        };
         found.unwrap_or(Ok(true))
     }
 

@@ -94,8 +94,12 @@ impl Fs {
         name: &OsStr,
         exclusive: bool,
     ) -> Result<(Child, Opening), Failure> {
-        if exclusive && pen.veils.of(series, format) != Some(Veil::Gone) {
+        let veil = self.veil_before(caller, pen, series, format)?;
+        if exclusive && !matches!(veil, Some(Veil::Gone | Veil::New | Veil::Copied)) {
             return Err(Errno::EEXIST.into());
+        }
+        if veil == Some(Veil::New) {
+            self.copying(caller, pen, (series, format), exclusive);
         }
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis: self.basis(series)?, front: None };
@@ -105,6 +109,22 @@ impl Fs {
         // Nothing may be written: then it is as empty as an emptied one.
         copy.touch();
         Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+    }
+
+    /// Who makes a series makes one of its files: as one that copies a folder will make the other one too, or else
+    /// sees it.
+    fn copying(&self, caller: Caller, pen: &Pen, (series, format): (&Series, Format), exclusive: bool) {
+        let other = match format {
+            Format::Csv => Format::Parquet,
+            Format::Parquet => Format::Csv,
+        };
+        match pen.veils.drawn(series, other) {
+            Some(over) if over.veil == Veil::New && exclusive => {
+                pen.veils.draw(Veil::Copied, series, other, &over.name, &self.writer(pen, caller));
+            }
+            Some(over) if over.veil == Veil::New => pen.veils.lift(series, other),
+            _ => {}
+        }
     }
 
     fn create_scratch(
@@ -183,6 +203,11 @@ impl Fs {
             let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
             batch.create(&label)?;
             batch.commit()?;
+        }
+        if let Some(series) = series_of(shelf, &label)? {
+            for format in [Format::Csv, Format::Parquet] {
+                pen.veils.draw(Veil::New, &series, format, "", &writer);
+            }
         }
         self.in_tree(caller, &Node::collection(shelf, 0), name)
     }

@@ -300,7 +300,7 @@ impl Fs {
                 Veil::Emptied => {
                     "emptied and not written again: no bytes make no revision (a header line alone does)"
                 }
-                Veil::Gone => "removed and not written again: a series is dropped by `rmdir` of its folder",
+                _ => "removed and not written again: a series is dropped by `rmdir` of its folder",
             };
             let by = by(&over.by);
             let line = format!(

@@ -54,7 +54,7 @@ impl Fs {
                 self.rename_file(caller, pen, (from, name), (&to, new_name), how)
             }
             (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
-            (a, _) if is_fixed(a) => Err(Errno::EROFS.into()),
+            (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
     }

@@ -126,7 +126,12 @@ impl Fs {
             (None, None) => {
                 let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
                 let folder = self.folder_made(pen, to)?;
-                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)
+                let numbers = (number_of(&source, name), number_of(&folder, new_name));
+                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
+                if let (Some(from), Some(over)) = numbers {
+                    pen.inherit(from, over);
+                }
+                Ok(())
             }
             (None, Some(format)) => {
                 if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
@@ -244,6 +249,10 @@ impl Fs {
         pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
         Ok(())
     }
+}
+
+fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
+    folder.child(name).ok().flatten().map(|held| held.number())
 }
 
 fn series_in(node: &Node) -> Option<&Series> {

@@ -21,6 +21,11 @@ use crate::mount::veil::Veil;
 use std::ffi::OsStr;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the end of a handle may be on its way.
+const ENDING: Duration = Duration::from_millis(250);
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -203,7 +208,7 @@ impl Fs {
             let read = self.read_rows(&rows, &file, None);
             match read.and_then(|input| self.save_rows(&rows, basis.as_ref(), input)) {
                 Ok(saved) => basis = saved.or(basis),
-                Err(failure) if open && failure.errno() == Errno::EINVAL => {}
+                Err(failure) if open && failure.errno() == Errno::EINVAL && self.stays_written(ino) => {}
                 Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
             }
         }
@@ -229,6 +234,16 @@ impl Fs {
             pen.veils.lift(series, format);
         }
         Ok(())
+    }
+
+    /// Whether a scratch file is open for writing, and not only because the end of its last handle is under way: the kernel
+    /// does not wait for that.
+    fn stays_written(&self, ino: u64) -> bool {
+        let since = Instant::now();
+        while self.handles.is_written(ino) && since.elapsed() < ENDING {
+            thread::sleep(ENDING / 50);
+        }
+        self.handles.is_written(ino)
     }
 
     /// A live file takes another name: that is a copy, and the live name is gone for a moment.

@@ -116,7 +116,7 @@ impl Sandbox {
         self.mount_at("mnt", &["-o", options])
     }
 
-    /// Mounts at a folder that is made, with these words.
+    /// Mounts at a folder that is made, with these words. Its spool is in the folder of the test, unless they name another.
     #[track_caller]
     pub(crate) fn mount_at(&self, name: &str, words: &[&str]) -> Mount {
         // A folder on which something dead is mounted cannot even be looked at.
@@ -125,7 +125,10 @@ impl Sandbox {
         }
         let log = self.path(&format!("{name}.log"));
         let mut command = self.command();
-        let ran = run(command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log).args(words), "");
+        // The last one wins.
+        let spool = format!("spool={}", self.path("spool").display());
+        command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log).args(["-o", &spool]);
+        let ran = run(command.args(words), "");
         assert_eq!(ran.code, Some(0), "cannot mount: {}{}", ran.out, ran.err);
         Mount::guard(self.path(name), Some(log))
     }

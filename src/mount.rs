@@ -22,10 +22,7 @@ pub mod name;
 pub mod node;
 mod number;
 pub mod options;
-<<<<<<< HEAD
 mod pen;
-=======
->>>>>>> scratch
 pub mod process;
 pub mod render;
 pub mod scratch;

@@ -382,6 +382,14 @@ impl Body {
         self.intake.take()
     }
 
+    /// Looks how long the file is: a write that began under another name may have ended since.
+    pub fn measure(&mut self) -> Result<(), Failure> {
+        if let Some(file) = &self.file {
+            self.len = file.file().metadata().map_err(Failure::spool)?.len();
+        }
+        Ok(())
+    }
+
     /// Leaves the bytes where the next mount finds them, and refuses what else is written.
     pub fn leave(&mut self) {
         std::mem::forget(self.file.take());

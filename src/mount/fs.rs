@@ -24,6 +24,7 @@ use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
+use super::veil::Veils;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::repo::Repo;
@@ -33,6 +34,7 @@ use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +109,24 @@ impl Fs {
             log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
         }
         Fs { pen: Some(Pen::new(spool)), ..fs }
+    }
+
+    /// Looks at processes in another folder than `/proc`.
+    #[must_use]
+    pub fn with_proc(mut self, path: &Path) -> Fs {
+        if let Some(pen) = &mut self.pen {
+            path.clone_into(&mut pen.proc);
+        }
+        self
+    }
+
+    /// Lets live names that are emptied or removed come back after another time than two seconds.
+    #[must_use]
+    pub fn with_veil(mut self, time: Duration) -> Fs {
+        if let Some(pen) = &mut self.pen {
+            pen.veils = Veils::lasting(time);
+        }
+        self
     }
 
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for

@@ -216,7 +216,7 @@ impl Save<'_> {
         let stamp = batch.commit()?;
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
-            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp)?,
+            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
             (Way::Replace, None) => current,
         };
         Ok(Saved { stamp, basis })
@@ -240,7 +240,7 @@ impl Save<'_> {
             // The revision is durable, and shown merged: the next writer settles it.
             log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
         }
-        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp)? })
+        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp) })
     }
 
     fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
@@ -266,11 +266,18 @@ impl Save<'_> {
         Err(Failure::refused(Errno::EIO, "the series is renamed again and again: save it once more"))
     }
 
-    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Result<Option<Basis>, Failure> {
+    /// What the writer has after its revision, which is durable whether this can be told or not.
+    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Option<Basis> {
         let point = Point::written(stamp);
-        let now = self.series.shelf.now()?;
-        let sheet = sheets.get(&now, self.series, &point)?;
-        Ok(sheet.map(|sheet| Basis { point, sheet }))
+        let look = || {
+            let now = self.series.shelf.now()?;
+            sheets.get(&now, self.series, &point)
+        };
+        let sheet = look().unwrap_or_else(|error| {
+            log::warn!("cannot look at {stamp}, which was just written: {error}");
+            None
+        });
+        sheet.map(|sheet| Basis { point, sheet })
     }
 }
 

@@ -6,7 +6,7 @@ use super::intake::Intakes;
 use super::render::Format;
 use super::series::Series;
 use super::spool::Spool;
-use super::veil::Veils;
+use super::veil::{self, Veils};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
 use std::collections::{BTreeMap, HashMap};
@@ -80,8 +80,8 @@ impl Pen {
     pub(super) fn new(spool: Spool) -> Pen {
         Pen {
             spool,
-            veils: Veils::default(),
             intakes: Intakes::default(),
+            veils: Veils::lasting(veil::TIME),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),

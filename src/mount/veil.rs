@@ -40,9 +40,10 @@ pub(super) struct Over {
 type Key = (Digest, SeriesId, Format);
 
 /// The live names that do not show their rows now.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Veils {
     all: Mutex<HashMap<Key, (Instant, Over)>>,
+    time: Duration,
 }
 
 fn key(series: &Series, format: Format) -> Key {
@@ -50,6 +51,11 @@ fn key(series: &Series, format: Format) -> Key {
 }
 
 impl Veils {
+    /// None yet; each is to last so long.
+    pub(super) fn lasting(time: Duration) -> Veils {
+        Veils { all: Mutex::default(), time }
+    }
+
     /// Draws a veil over a live name.
     pub(super) fn draw(&self, veil: Veil, series: &Series, format: Format, name: &str, by: &Writer) {
         let over = Over { veil, series: series.clone(), name: name.to_owned(), by: by.clone() };
@@ -61,11 +67,19 @@ impl Veils {
         self.all.lock().remove(&key(series, format));
     }
 
+    /// Forgets a series: it is dropped, and what comes under its label is new.
+    pub(super) fn forget(&self, series: &Series) {
+        let own = |key: &Key| key.0 == series.shelf.key() && key.1 == series.id;
+        self.all.lock().retain(|key, _| !own(key));
+    }
+
     /// What a live name shows instead of its rows.
     #[must_use]
     pub(super) fn of(&self, series: &Series, format: Format) -> Option<Veil> {
         let all = self.all.lock();
-        all.get(&key(series, format)).filter(|(since, _)| since.elapsed() < TIME).map(|(_, over)| over.veil)
+        all.get(&key(series, format))
+            .filter(|(since, _)| since.elapsed() < self.time)
+            .map(|(_, over)| over.veil)
     }
 
     /// Takes out those whose time is over.
@@ -76,7 +90,7 @@ impl Veils {
             return Vec::new();
         }
         let done: Vec<Key> =
-            all.iter().filter(|(_, (since, _))| since.elapsed() >= TIME).map(|(key, _)| *key).collect();
+            all.iter().filter(|(_, (since, _))| since.elapsed() >= self.time).map(|(key, _)| *key).collect();
         done.iter().filter_map(|key| all.remove(key)).map(|(_, over)| over).collect()
     }
 }

@@ -1,7 +1,9 @@
 //! The mount without a kernel: what its tree shows against what the engine reads.
 
 mod directed;
+mod kernel;
 mod walk;
+mod write_model;
 
 use crate::support::{CountingClock, copy, frame, lines, repo_on};
 use bytes::Bytes;

@@ -14,7 +14,7 @@ fn mount_returns_when_it_serves_and_holds_nothing_of_its_caller() {
     let sandbox = Sandbox::quickstart();
     std::fs::create_dir(sandbox.path("mnt")).unwrap();
     // The substitution ends only when nobody holds its pipe; the first look comes right afterwards.
-    let script = "said=$($LAKOTA mount mnt 2>&1); echo \"$said\"; cat mnt/temp/bxl/live.csv";
+    let script = "said=$($LAKOTA mount mnt -o spool=spool 2>&1); echo \"$said\"; cat mnt/temp/bxl/live.csv";
     let mut shell = limited("bash");
     shell.current_dir(sandbox.path("")).env("LAKOTA", LAKOTA).env("LAKOTA_REPO", sandbox.repo());
     let ran = run(shell.args(["-c", script]), "");
@@ -30,7 +30,7 @@ fn mount_returns_when_it_serves_and_holds_nothing_of_its_caller() {
 fn foreground_serves_until_it_is_told_to_end() {
     let sandbox = Sandbox::quickstart();
     std::fs::create_dir(sandbox.path("mnt")).unwrap();
-    let beside = Beside::start(sandbox.command().args(["mount", "-f", "mnt"]));
+    let beside = Beside::start(sandbox.command().args(["mount", "-f", "mnt", "-o", "spool=spool"]));
     within(SOON, "it is mounted", || is_mounted(&sandbox.path("mnt")));
     let mount = Mount::guard(sandbox.path("mnt"), None);
     assert_eq!(mount.text("temp/bxl/live.csv"), sandbox.read("temp/bxl"));
@@ -69,7 +69,7 @@ fn what_cannot_be_mounted_is_refused_with_a_reason() {
 fn a_mountpoint_that_is_served_already_is_refused() {
     let sandbox = Sandbox::quickstart();
     let mount = sandbox.mount();
-    let message = sandbox.run(&["mount", "mnt"]).fails(1);
+    let message = sandbox.run(&["mount", "mnt", "-o", "spool=spool"]).fails(1);
     assert!(message.contains("mnt"), "{message}");
     assert_eq!(mount.text("temp/bxl/live.csv"), sandbox.read("temp/bxl"));
 }
@@ -207,7 +207,7 @@ fn two_repositories_are_mounted_side_by_side() {
     other(&["write", "temp/bxl"], INPUT);
     std::fs::create_dir(sandbox.path("mnt2")).unwrap();
     let one = sandbox.mount();
-    other(&["mount", "mnt2"], "");
+    other(&["mount", "mnt2", "-o", "spool=spool"], "");
     let two = Mount::guard(sandbox.path("mnt2"), None);
     assert!(one.text("temp/bxl/live.csv").contains(",25.2\n"));
     assert!(two.text("temp/bxl/live.csv").contains(",25.0\n"));
@@ -240,7 +240,7 @@ fn a_quiet_mount_logs_its_beginning_and_its_end() {
     std::fs::create_dir(sandbox.path("mnt")).unwrap();
     let log = sandbox.path("log");
     // So mount(8) has it started; the log is not what `-q` silences.
-    let said = sandbox.run(&["-q", "mount", "mnt", "--log-file", log.to_str().unwrap()]);
+    let said = sandbox.run(&["-q", "mount", "mnt", "-o", "spool=spool", "--log-file", log.to_str().unwrap()]);
     let mount = Mount::guard(sandbox.path("mnt"), None);
     assert_eq!((said.code, said.err.as_str()), (Some(0), ""));
     mount.unmount();

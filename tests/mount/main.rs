@@ -22,6 +22,8 @@ mod options;
 mod readonly;
 mod revisions;
 mod sandbox;
+mod scratch;
 mod scripts;
 mod shell;
 mod tools;
+mod write;

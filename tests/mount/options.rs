@@ -101,14 +101,17 @@ fn mount_tables_show_the_repository_and_the_type() {
     let sandbox = Sandbox::quickstart();
     let mount = sandbox.mount();
     let line = table_line(mount.path());
-    let start = format!("{} {} fuse.lakota ro", sandbox.repo().display(), mount.path().display());
+    let start = format!("{} {} fuse.lakota rw,", sandbox.repo().display(), mount.path().display());
     assert!(line.starts_with(&start), "{line}");
     assert!(!line.contains("allow_other"), "{line}");
     drop(mount);
-    let mount = sandbox.mount_with("fsname=weather,allow_other");
+    let mount = sandbox.mount_with("fsname=weather,allow_other,ro");
     let line = table_line(mount.path());
     assert!(
-        line.starts_with("weather ") && line.contains("allow_other") && line.contains("default_permissions"),
+        line.starts_with("weather ")
+            && line.contains(" ro,")
+            && line.contains("allow_other")
+            && line.contains("default_permissions"),
         "{line}"
     );
 }

@@ -1,4 +1,4 @@
-//! Nothing can be written: every way to try says "Read-only file system" and changes nothing.
+//! With `-o ro` nothing can be written: every way to try says "Read-only file system" and changes nothing.
 
 use crate::sandbox::Sandbox;
 
@@ -6,7 +6,7 @@ use crate::sandbox::Sandbox;
 fn every_write_is_refused_as_read_only() {
     let sandbox = Sandbox::quickstart();
     sandbox.write("temp/paris", crate::sandbox::INPUT);
-    let mount = sandbox.mount();
+    let mount = sandbox.mount_with("ro");
     let state = || {
         let script =
             "cd $M; find . -printf '%p %y %s %m %T@\\n' | sort; find . -type f -exec cat {} + | cksum";

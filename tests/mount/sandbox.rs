@@ -116,7 +116,7 @@ impl Sandbox {
         self.mount_at("mnt", &["-o", options])
     }
 
-    /// Mounts at a folder that is made, with these words. Its spool is in the folder of the test, unless they name another.
+    /// Mounts at a folder that is made, with these words.
     #[track_caller]
     pub(crate) fn mount_at(&self, name: &str, words: &[&str]) -> Mount {
         // A folder on which something dead is mounted cannot even be looked at.
@@ -125,10 +125,10 @@ impl Sandbox {
         }
         let log = self.path(&format!("{name}.log"));
         let mut command = self.command();
-        // The last one wins.
+        command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log);
+        // Root's own is the machine's; a spool that is asked for comes later, and wins.
         let spool = format!("spool={}", self.path("spool").display());
-        command.arg("mount").arg(self.path(name)).arg("--log-file").arg(&log).args(["-o", &spool]);
-        let ran = run(command.args(words), "");
+        let ran = run(command.args(["-o", &spool]).args(words), "");
         assert_eq!(ran.code, Some(0), "cannot mount: {}{}", ran.out, ran.err);
         Mount::guard(self.path(name), Some(log))
     }

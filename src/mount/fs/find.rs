@@ -149,7 +149,11 @@ impl Fs {
         let purpose = Purpose::Rows(series.clone(), format);
         let start = Start { basis, front };
         let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
-        let copy = Arc::new(copy.shown_as(reopen.ino));
+        // One that its process writes as well must be told apart when it is closed.
+        let twice = self.handles.copies().into_iter().any(|other| {
+            other.shown == reopen.ino && other.writer().map(|writer| writer.pid) == self.pid(pen, caller)
+        });
+        let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
         pen.give(who, &copy);
         Ok(Some(copy))
     }

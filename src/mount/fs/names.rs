@@ -267,6 +267,7 @@ impl Fs {
         let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
         batch.drop_series(&label)?;
         batch.commit()?;
+        pen.veils.forget(&series);
         Ok(())
     }
 

@@ -89,6 +89,7 @@ impl Fs {
             return Err(Failure::refused(errno, why));
         }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
+        body.measure()?;
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
@@ -134,8 +135,9 @@ impl Fs {
         file: &File,
         intake: Option<Intake>,
     ) -> Result<Input, Failure> {
-        if let Some(intake) = intake {
-            return intake.finish();
+        // What failed there is met again, if it lies in the text.
+        if let Some(Ok(input)) = intake.map(Intake::finish) {
+            return Ok(input);
         }
         let shelf = &rows.series.shelf;
         let schema = Arc::clone(&shelf.now()?.state.schema);

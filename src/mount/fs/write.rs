@@ -47,6 +47,11 @@ impl Fs {
         Writer { uid: caller.uid, pid, name }
     }
 
+    /// The process that makes a request.
+    pub(super) fn pid(&self, pen: &Pen, caller: Caller) -> Option<u32> {
+        process::of_thread(&pen.proc, caller.pid).map(|process| process.pid)
+    }
+
     pub(super) fn open_to_write(
         &self,
         caller: Caller,
@@ -229,11 +234,13 @@ impl Fs {
         // From another PID namespace it counts as the writer.
         let closer = process::of_thread(&pen.proc, caller.pid).map_or(writer, |process| process.pid);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
-        let signal = if own { process::dying_by(&pen.proc, writer) } else { None };
+        // The thread that asks is there, also where the first one of the process has ended.
+        let asking = if caller.pid == 0 { writer } else { caller.pid };
+        let signal = if own { process::dying_by(&pen.proc, asking) } else { None };
         if signal.is_some() {
             copy.body().stopped = signal;
         }
-        let others = || process::others(&pen.proc, writer, copy.ino).unwrap_or(0);
+        let others = || process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
         let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
         done.map_err(|e| self.refuse_told(&copy, &e))
     }
@@ -291,7 +298,9 @@ impl Fs {
             // A process that may not be looked at, or is from elsewhere, may have it open.
             let open = match process::of_thread(&pen.proc, writer) {
                 None => writer == 0,
-                Some(_) => process::others(&pen.proc, writer, copy.ino).is_none_or(|count| count > 0),
+                Some(_) => {
+                    process::others(&pen.proc, writer, copy.ino, copy.shown).is_none_or(|count| count > 0)
+                }
             };
             if open {
                 self.keep_unclosed(pen, &copy);

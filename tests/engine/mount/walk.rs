@@ -85,6 +85,11 @@ impl Walk<'_> {
         lines.into_iter().map(|(name, _)| name).collect()
     }
 
+    /// The names in a folder.
+    pub(super) fn names(&self, path: &str) -> Vec<String> {
+        self.lines(path).into_iter().map(|(name, _)| name).collect()
+    }
+
     fn lines(&self, path: &str) -> Vec<(String, Found)> {
         self.at(path, |ino, _| {
             let handle = self.0.opendir(ME, ino).unwrap().handle;

@@ -1,0 +1,680 @@
+//! Writing without a kernel: what programs do to live files, against a file system whose rules are a few lines.
+//!
+//! A series is its rows by index. An open file that is written is its bytes and the rows it was opened on; saving it is
+//! a change against those. Commits made elsewhere, merges, trims and defrags come between.
+
+use super::kernel::{Fd, Kernel};
+use super::walk::Walk;
+use crate::support::{CountingClock, SeriesRows, keyed, repo_on, series};
+use bytes::Bytes;
+use lakota::backend::Backend;
+use lakota::backend::memory::MemoryBackend;
+use lakota::collection::{At, Collection};
+use lakota::data::csv::CsvReader;
+use lakota::data::files::parquet::Sink;
+use lakota::data::schema::Schema;
+use lakota::data::sort::Sorted;
+use lakota::interval::Interval;
+use lakota::mount::errno::Errno;
+use lakota::mount::fs::Fs;
+use lakota::mount::options::MountOptions;
+use lakota::mount::spool::Spool;
+use lakota::ops;
+use lakota::series::write::Mode;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use proptest::prelude::*;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+
+const LABELS: [&str; 2] = ["a", "b/c"];
+const FOLDERS: [&str; 2] = ["c/a", "c/b%2Fc"];
+const FILES: [&str; 2] = ["live.csv", "live.parquet"];
+const PIDS: [u32; 2] = [100, 200];
+
+/// Which live file: a series and a format (0: CSV).
+type Place = (usize, usize);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum How {
+    Read,
+    Truncate,
+    Append,
+    InPlace,
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Open(usize, Place, How),
+    /// Writes rows behind the last byte of an open file, with a header or not.
+    Add(usize, Vec<(u8, u8)>, bool),
+    /// Puts a whole file in the place of what an open file holds.
+    Whole(usize, Vec<(u8, u8)>),
+    Poke(usize, u8, &'static str),
+    Cut(usize, u8),
+    Sync(usize),
+    Dup(usize, usize),
+    Close(usize),
+    Kill(usize),
+    Save(usize, Place, Vec<(u8, u8)>),
+    /// Writes another file and renames it over a live one: while it is open, and with a commit elsewhere between.
+    Over(usize, Place, Vec<(u8, u8)>, bool, Option<(u8, u8)>),
+    Unlink(usize, Place),
+    Make(usize),
+    Drop(usize),
+    Elsewhere(usize, Vec<(u8, u8)>, bool),
+    Heads(usize, Vec<(u8, u8)>, Vec<(u8, u8)>),
+    Trim,
+    Defrag,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let rows = || proptest::collection::vec((0..9u8, 0..9u8), 0..6);
+    let (pid, file, series) = (0..PIDS.len(), 0..6usize, 0..LABELS.len());
+    let place = || (0..LABELS.len(), 0..2usize);
+    let how = prop_oneof![Just(How::Read), Just(How::Truncate), Just(How::Append), Just(How::InPlace)];
+    let poke = prop_oneof![Just("7"), Just("x"), Just("\n"), Just(",,"), Just("3,3\n")];
+    prop_oneof![
+        6 => (pid.clone(), place(), how).prop_map(|(p, at, how)| Step::Open(p, at, how)),
+        6 => (file.clone(), rows(), any::<bool>()).prop_map(|(f, r, h)| Step::Add(f, r, h)),
+        4 => (file.clone(), rows()).prop_map(|(f, r)| Step::Whole(f, r)),
+        1 => (file.clone(), 0..20u8, poke).prop_map(|(f, at, text)| Step::Poke(f, at, text)),
+        1 => (file.clone(), 0..20u8).prop_map(|(f, at)| Step::Cut(f, at)),
+        2 => file.clone().prop_map(Step::Sync),
+        2 => (file.clone(), pid.clone()).prop_map(|(f, p)| Step::Dup(f, p)),
+        6 => file.prop_map(Step::Close),
+        1 => pid.clone().prop_map(Step::Kill),
+        4 => (pid.clone(), place(), rows()).prop_map(|(p, at, r)| Step::Save(p, at, r)),
+        3 => (pid.clone(), place(), rows(), any::<bool>(), proptest::option::of((0..9u8, 0..9u8)))
+            .prop_map(|(p, at, r, open, e)| Step::Over(p, at, r, open, e)),
+        1 => (pid, place()).prop_map(|(p, at)| Step::Unlink(p, at)),
+        1 => series.clone().prop_map(Step::Make),
+        1 => series.clone().prop_map(Step::Drop),
+        3 => (series.clone(), rows(), any::<bool>()).prop_map(|(s, r, all)| Step::Elsewhere(s, r, all)),
+        2 => (series, rows(), rows()).prop_map(|(s, a, b)| Step::Heads(s, a, b)),
+        1 => Just(Step::Trim),
+        1 => Just(Step::Defrag),
+    ]
+}
+
+/// A live file that is written.
+#[derive(Debug)]
+struct Written {
+    place: Place,
+    bytes: Vec<u8>,
+    base: SeriesRows,
+    /// Bytes it was opened with, while nothing but additions was made.
+    kept: Option<usize>,
+    unsaved: bool,
+    writer: u32,
+    stopped: bool,
+    /// Whether history was trimmed since: then the rows it was opened on may be gone.
+    trimmed: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Target {
+    /// What it must read for ever.
+    Reader(Vec<u8>),
+    /// Written, and whether behind the last byte.
+    Written(Rc<RefCell<Written>>, bool),
+}
+
+type State = ([Option<SeriesRows>; 2], BTreeMap<Place, Veil>, usize);
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Veil {
+    Emptied,
+    Gone,
+}
+
+struct World {
+    kernel: Kernel,
+    schema: Schema,
+    other: Collection,
+    /// Rows of the series that there are.
+    series: [Option<SeriesRows>; 2],
+    open: Vec<(Fd, Target)>,
+    veils: BTreeMap<Place, Veil>,
+    /// Whether a veil outlasts the test, or is over at once.
+    lasting: bool,
+    rejected: usize,
+    serial: usize,
+    spool: std::path::PathBuf,
+    _folder: TempDir,
+}
+
+fn path((series, format): Place) -> String {
+    format!("{}/{}", FOLDERS[series], FILES[format])
+}
+
+impl World {
+    fn new(lasting: bool, segment_rows: Option<usize>) -> World {
+        let schema = Schema::parse(["k int*", "v int"]).unwrap();
+        let clock = CountingClock::new();
+        let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+        let other = repo_on(&backend, &clock, segment_rows).create_collection("c", &schema).unwrap();
+        let mut batch = other.batch("").unwrap();
+        LABELS.iter().for_each(|label| batch.create(label).unwrap());
+        batch.commit().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let spool = Spool::open(&at("spool"), &at("repo"), &at("mnt"), 0).unwrap();
+        let waiting = spool.folder().join("writes");
+        let options = MountOptions { poll: Duration::ZERO, ..MountOptions::default() };
+        let fs = Fs::writable(repo_on(&backend, &clock, segment_rows), options, spool);
+        let veil = if lasting { Duration::from_secs(3600) } else { Duration::ZERO };
+        let mut kernel = Kernel::new(fs.with_veil(veil), &at("proc"));
+        PIDS.iter().for_each(|pid| kernel.spawn(*pid, 0, "prog"));
+        World {
+            kernel,
+            schema,
+            other,
+            series: [Some(SeriesRows::new()), Some(SeriesRows::new())],
+            open: Vec::new(),
+            veils: BTreeMap::new(),
+            lasting,
+            rejected: 0,
+            serial: 0,
+            spool: waiting,
+            _folder: folder,
+        }
+    }
+
+    fn csv(rows: &[(u8, u8)], header: bool) -> Vec<u8> {
+        let lines: String = rows.iter().map(|(k, v)| format!("{k},{v}\n")).collect();
+        format!("{}{lines}", if header { "k,v\n" } else { "" }).into_bytes()
+    }
+
+    /// A whole file of rows.
+    fn file(&self, format: usize, rows: &[(u8, u8)]) -> Vec<u8> {
+        if format == 0 {
+            return World::csv(rows, true);
+        }
+        let frame =
+            crate::support::frame(&self.schema, std::str::from_utf8(&World::csv(rows, true)).unwrap());
+        let mut sink = Sink::new(Vec::new(), Arc::clone(self.schema.arrow())).unwrap();
+        sink.write(&frame).unwrap();
+        sink.finish().unwrap()
+    }
+
+    /// The rows of bytes; none where they are no file of this format.
+    fn parse(&self, format: usize, bytes: &[u8]) -> Option<SeriesRows> {
+        let frames: Vec<_> = match format {
+            0 => CsvReader::new(Arc::new(self.schema.clone()), bytes, 1000).collect::<Result<_, _>>().ok()?,
+            _ => {
+                let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).ok()?;
+                reader.build().ok()?.collect::<Result<_, _>>().ok()?
+            }
+        };
+        let mut rows = SeriesRows::new();
+        for (key, line) in frames.iter().flat_map(|frame| keyed(&self.schema, frame)) {
+            rows.entry(key).or_default().push(line);
+        }
+        rows.values_mut().for_each(|lines| lines.sort());
+        Some(rows)
+    }
+
+    fn rows(&self, rows: &[(u8, u8)]) -> SeriesRows {
+        self.parse(0, &World::csv(rows, true)).unwrap()
+    }
+
+    fn sorted(&self, rows: &[(u8, u8)]) -> Sorted {
+        let text = World::csv(rows, true);
+        let frame = crate::support::frame(&self.schema, std::str::from_utf8(&text).unwrap());
+        Sorted::of(&self.schema, vec![lakota::data::frame::sort(&self.schema, &frame).unwrap()])
+    }
+
+    /// Saves what was written: what the close must answer.
+    fn save(&mut self, file: &Rc<RefCell<Written>>, keeps: bool) -> Result<(), Errno> {
+        let mut file = file.borrow_mut();
+        let (series, format) = file.place;
+        if file.bytes.is_empty() {
+            file.unsaved = false;
+            self.draw(file.place, Veil::Emptied);
+            return Ok(());
+        }
+        let written = file.bytes[file.kept.unwrap_or(0)..].to_vec();
+        let Some(rows) = self.parse(format, &written) else {
+            file.unsaved = !keeps;
+            self.rejected += usize::from(keeps && !written.is_empty());
+            return Err(Errno::EINVAL);
+        };
+        file.unsaved = false;
+        match (&mut self.series[series], file.kept) {
+            (Some(now), Some(_)) => now.extend(rows),
+            (Some(now), None) => {
+                change(now, &file.base, &rows);
+                file.base = rows;
+            }
+            (gone, kept) => {
+                *gone = Some(rows.clone());
+                if kept.is_none() {
+                    file.base = rows;
+                }
+            }
+        }
+        if file.kept.is_none() {
+            self.veils.remove(&file.place);
+        }
+        Ok(())
+    }
+
+    fn draw(&mut self, place: Place, veil: Veil) {
+        if self.lasting {
+            self.veils.insert(place, veil);
+        }
+    }
+
+    fn revisions(&self) -> (usize, usize) {
+        let log = self.other.changelog().log().unwrap();
+        (log.len(), log.heads().len())
+    }
+
+    /// What a file that is opened on the rows there are is.
+    fn begun(&self, pid: u32, place: Place, bytes: Vec<u8>, kept: bool, unsaved: bool) -> Written {
+        let kept = kept.then_some(bytes.len());
+        let base = self.series[place.0].clone().unwrap_or_default();
+        Written { place, bytes, base, kept, unsaved, writer: pid, stopped: false, trimmed: false }
+    }
+
+    fn open(&mut self, pid: u32, place: Place, how: How) {
+        let flags = match how {
+            How::Read => libc::O_RDONLY,
+            How::Truncate => libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC,
+            How::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
+            How::InPlace => libc::O_RDWR,
+        };
+        let veil = self.veils.get(&place).copied();
+        let shown = || match veil {
+            None => Walk(&self.kernel.fs).read(&path(place)),
+            Some(_) => Vec::new(),
+        };
+        let creates = matches!(how, How::Truncate | How::Append);
+        let expected = match (veil, &self.series[place.0]) {
+            (_, None) => Err(Errno::ENOENT),
+            (Some(Veil::Gone), _) if !creates => Err(Errno::ENOENT),
+            (Some(Veil::Gone), _) => Ok(self.begun(pid, place, Vec::new(), false, true)),
+            _ if how == How::Append && place.1 == 1 => Err(Errno::EOPNOTSUPP),
+            _ if how == How::Truncate => Ok(self.begun(pid, place, Vec::new(), false, true)),
+            _ => Ok(self.begun(pid, place, shown(), veil.is_none(), false)),
+        };
+        let opened = self.kernel.open(pid, &path(place), flags);
+        match (expected, opened) {
+            (Ok(file), Ok(fd)) if how == How::Read => self.open.push((fd, Target::Reader(file.bytes))),
+            (Ok(file), Ok(fd)) => {
+                self.veils.remove(&place);
+                let file = Rc::new(RefCell::new(file));
+                self.open.push((fd, Target::Written(file, how == How::Append)));
+            }
+            (expected, opened) => {
+                assert_eq!(opened.err(), expected.err(), "open {} as {how:?}", path(place));
+            }
+        }
+    }
+
+    fn close(&mut self, at: usize, dying: bool) {
+        let (fd, target) = self.open.remove(at);
+        let Target::Written(file, _) = target else {
+            assert_eq!(self.kernel.close(fd), Ok(()));
+            return;
+        };
+        let refs = |open: &[(Fd, Target)], own: bool| {
+            let same = |t: &Target| matches!(t, Target::Written(other, _) if Rc::ptr_eq(other, &file));
+            open.iter().filter(|(other, t)| same(t) && (!own || other.0 == fd.0)).count()
+        };
+        let (pid, unsaved) = (file.borrow().writer, file.borrow().unsaved);
+        let before = self.state();
+        let mut expected = Ok(());
+        if unsaved && pid == fd.0 && dying {
+            file.borrow_mut().stopped = true;
+        } else if unsaved && pid == fd.0 && refs(&self.open, true) == 0 {
+            expected = self.save(&file, true);
+        }
+        if refs(&self.open, false) == 0 && file.borrow().unsaved {
+            if file.borrow().stopped {
+                let file = file.borrow();
+                self.rejected += usize::from(file.bytes.len() > file.kept.unwrap_or(0));
+            } else {
+                self.save(&file, true).unwrap_or_default();
+            }
+        }
+        let done = self.kernel.close(fd);
+        if file.borrow().trimmed && self.rejected == before.2 && self.refusals() > before.2 {
+            self.restore(before);
+            file.borrow_mut().unsaved = false;
+            self.rejected += 1;
+        } else if !dying {
+            assert_eq!(done, expected, "close of {file:?}");
+        }
+    }
+
+    fn refusals(&self) -> usize {
+        Walk(&self.kernel.fs).names(".lakota/rejected").len()
+    }
+
+    /// What a save changes.
+    fn state(&self) -> State {
+        (self.series.clone(), self.veils.clone(), self.rejected)
+    }
+
+    /// Nothing was saved: the rows that were opened are in no history any more.
+    fn restore(&mut self, before: State) {
+        (self.series, self.veils, self.rejected) = before;
+    }
+
+    fn run(&mut self, step: &Step) {
+        let before = self.revisions();
+        let rows = self.series.clone();
+        match step {
+            Step::Open(pid, place, how) => self.open(PIDS[*pid], *place, *how),
+            Step::Add(..)
+            | Step::Whole(..)
+            | Step::Poke(..)
+            | Step::Cut(..)
+            | Step::Sync(..)
+            | Step::Dup(..) => {
+                self.with_open(step);
+            }
+            Step::Close(at) if *at < self.open.len() => self.close(*at, false),
+            Step::Close(_) => {}
+            Step::Kill(pid) => self.kill(PIDS[*pid]),
+            Step::Save(pid, place, rows) => {
+                let at = self.open.len();
+                self.open(PIDS[*pid], *place, How::Truncate);
+                if self.open.len() > at {
+                    self.with_open(&Step::Whole(at, rows.clone()));
+                    self.close(at, false);
+                }
+            }
+            Step::Over(pid, place, rows, open, between) => {
+                self.rename_over(PIDS[*pid], *place, rows, *open, *between);
+            }
+            Step::Unlink(pid, place) => self.unlink(PIDS[*pid], *place),
+            Step::Make(series) => {
+                let done = self.kernel.mkdir(PIDS[0], FOLDERS[*series]);
+                match &mut self.series[*series] {
+                    Some(_) => assert_eq!(done, Err(Errno::EEXIST)),
+                    gone => {
+                        assert_eq!(done, Ok(()));
+                        *gone = Some(SeriesRows::new());
+                    }
+                }
+            }
+            Step::Drop(series) => {
+                let done = self.kernel.rmdir(PIDS[0], FOLDERS[*series]);
+                let there = self.series[*series].take().ok_or(Errno::ENOENT).map(drop);
+                assert_eq!(done, there);
+                self.veils.retain(|place, _| place.0 != *series);
+            }
+            _ => self.elsewhere(step),
+        }
+        let here = !matches!(step, Step::Elsewhere(..) | Step::Heads(..) | Step::Trim | Step::Defrag);
+        if here && !matches!(step, Step::Over(..) | Step::Kill(_)) {
+            let made = self.revisions().0 - before.0;
+            // A merge that nobody had written, and one with what came between.
+            let merges = usize::from(before.1 > 1) + 1;
+            assert!(made <= 1 + merges, "{made} revisions by {step:?}");
+            assert!(made > 0 || self.series == rows, "{step:?}");
+        }
+    }
+
+    fn kill(&mut self, pid: u32) {
+        let own = |open: &[(Fd, Target)]| open.iter().position(|(fd, _)| fd.0 == pid);
+        self.kernel.dying(pid, libc::SIGKILL);
+        while let Some(at) = own(&self.open) {
+            self.close(at, true);
+        }
+        self.kernel.exit(pid);
+        self.kernel.spawn(pid, 0, "prog");
+    }
+
+    fn with_open(&mut self, step: &Step) {
+        let (Step::Add(at, ..)
+        | Step::Whole(at, ..)
+        | Step::Poke(at, ..)
+        | Step::Cut(at, ..)
+        | Step::Sync(at)
+        | Step::Dup(at, _)) = step
+        else {
+            return;
+        };
+        let Some((fd, target)) = self.open.get(*at).cloned() else { return };
+        if let Step::Dup(_, pid) = step {
+            let fd = self.kernel.dup(fd, PIDS[*pid]);
+            self.open.push((fd, target));
+            return;
+        }
+        let Target::Written(file, appends) = target else {
+            assert_eq!(self.kernel.pwrite(fd, 0, b"x"), Err(Errno::EBADF));
+            assert_eq!(self.kernel.ftruncate(fd, 0), Err(Errno::EBADF));
+            assert_eq!(self.kernel.fsync(fd), Ok(()));
+            return;
+        };
+        let format = file.borrow().place.1;
+        match step {
+            Step::Add(_, rows, header) => {
+                let end = file.borrow().bytes.len();
+                self.put(fd, &file, appends, end, &World::csv(rows, *header));
+            }
+            Step::Whole(_, rows) => {
+                let bytes = self.file(format, rows);
+                self.cut(fd, &file, 0);
+                self.put(fd, &file, appends, 0, &bytes);
+            }
+            Step::Poke(_, at, text) => self.put(fd, &file, appends, usize::from(*at), text.as_bytes()),
+            Step::Cut(_, len) => self.cut(fd, &file, usize::from(*len)),
+            _ => {
+                let before = self.state();
+                let done = self.kernel.fsync(fd);
+                let unsaved = file.borrow().unsaved;
+                let written = {
+                    let file = file.borrow();
+                    file.bytes[file.kept.unwrap_or(0)..].to_vec()
+                };
+                let whole = written.ends_with([&b"\n"[..], b"PAR1"][format]);
+                let expected = if unsaved && whole { self.save(&file, false) } else { Ok(()) };
+                if done == Err(Errno::EIO) && file.borrow().trimmed {
+                    self.restore(before);
+                    file.borrow_mut().unsaved = true;
+                } else {
+                    assert_eq!(done, expected, "fsync of {file:?}");
+                }
+            }
+        }
+    }
+
+    fn put(&self, fd: Fd, file: &Rc<RefCell<Written>>, appends: bool, at: usize, bytes: &[u8]) {
+        // The kernel asks for nothing where there is nothing to write.
+        if bytes.is_empty() {
+            return;
+        }
+        assert_eq!(self.kernel.pwrite(fd, at as u64, bytes), Ok(()));
+        let file = &mut *file.borrow_mut();
+        let at = if appends { file.bytes.len() } else { at };
+        if !appends {
+            file.kept = None;
+        }
+        let end = at + bytes.len();
+        file.bytes.resize(file.bytes.len().max(end), 0);
+        file.bytes[at..end].copy_from_slice(bytes);
+        file.unsaved = true;
+    }
+
+    fn cut(&self, fd: Fd, file: &Rc<RefCell<Written>>, len: usize) {
+        assert_eq!(self.kernel.ftruncate(fd, len as u64), Ok(()));
+        let file = &mut *file.borrow_mut();
+        if len == 0 || len != file.bytes.len() {
+            (file.kept, file.unsaved) = (None, true);
+            file.bytes.resize(len, 0);
+        }
+    }
+
+    fn unlink(&mut self, pid: u32, place: Place) {
+        let done = self.kernel.unlink(pid, &path(place));
+        if self.series[place.0].is_none() || self.veils.get(&place) == Some(&Veil::Gone) {
+            assert_eq!(done, Err(Errno::ENOENT));
+            return;
+        }
+        assert_eq!(done, Ok(()));
+        self.draw(place, Veil::Gone);
+    }
+
+    fn rename_over(
+        &mut self,
+        pid: u32,
+        place: Place,
+        rows: &[(u8, u8)],
+        open: bool,
+        between: Option<(u8, u8)>,
+    ) {
+        if self.series[place.0].is_none() {
+            return;
+        }
+        self.serial += 1;
+        let name = format!("{}/tmp{}", FOLDERS[place.0], self.serial);
+        let flags = libc::O_CREAT | libc::O_EXCL | libc::O_RDWR;
+        let fd = self.kernel.open(pid, &name, flags).unwrap();
+        let mut file = self.begun(pid, place, self.file(place.1, rows), false, true);
+        self.kernel.write(fd, &file.bytes).unwrap();
+        if let Some(row) = between {
+            self.elsewhere(&Step::Elsewhere(place.0, vec![row], false));
+        }
+        if !open {
+            self.kernel.close(fd).unwrap();
+        }
+        assert_eq!(self.kernel.rename(pid, &name, &path(place), true), Ok(()));
+        self.veils.remove(&place);
+        file.unsaved = true;
+        let file = Rc::new(RefCell::new(file));
+        self.save(&file, true).unwrap();
+        if open {
+            file.borrow_mut().unsaved = true;
+            self.open.push((fd, Target::Written(file, false)));
+        }
+    }
+
+    fn elsewhere(&mut self, step: &Step) {
+        match step {
+            Step::Elsewhere(series, rows, all) => {
+                let mode = if *all { Mode::Overlay(Interval::ALL) } else { Mode::Upsert };
+                let Some(now) = &self.series[*series] else { return };
+                let new = self.rows(rows);
+                let mut batch = self.other.batch("").unwrap();
+                batch.write(LABELS[*series], &mode, self.sorted(rows)).unwrap();
+                batch.commit().unwrap();
+                let mut now = if *all { SeriesRows::new() } else { now.clone() };
+                now.extend(new);
+                self.series[*series] = Some(now);
+            }
+            Step::Heads(series, one, two) => {
+                let Some(base) = self.series[*series].clone() else { return };
+                let mut batches = [one, two].map(|rows| (self.other.batch("").unwrap(), rows));
+                for (batch, rows) in &mut batches {
+                    batch.write(LABELS[*series], &Mode::Upsert, self.sorted(rows)).unwrap();
+                }
+                let mut now = base.clone();
+                for (batch, rows) in batches {
+                    batch.commit().unwrap();
+                    let mut mine = base.clone();
+                    mine.extend(self.rows(rows));
+                    change(&mut now, &base, &mine);
+                }
+                self.series[*series] = Some(now);
+            }
+            Step::Trim => {
+                let stamps: Vec<_> = self.other.changelog().log().unwrap().stamps().collect();
+                ops::trim(&self.other, stamps[stamps.len() / 2].time).unwrap();
+                for (_, target) in &self.open {
+                    if let Target::Written(file, _) = target {
+                        file.borrow_mut().trimmed = true;
+                    }
+                }
+            }
+            _ => drop(ops::defrag(&self.other, 1000).unwrap()),
+        }
+    }
+
+    fn check(&self) {
+        let walk = Walk(&self.kernel.fs);
+        for (i, rows) in self.series.iter().enumerate() {
+            assert_eq!(walk.exists(FOLDERS[i]), rows.is_some());
+            let Some(rows) = rows else { continue };
+            for format in 0..FILES.len() {
+                let at = path((i, format));
+                match self.veils.get(&(i, format)) {
+                    Some(Veil::Gone) => assert!(!walk.exists(&at)),
+                    Some(Veil::Emptied) => assert_eq!(walk.read(&at), b""),
+                    None => {
+                        let bytes = walk.read(&at);
+                        assert_eq!(self.parse(format, &bytes).as_ref(), Some(rows), "{at}");
+                    }
+                }
+            }
+        }
+        for (fd, target) in &self.open {
+            match target {
+                Target::Reader(bytes) => assert_eq!(self.kernel.read(*fd), *bytes, "a reader's file changed"),
+                Target::Written(file, _) => {
+                    let bytes = String::from_utf8_lossy(&self.kernel.read(*fd)).into_owned();
+                    assert_eq!(bytes, String::from_utf8_lossy(&file.borrow().bytes));
+                }
+            }
+        }
+        assert_eq!(walk.names(".lakota/rejected").len(), self.rejected, "{}", walk.text(".lakota/errors"));
+    }
+
+    fn end(&mut self) {
+        while !self.open.is_empty() {
+            self.close(0, false);
+        }
+        self.check();
+        for (label, rows) in LABELS.iter().zip(&self.series) {
+            let Some(rows) = rows else { continue };
+            let mut found = series(&self.other, label, At::Newest);
+            found.values_mut().for_each(|lines| lines.sort());
+            assert_eq!(found, *rows, "what the store has");
+        }
+        self.kernel.check_clean();
+        let left = std::fs::read_dir(&self.spool).unwrap().count();
+        assert_eq!(left, 0, "files that nobody writes are left in the spool");
+    }
+}
+
+/// Makes to `now` the changes that lead from `base` to `mine`.
+fn change(now: &mut SeriesRows, base: &SeriesRows, mine: &SeriesRows) {
+    for key in base.keys().chain(mine.keys()) {
+        if base.get(key) != mine.get(key) {
+            match mine.get(key) {
+                Some(lines) => drop(now.insert(key.clone(), lines.clone())),
+                None => drop(now.remove(key)),
+            }
+        }
+    }
+}
+
+/// A few, or as many as are asked for.
+fn cases() -> u32 {
+    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_programs_write_is_what_the_series_become(
+        lasting in any::<bool>(),
+        segment_rows in prop_oneof![(1..4usize).prop_map(Some), Just(None)],
+        steps in proptest::collection::vec(step(), 1..24),
+    ) {
+        let mut world = World::new(lasting, segment_rows);
+        for step in &steps {
+            world.run(step);
+            world.check();
+        }
+        world.end();
+    }
+}

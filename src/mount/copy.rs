@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -85,6 +86,8 @@ pub struct Body {
     len: u64,
     /// Whether nothing but additions was made.
     added: bool,
+    /// Since when there was nothing in it, where there is nothing.
+    pub(super) emptied: Instant,
     /// How far they are saved.
     pub(super) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
@@ -134,6 +137,7 @@ impl WorkingCopy {
             file: None,
             len: 0,
             added,
+            emptied: Instant::now(),
             reached: None,
             soft: false,
             intake: None,
@@ -288,6 +292,7 @@ impl WorkingCopy {
         let body = &mut *self.body.lock();
         if len == 0 {
             (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
+            body.emptied = Instant::now();
         } else if len == body.size() {
             return Ok(());
         }

@@ -93,9 +93,10 @@ impl Fs {
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
-                    pen.veils.draw(Veil::Emptied, series, *format, &copy.name, writer);
+                    pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
+                pen.veils.written(series, *format);
                 let way = body.way();
                 let rows = Rows { series, format: *format, name: &copy.name, way, writer };
                 if way == Way::Append {

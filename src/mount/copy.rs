@@ -395,10 +395,10 @@ impl Body {
         Ok(())
     }
 
-    /// Leaves the bytes where the next mount finds them, and refuses what else is written.
-    pub fn leave(&mut self) {
-        std::mem::forget(self.file.take());
+    /// Gives its bytes away, and refuses what else is written.
+    pub fn leave(&mut self) -> Option<SpoolFile> {
         (self.len, self.failed) = (0, Some(Errno::EIO));
+        self.file.take()
     }
 
     /// Forgets the bytes: nobody has it open.

@@ -12,7 +12,7 @@ use crate::history::entry::SeriesId;
 use crate::history::state::State;
 use crate::repo::{Repo, RepoError};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -194,12 +194,14 @@ pub struct Shelf {
     gate: Mutex<Gate>,
     now: RwLock<Option<Now>>,
     turn: Mutex<()>,
+    /// How often folders of series were removed through this mount.
+    removed: Mutex<HashMap<SeriesId, u64>>,
 }
 
 impl Shelf {
     fn new(collection: Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Shelf {
         let gate = Mutex::new(Gate::new(&collection, watcher, poll));
-        Shelf { collection, gate, now: RwLock::default(), turn: Mutex::default() }
+        Shelf { collection, gate, now: RwLock::default(), turn: Mutex::default(), removed: Mutex::default() }
     }
 
     /// The collection.
@@ -229,9 +231,26 @@ impl Shelf {
             .map_err(|_none_yet| CollectionError::Empty(self.collection.label().to_owned()))
     }
 
+    /// Notes that it was written here: the next question lists again, however old a listing may be.
+    pub fn written(&self) {
+        self.gate.lock().listed = None;
+    }
+
     /// The turn to write: one writer of this mount after the other, so that they need not merge.
     pub fn turn(&self) -> MutexGuard<'_, ()> {
         self.turn.lock()
+    }
+
+    /// Notes that the folder of a series was removed. To the kernel its inode is dead, also where a series of that label
+    /// comes again.
+    pub fn remove(&self, id: SeriesId) {
+        *self.removed.lock().entry(id).or_default() += 1;
+    }
+
+    /// How often the folder of a series was removed.
+    #[must_use]
+    pub fn removed(&self, id: SeriesId) -> u64 {
+        self.removed.lock().get(&id).copied().unwrap_or(0)
     }
 
     fn update(&self) -> Result<(), CollectionError> {
@@ -300,6 +319,11 @@ impl Catalog {
     pub fn shelf(&self, label: &str) -> Result<Option<Arc<Shelf>>, RepoError> {
         self.refresh()?;
         Ok(self.shelves.read().get(label).cloned())
+    }
+
+    /// Notes that the list of collections was changed here.
+    pub fn written(&self) {
+        self.gate.lock().listed = None;
     }
 
     /// When any collection changed last.

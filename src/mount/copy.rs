@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::FallocateFlags;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -70,7 +70,8 @@ pub struct WorkingCopy {
     size: AtomicU64,
     mtime: AtomicU64,
     unsaved: AtomicBool,
-    handles: AtomicUsize,
+    /// How many have it open; none any more once nobody had.
+    handles: Mutex<Option<usize>>,
 }
 
 /// The bytes of a copy, and what is to be saved of them.
@@ -84,6 +85,8 @@ pub struct Body {
     file: Option<SpoolFile>,
     /// Bytes of `file`.
     len: u64,
+    /// Whether others may write to `file`, who know it by itself.
+    shared: bool,
     /// Whether nothing but additions was made.
     added: bool,
     /// Since when there was nothing in it, where there is nothing.
@@ -136,6 +139,7 @@ impl WorkingCopy {
             kept,
             file: None,
             len: 0,
+            shared: false,
             added,
             emptied: Instant::now(),
             reached: None,
@@ -155,7 +159,7 @@ impl WorkingCopy {
             body: Mutex::new(body),
             mtime: AtomicU64::new(mtime),
             unsaved: AtomicBool::new(false),
-            handles: AtomicUsize::new(0),
+            handles: Mutex::new(Some(0)),
         }
     }
 
@@ -171,10 +175,11 @@ impl WorkingCopy {
         self.mtime.load(Ordering::Acquire)
     }
 
-    /// Notes who opens it: the first one is its writer. Whether that was this one.
-    pub fn open(&self, writer: Writer) -> bool {
-        self.handles.fetch_add(1, Ordering::AcqRel);
-        self.writer.set(writer).is_ok()
+    /// Notes who opens it: the first one is its writer. Fails where the last one has closed it.
+    pub fn open(&self, writer: Writer) -> Result<(), Errno> {
+        self.reopened()?;
+        self.writer.get_or_init(|| writer);
+        Ok(())
     }
 
     /// Says that there is something to be saved, be it only that it is empty.
@@ -187,21 +192,24 @@ impl WorkingCopy {
         self.writer.get_or_init(|| writer);
     }
 
-    /// Takes bytes that were written under another name.
-    pub fn adopt(&self, basis: Option<Basis>, file: SpoolFile, len: u64) {
+    /// Takes bytes that were written under another name, and may be by who still knows the file itself.
+    pub fn adopt(&self, basis: Option<Basis>, file: SpoolFile) {
         let body = &mut *self.body.lock();
-        (body.basis, body.file, body.len) = (basis, Some(file), len);
-        self.size.store(len, Ordering::Release);
+        (body.basis, body.file, body.shared, body.straight) = (basis, Some(file), true, false);
     }
 
-    /// Notes a handle that was opened under another name.
-    pub fn reopened(&self) {
-        self.handles.fetch_add(1, Ordering::AcqRel);
+    /// Notes a handle, one that was opened under another name too.
+    pub fn reopened(&self) -> Result<(), Errno> {
+        let mut handles = self.handles.lock();
+        *handles = Some(handles.ok_or(Errno::ESTALE)? + 1);
+        Ok(())
     }
 
-    /// Notes a close; whether it was the last.
+    /// Notes a close; whether it was the last: then it is not opened again.
     pub fn close(&self) -> bool {
-        self.handles.fetch_sub(1, Ordering::AcqRel) == 1
+        let mut handles = self.handles.lock();
+        *handles = handles.and_then(|count| count.checked_sub(1)).filter(|left| *left > 0);
+        handles.is_none()
     }
 
     /// Who writes; `None` before it is opened.
@@ -227,7 +235,14 @@ impl WorkingCopy {
 
     /// Its bytes. Held while they are saved: who writes meanwhile waits.
     pub fn body(&self) -> MutexGuard<'_, Body> {
-        self.body.lock()
+        let mut body = self.body.lock();
+        if body.shared
+            && let Some(there) = body.file.as_ref().and_then(|file| file.file().metadata().ok())
+        {
+            body.len = there.len();
+            self.size.store(body.size(), Ordering::Release);
+        }
+        body
     }
 
     fn changed(&self, body: &mut Body, now: u64) {
@@ -239,7 +254,7 @@ impl WorkingCopy {
 
     /// Writes bytes at an offset, or behind all others.
     pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
-        let body = &mut *self.body.lock();
+        let body = &mut *self.body();
         self.put(body, at, bytes, desk).inspect_err(|failure| self.spoil(body, failure))
     }
 
@@ -284,13 +299,17 @@ impl WorkingCopy {
 
     /// Bytes from an offset, fewer only at the end.
     pub fn read(&self, offset: u64, len: usize) -> Result<Bytes, Failure> {
-        self.body.lock().read(offset, len)
+        self.body().read(offset, len)
     }
 
     /// Makes it so long; what is new is zeros.
     pub fn truncate(&self, len: u64, desk: Desk<'_>) -> Result<(), Failure> {
-        let body = &mut *self.body.lock();
+        let body = &mut *self.body();
         if len == 0 {
+            if body.added {
+                // Its ticket says that it was added.
+                (body.file, body.len) = (None, 0);
+            }
             (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
             body.emptied = Instant::now();
         } else if len == body.size() {
@@ -317,7 +336,7 @@ impl WorkingCopy {
         mode: FallocateFlags,
         desk: Desk<'_>,
     ) -> Result<(), Failure> {
-        let body = &mut *self.body.lock();
+        let body = &mut *self.body();
         body.whole(self, desk)?;
         let file = body.file(self, desk)?;
         file.set_committed(false).map_err(Failure::spool)?;

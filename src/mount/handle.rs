@@ -76,14 +76,18 @@ impl Handles {
         self.open.lock().values().any(of)
     }
 
-    /// Makes handles of a scratch file that write handles of a copy: its name is that of a live file now.
-    pub fn turn(&self, ino: u64, copy: &Arc<WorkingCopy>, note: impl Fn()) {
+    /// Makes handles of a scratch file that write handles of a copy: its name is that of a live file now. Whether there
+    /// were any.
+    pub fn turn(&self, ino: u64, copy: &Arc<WorkingCopy>) -> Result<bool, Errno> {
+        let mut turned = false;
         for opening in self.open.lock().values_mut() {
             if matches!(opening, Opening::Scratch(_, of, true) if *of == ino) {
-                note();
+                copy.reopened()?;
+                turned = true;
                 *opening = Opening::Copy(Arc::clone(copy));
             }
         }
+        Ok(turned)
     }
 
     /// Copies that are open.

@@ -138,7 +138,11 @@ impl Node {
     /// A collection without columns.
     #[must_use]
     pub fn unborn(label: &str, mtime: u64) -> Node {
-        Node::new(number(&[b"unborn", label.as_bytes()]), mtime, What::Unborn(label.into()))
+        Node::new(
+            number(&[b"unborn", label.as_bytes(), &mtime.to_le_bytes()]),
+            mtime,
+            What::Unborn(label.into()),
+        )
     }
 
     /// The folder of refused bytes.

@@ -96,6 +96,16 @@ impl Pen {
         self.serial.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// A scratch file takes the place of another, as programs do that edit it: it is a change of what that one was.
+    pub(super) fn inherit(&self, ino: u64, over: u64) {
+        let mut bases = self.bases.lock();
+        let Some(old) = bases.pop(&over) else { return };
+        let known = bases.get(&ino);
+        if known.is_none_or(|basis| old.point.stamp.time <= basis.point.stamp.time) {
+            bases.put(ino, old);
+        }
+    }
+
     /// Notes that a thread is told to look a name up again.
     pub(super) fn expect(&self, who: Asking, reopen: Reopen) {
         let mut reopens = self.reopens.lock();

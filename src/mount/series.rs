@@ -22,6 +22,10 @@ impl Series {
         let (id, shelf) = (self.id.to_string(), self.shelf.key());
         let mut all: Vec<&[u8]> = vec![kind.as_bytes(), shelf.as_bytes(), id.as_bytes()];
         all.extend_from_slice(parts);
+        let removed = self.shelf.removed(self.id).to_le_bytes();
+        if removed != [0; 8] {
+            all.push(&removed);
+        }
         number(&all)
     }
 }

@@ -122,6 +122,12 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
     Ok(any_label(&state, series.id)?.map(|entry| Sheet::new(state, entry, origin)))
 }
 
+/// What the files of a series would be made of in a state that nobody has looked at; `None` where it is not there.
+pub fn content(state: &State, id: SeriesId, label: &str) -> Result<Option<Digest>, CollectionError> {
+    let entry = entry(state, id, label)?;
+    Ok(entry.map(|entry| Sheet::new(state.clone(), entry, Stamp::ROOT).content))
+}
+
 impl Sheet {
     fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();

@@ -20,6 +20,9 @@ pub(super) const TIME: Duration = Duration::from_secs(2);
 /// Names of which it is kept when they were written last.
 const WRITTEN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
+/// How long a program may take to copy one file of a folder before the other.
+const COPYING: Duration = Duration::from_secs(3600);
+
 /// What a live name shows instead of its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Veil {
@@ -27,6 +30,17 @@ pub(super) enum Veil {
     Emptied,
     /// Nothing.
     Gone,
+    /// Nothing to who made the series, while it has no rows: a program takes a folder that it made for empty.
+    New,
+    /// Nothing to who made the series, and creates its files as it creates those of a copy: only where there are none.
+    Copied,
+}
+
+impl Veil {
+    /// Whether only who drew it sees it.
+    pub(super) const fn is_own(self) -> bool {
+        matches!(self, Veil::New | Veil::Copied)
+    }
 }
 
 /// A veil whose time is over.
@@ -62,6 +76,10 @@ impl Veils {
         Veils { all: Mutex::default(), written: Mutex::new(LruCache::new(WRITTEN)), time }
     }
 
+    fn time(&self, veil: Veil) -> Duration {
+        if veil == Veil::Copied { COPYING } else { self.time }
+    }
+
     /// Draws a veil over a live name.
     pub(super) fn draw(&self, veil: Veil, series: &Series, format: Format, name: &str, by: &Writer) {
         let over = Over { veil, series: series.clone(), name: name.to_owned(), by: by.clone() };
@@ -93,13 +111,19 @@ impl Veils {
         self.all.lock().retain(|key, _| !own(key));
     }
 
-    /// What a live name shows instead of its rows.
+    /// What a live name shows everybody instead of its rows.
     #[must_use]
     pub(super) fn of(&self, series: &Series, format: Format) -> Option<Veil> {
+        self.drawn(series, format).map(|over| over.veil).filter(|veil| !veil.is_own())
+    }
+
+    /// The veil of a live name.
+    #[must_use]
+    pub(super) fn drawn(&self, series: &Series, format: Format) -> Option<Over> {
         let all = self.all.lock();
-        all.get(&key(series, format))
-            .filter(|(since, _)| since.elapsed() < self.time)
-            .map(|(_, over)| over.veil)
+        let drawn =
+            all.get(&key(series, format)).filter(|(since, over)| since.elapsed() < self.time(over.veil));
+        drawn.map(|(_, over)| over.clone())
     }
 
     /// Takes out those whose time is over.
@@ -109,8 +133,9 @@ impl Veils {
         if all.is_empty() {
             return Vec::new();
         }
-        let done: Vec<Key> =
-            all.iter().filter(|(_, (since, _))| since.elapsed() >= self.time).map(|(key, _)| *key).collect();
-        done.iter().filter_map(|key| all.remove(key)).map(|(_, over)| over).collect()
+        let is_over = |(since, over): &(Instant, Over)| since.elapsed() >= self.time(over.veil);
+        let done: Vec<Key> = all.iter().filter(|(_, drawn)| is_over(drawn)).map(|(key, _)| *key).collect();
+        let over = done.iter().filter_map(|key| all.remove(key)).map(|(_, over)| over);
+        over.filter(|over| !over.veil.is_own()).collect()
     }
 }

@@ -2,8 +2,13 @@
 
 mod directed;
 mod kernel;
+mod live;
 mod walk;
+mod write_directed;
 mod write_model;
+mod write_names;
+mod write_races;
+mod write_steps;
 
 use crate::support::{CountingClock, copy, frame, lines, repo_on};
 use bytes::Bytes;

@@ -106,13 +106,13 @@ impl Fs {
             if let Some(copy) = self.copy_for(caller, pen, series, format, name)? {
                 return Ok(Child::new(name, Node::copy(&copy), Duration::ZERO));
             }
-            match pen.veils.of(series, format) {
-                Some(Veil::Gone) => return Err(Errno::ENOENT.into()),
+            return match self.veil_before(caller, pen, series, format)? {
+                None => self.in_tree(caller, parent, name),
                 Some(Veil::Emptied) => {
-                    return Ok(Child::new(name, Node::empty(series, format, self.now()), Duration::ZERO));
+                    Ok(Child::new(name, Node::empty(series, format, self.now()), Duration::ZERO))
                 }
-                None => return self.in_tree(caller, parent, name),
-            }
+                Some(_) => Err(Errno::ENOENT.into()),
+            };
         }
         match self.in_tree(caller, parent, name) {
             Err(Failure::Plain(Errno::ENOENT)) => {}
@@ -139,16 +139,7 @@ impl Fs {
         if let Some(copy) = reopen.copy {
             return Ok(Some(copy));
         }
-        let basis = self.basis(series)?;
-        let front = match &basis {
-            Some(basis) if !reopen.empty => {
-                Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?))
-            }
-            _ => None,
-        };
-        let purpose = Purpose::Rows(series.clone(), format);
-        let start = Start { basis, front };
-        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
         // One that its process writes as well must be told apart when it is closed.
         let twice = self.handles.copies().into_iter().any(|other| {
             other.shown == reopen.ino && other.writer().map(|writer| writer.pid) == self.pid(pen, caller)
@@ -156,6 +147,25 @@ impl Fs {
         let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
         pen.give(who, &copy);
         Ok(Some(copy))
+    }
+
+    /// A working copy of a live file: of its rows, or one that begins without a byte.
+    pub(super) fn new_copy(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        empty: bool,
+    ) -> Result<WorkingCopy, Failure> {
+        let basis = self.basis(series)?;
+        let front = match &basis {
+            Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?)),
+            _ => None,
+        };
+        let purpose = Purpose::Rows(series.clone(), format);
+        let start = Start { basis, front };
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        Ok(copy)
     }
 
     /// The rows of a series now: what a save that begins now is a change of.
@@ -210,7 +220,7 @@ impl Fs {
             },
             What::Series(series) => {
                 let mut children = self.tree.list(node, &asker)?;
-                self.veil(pen, series, &mut children);
+                self.veil(caller, pen, series, &mut children)?;
                 if let Some(held) = self.scratch_of(pen, series)? {
                     children.extend(scratch_children(series, &held)?);
                 }
@@ -229,20 +239,53 @@ impl Fs {
         }
     }
 
+    /// What a live name shows a program instead of its rows.
+    pub(super) fn veil_before(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        format: Format,
+    ) -> Result<Option<Veil>, Failure> {
+        let Some(over) = pen.veils.drawn(series, format) else { return Ok(None) };
+        if !over.veil.is_own() {
+            return Ok(Some(over.veil));
+        }
+        if over.by.pid == 0 || over.by.pid != self.writer(pen, caller).pid {
+            return Ok(None);
+        }
+        // Written by others, it is to be seen.
+        let shown = match over.veil {
+            Veil::New => self.basis(series)?.is_some_and(|basis| basis.sheet.sums.rows > 0),
+            _ => false,
+        };
+        Ok((!shown).then_some(over.veil))
+    }
+
     /// Shows live names of a listing as they are while they are being saved.
-    fn veil(&self, pen: &Pen, series: &Series, children: &mut Vec<Child>) {
-        children.retain_mut(|child| {
-            let What::File(file) = &child.node.what else { return true };
-            let format = file.format;
-            match pen.veils.of(series, format) {
-                None => true,
-                Some(Veil::Gone) => false,
-                Some(Veil::Emptied) => {
-                    child.node = Node::empty(series, format, self.now());
-                    true
-                }
+    fn veil(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        children: &mut Vec<Child>,
+    ) -> Result<(), Failure> {
+        let mut shown = Vec::with_capacity(children.len());
+        for mut child in children.drain(..) {
+            let format = if let What::File(file) = &child.node.what { Some(file.format) } else { None };
+            let veil = match format {
+                Some(format) => self.veil_before(caller, pen, series, format)?.map(|veil| (veil, format)),
+                None => None,
+            };
+            match veil {
+                Some((Veil::Emptied, format)) => child.node = Node::empty(series, format, self.now()),
+                Some(_) => continue,
+                None => {}
             }
-        });
+            shown.push(child);
+        }
+        *children = shown;
+        Ok(())
     }
 }
 

@@ -65,7 +65,7 @@ impl Fs {
         match &node.what {
             What::Series(series) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
-                    return self.create_live(caller, pen, (series, format), name, exclusive);
+                    return self.create_live(caller, pen, (series, format), name, flags);
                 }
                 if Fs::is_reserved(name) {
                     return Err(Errno::EEXIST.into());
@@ -85,26 +85,52 @@ impl Fs {
         }
     }
 
-    /// A live name that was removed a moment ago is made again: what is written replaces the rows.
+    /// A live name that was removed a moment ago is made again: what is written replaces the rows. Where they are back
+    /// since the kernel looked, they are opened.
     fn create_live(
         &self,
         caller: Caller,
         pen: &Pen,
         (series, format): (&Series, Format),
         name: &OsStr,
-        exclusive: bool,
+        flags: i32,
     ) -> Result<(Child, Opening), Failure> {
-        if exclusive && pen.veils.of(series, format) != Some(Veil::Gone) {
+        let veil = self.veil_before(caller, pen, series, format)?;
+        let free = matches!(veil, Some(Veil::Gone | Veil::New | Veil::Copied));
+        let exclusive = flags & libc::O_EXCL != 0;
+        if exclusive && !free {
             return Err(Errno::EEXIST.into());
         }
-        let purpose = Purpose::Rows(series.clone(), format);
-        let start = Start { basis: self.basis(series)?, front: None };
-        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
-        let copy = Arc::new(copy);
+        if !free {
+            Fs::check_append(format, flags)?;
+        }
+        if veil == Some(Veil::New) {
+            self.copying(caller, pen, (series, format), exclusive);
+        }
+        let empty = veil.is_some() || flags & libc::O_TRUNC != 0;
+        let copy = Arc::new(self.new_copy(pen, (series, format), name, empty)?);
         let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
-        // Nothing may be written: then it is as empty as an emptied one.
-        copy.touch();
+        if empty {
+            // Nothing may be written: then it is as empty as an emptied one.
+            copy.touch();
+        }
         Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+    }
+
+    /// Who makes a series makes one of its files: as one that copies a folder will make the other one too, or else
+    /// sees it.
+    fn copying(&self, caller: Caller, pen: &Pen, (series, format): (&Series, Format), exclusive: bool) {
+        let other = match format {
+            Format::Csv => Format::Parquet,
+            Format::Parquet => Format::Csv,
+        };
+        match pen.veils.drawn(series, other) {
+            Some(over) if over.veil == Veil::New && exclusive => {
+                pen.veils.draw(Veil::Copied, series, other, &over.name, &self.writer(pen, caller));
+            }
+            Some(over) if over.veil == Veil::New => pen.veils.lift(series, other),
+            _ => {}
+        }
     }
 
     fn create_scratch(
@@ -183,6 +209,12 @@ impl Fs {
             let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
             batch.create(&label)?;
             batch.commit()?;
+            shelf.written();
+        }
+        if let Some(series) = series_of(shelf, &label)? {
+            for format in [Format::Csv, Format::Parquet] {
+                pen.veils.draw(Veil::New, &series, format, "", &writer);
+            }
         }
         self.in_tree(caller, &Node::collection(shelf, 0), name)
     }
@@ -244,7 +276,9 @@ impl Fs {
         if sums.series > 0 {
             return Err(Errno::ENOTEMPTY.into());
         }
-        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?)
+        self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?;
+        self.tree.catalog.written();
+        Ok(())
     }
 
     fn drop_series(
@@ -267,6 +301,8 @@ impl Fs {
         let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
         batch.drop_series(&label)?;
         batch.commit()?;
+        shelf.remove(series.id);
+        shelf.written();
         pen.veils.forget(&series);
         Ok(())
     }

@@ -54,7 +54,7 @@ impl Fs {
                 self.rename_file(caller, pen, (from, name), (&to, new_name), how)
             }
             (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
-            (a, _) if is_fixed(a) => Err(Errno::EROFS.into()),
+            (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
     }
@@ -72,7 +72,9 @@ impl Fs {
             return Ok(());
         }
         drop(unborn);
-        Ok(self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?)
+        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree.catalog.written();
+        Ok(())
     }
 
     fn rename_series(
@@ -95,6 +97,7 @@ impl Fs {
             done => done?,
         }
         batch.commit()?;
+        shelf.written();
         Ok(())
     }
 
@@ -126,7 +129,12 @@ impl Fs {
             (None, None) => {
                 let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
                 let folder = self.folder_made(pen, to)?;
-                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)
+                let numbers = (number_of(&source, name), number_of(&folder, new_name));
+                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
+                if let (Some(from), Some(over)) = numbers {
+                    pen.inherit(from, over);
+                }
+                Ok(())
             }
             (None, Some(format)) => {
                 if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
@@ -203,19 +211,23 @@ impl Fs {
             let path = folder.path(name).map_err(Failure::spool)?;
             let adopted =
                 pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;
-            copy.adopt(basis, adopted, len);
+            copy.adopt(basis, adopted);
             let copy = Arc::new(copy);
-            self.handles.turn(ino, &copy, || copy.reopened());
-            // What was written between is found at the close.
+            // What was written since it was read is found at the close, which may come at once.
             copy.touch();
-        } else {
-            folder.unlink(name).map_err(Failure::spool)?;
-            if len == 0 {
-                pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
-                return Ok(());
+            pen.veils.lift(series, format);
+            if !self.handles.turn(ino, &copy)? {
+                // It came meanwhile.
+                return self.save(pen, &copy);
             }
+            return Ok(());
         }
-        pen.veils.lift(series, format);
+        folder.unlink(name).map_err(Failure::spool)?;
+        if len == 0 {
+            pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+        } else {
+            pen.veils.lift(series, format);
+        }
         Ok(())
     }
 
@@ -244,6 +256,10 @@ impl Fs {
         pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
         Ok(())
     }
+}
+
+fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
+    folder.child(name).ok().flatten().map(|held| held.number())
 }
 
 fn series_in(node: &Node) -> Option<&Series> {

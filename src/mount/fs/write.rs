@@ -16,6 +16,7 @@ use crate::mount::pen::{Busy, Pen, Reopen};
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
+use crate::mount::veil::Veil;
 use rustix::fs::FallocateFlags;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -86,9 +87,8 @@ impl Fs {
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
     ) -> Failure {
-        if format == Format::Parquet && flags & libc::O_APPEND != 0 {
-            let why = "a Parquet file cannot be appended to: append to the CSV file, or write all of it";
-            return Failure::refused(Errno::EOPNOTSUPP, why);
+        if let Err(failure) = Fs::check_append(format, flags) {
+            return failure;
         }
         let who = (caller.pid, caller.uid);
         // It has looked, and its name was not a live one: a file of a revision.
@@ -98,6 +98,15 @@ impl Fs {
         }
         pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
         Errno::ESTALE.into()
+    }
+
+    /// Fails where a file is to be appended to that cannot.
+    pub(super) fn check_append(format: Format, flags: i32) -> Result<(), Failure> {
+        if format == Format::Parquet && flags & libc::O_APPEND != 0 {
+            let why = "a Parquet file cannot be appended to: append to the CSV file, or write all of it";
+            return Err(Failure::refused(Errno::EOPNOTSUPP, why));
+        }
+        Ok(())
     }
 
     pub(super) fn open_copy(
@@ -114,14 +123,14 @@ impl Fs {
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(pen, caller));
+        copy.open(self.writer(pen, caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
             pen.veils.lift(series, *format);
         }
         if flags & libc::O_TRUNC != 0
             && let Err(failure) = copy.truncate(0, self.desk(pen))
         {
-            copy.close();
+            self.closed(pen, copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))
@@ -132,8 +141,15 @@ impl Fs {
         let failed = |e: Failure| self.fail(None, "write", &e);
         match self.handles.file(handle)? {
             Opening::Copy(copy) => {
-                let at = if append { None } else { Some(offset) };
-                copy.write(at, bytes, self.desk(self.pen()?)).map_err(failed)?;
+                let (pen, at) = (self.pen()?, if append { None } else { Some(offset) });
+                // It was closed by one process, empty, and another that has it goes on.
+                if let (false, 0, Purpose::Rows(series, format)) =
+                    (copy.is_unsaved(), copy.size(), &copy.purpose)
+                    && pen.veils.of(series, *format) == Some(Veil::Emptied)
+                {
+                    pen.veils.lift(series, *format);
+                }
+                copy.write(at, bytes, self.desk(pen)).map_err(failed)?;
             }
             // The kernel knows the end: nobody else writes there.
             Opening::Scratch(file, _, true) => {

@@ -148,11 +148,14 @@ impl Kernel {
     fn place(&mut self, pid: u32, open: Rc<Open>) -> Fd {
         let fd = (pid, self.next);
         self.next += 1;
+        self.table.insert(fd, open.clone());
+        if pid == 0 {
+            return fd;
+        }
         let own = self.proc.join(pid.to_string());
         symlink("/mnt/file", own.join(format!("fd/{}", fd.1))).unwrap();
         std::fs::write(own.join(format!("fdinfo/{}", fd.1)), format!("pos:\t0\nino:\t{}\n", open.ino))
             .unwrap();
-        self.table.insert(fd, open);
         fd
     }
 
@@ -198,6 +201,28 @@ impl Kernel {
         bytes
     }
 
+    /// What the mount knows a descriptor by.
+    pub(super) fn handle(&self, fd: Fd) -> u64 {
+        self.table[&fd].handle
+    }
+
+    pub(super) fn ino(&self, fd: Fd) -> u64 {
+        self.table[&fd].ino
+    }
+
+    /// Takes a descriptor away whose handle was released by hand.
+    pub(super) fn forget(&mut self, fd: Fd) {
+        let open = self.take(fd);
+        self.fs.forget(open.ino, 1);
+    }
+
+    fn take(&mut self, fd: Fd) -> Rc<Open> {
+        for list in ["fd", "fdinfo"].iter().filter(|_| fd.0 != 0) {
+            std::fs::remove_file(self.proc.join(format!("{}/{list}/{}", fd.0, fd.1))).unwrap();
+        }
+        self.table.remove(&fd).unwrap()
+    }
+
     pub(super) fn fstat(&self, fd: Fd) -> Result<Attr, Errno> {
         let open = &self.table[&fd];
         self.fs.getattr(self.caller(fd.0), open.ino).map(|(attr, _)| attr)
@@ -229,10 +254,7 @@ impl Kernel {
 
     /// Takes a descriptor out of its process's table, and tells the mount so: the answer of close(2).
     pub(super) fn close(&mut self, fd: Fd) -> Result<(), Errno> {
-        let open = self.table.remove(&fd).unwrap();
-        let own = self.proc.join(fd.0.to_string());
-        std::fs::remove_file(own.join(format!("fd/{}", fd.1))).unwrap();
-        std::fs::remove_file(own.join(format!("fdinfo/{}", fd.1))).unwrap();
+        let open = self.take(fd);
         let done = self.fs.flush(self.caller(fd.0), open.handle);
         if let Ok(open) = Rc::try_unwrap(open) {
             self.fs.release(open.handle);

@@ -5,6 +5,7 @@
 
 use super::kernel::{Fd, Kernel};
 use super::walk::Walk;
+use super::write_steps::{FILES, FOLDERS, How, LABELS, PIDS, Place, Step};
 use crate::support::{CountingClock, SeriesRows, keyed, repo_on, series};
 use bytes::Bytes;
 use lakota::backend::Backend;
@@ -22,83 +23,12 @@ use lakota::mount::spool::Spool;
 use lakota::ops;
 use lakota::series::write::Mode;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use proptest::prelude::*;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tempfile::TempDir;
-
-const LABELS: [&str; 2] = ["a", "b/c"];
-const FOLDERS: [&str; 2] = ["c/a", "c/b%2Fc"];
-const FILES: [&str; 2] = ["live.csv", "live.parquet"];
-const PIDS: [u32; 2] = [100, 200];
-
-/// Which live file: a series and a format (0: CSV).
-type Place = (usize, usize);
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum How {
-    Read,
-    Truncate,
-    Append,
-    InPlace,
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Open(usize, Place, How),
-    /// Writes rows behind the last byte of an open file, with a header or not.
-    Add(usize, Vec<(u8, u8)>, bool),
-    /// Puts a whole file in the place of what an open file holds.
-    Whole(usize, Vec<(u8, u8)>),
-    Poke(usize, u8, &'static str),
-    Cut(usize, u8),
-    Sync(usize),
-    Dup(usize, usize),
-    Close(usize),
-    Kill(usize),
-    Save(usize, Place, Vec<(u8, u8)>),
-    /// Writes another file and renames it over a live one: while it is open, and with a commit elsewhere between.
-    Over(usize, Place, Vec<(u8, u8)>, bool, Option<(u8, u8)>),
-    Unlink(usize, Place),
-    Make(usize),
-    Drop(usize),
-    Elsewhere(usize, Vec<(u8, u8)>, bool),
-    Heads(usize, Vec<(u8, u8)>, Vec<(u8, u8)>),
-    Trim,
-    Defrag,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let rows = || proptest::collection::vec((0..9u8, 0..9u8), 0..6);
-    let (pid, file, series) = (0..PIDS.len(), 0..6usize, 0..LABELS.len());
-    let place = || (0..LABELS.len(), 0..2usize);
-    let how = prop_oneof![Just(How::Read), Just(How::Truncate), Just(How::Append), Just(How::InPlace)];
-    let poke = prop_oneof![Just("7"), Just("x"), Just("\n"), Just(",,"), Just("3,3\n")];
-    prop_oneof![
-        6 => (pid.clone(), place(), how).prop_map(|(p, at, how)| Step::Open(p, at, how)),
-        6 => (file.clone(), rows(), any::<bool>()).prop_map(|(f, r, h)| Step::Add(f, r, h)),
-        4 => (file.clone(), rows()).prop_map(|(f, r)| Step::Whole(f, r)),
-        1 => (file.clone(), 0..20u8, poke).prop_map(|(f, at, text)| Step::Poke(f, at, text)),
-        1 => (file.clone(), 0..20u8).prop_map(|(f, at)| Step::Cut(f, at)),
-        2 => file.clone().prop_map(Step::Sync),
-        2 => (file.clone(), pid.clone()).prop_map(|(f, p)| Step::Dup(f, p)),
-        6 => file.prop_map(Step::Close),
-        1 => pid.clone().prop_map(Step::Kill),
-        4 => (pid.clone(), place(), rows()).prop_map(|(p, at, r)| Step::Save(p, at, r)),
-        3 => (pid.clone(), place(), rows(), any::<bool>(), proptest::option::of((0..9u8, 0..9u8)))
-            .prop_map(|(p, at, r, open, e)| Step::Over(p, at, r, open, e)),
-        1 => (pid, place()).prop_map(|(p, at)| Step::Unlink(p, at)),
-        1 => series.clone().prop_map(Step::Make),
-        1 => series.clone().prop_map(Step::Drop),
-        3 => (series.clone(), rows(), any::<bool>()).prop_map(|(s, r, all)| Step::Elsewhere(s, r, all)),
-        2 => (series, rows(), rows()).prop_map(|(s, a, b)| Step::Heads(s, a, b)),
-        1 => Just(Step::Trim),
-        1 => Just(Step::Defrag),
-    ]
-}
 
 /// A live file that is written.
 #[derive(Debug)]
@@ -131,7 +61,7 @@ enum Veil {
     Gone,
 }
 
-struct World {
+pub(super) struct World {
     kernel: Kernel,
     schema: Schema,
     other: Collection,
@@ -152,7 +82,7 @@ fn path((series, format): Place) -> String {
 }
 
 impl World {
-    fn new(lasting: bool, segment_rows: Option<usize>) -> World {
+    pub(super) fn new(lasting: bool, segment_rows: Option<usize>) -> World {
         let schema = Schema::parse(["k int*", "v int"]).unwrap();
         let clock = CountingClock::new();
         let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
@@ -366,7 +296,7 @@ impl World {
         (self.series, self.veils, self.rejected) = before;
     }
 
-    fn run(&mut self, step: &Step) {
+    pub(super) fn run(&mut self, step: &Step) {
         let before = self.revisions();
         let rows = self.series.clone();
         match step {
@@ -598,7 +528,7 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    pub(super) fn check(&self) {
         let walk = Walk(&self.kernel.fs);
         for (i, rows) in self.series.iter().enumerate() {
             assert_eq!(walk.exists(FOLDERS[i]), rows.is_some());
@@ -627,7 +557,7 @@ impl World {
         assert_eq!(walk.names(".lakota/rejected").len(), self.rejected, "{}", walk.text(".lakota/errors"));
     }
 
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         while !self.open.is_empty() {
             self.close(0, false);
         }
@@ -653,28 +583,5 @@ fn change(now: &mut SeriesRows, base: &SeriesRows, mine: &SeriesRows) {
                 None => drop(now.remove(key)),
             }
         }
-    }
-}
-
-/// A few, or as many as are asked for.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(48)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_programs_write_is_what_the_series_become(
-        lasting in any::<bool>(),
-        segment_rows in prop_oneof![(1..4usize).prop_map(Some), Just(None)],
-        steps in proptest::collection::vec(step(), 1..24),
-    ) {
-        let mut world = World::new(lasting, segment_rows);
-        for step in &steps {
-            world.run(step);
-            world.check();
-        }
-        world.end();
     }
 }

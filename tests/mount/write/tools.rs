@@ -160,7 +160,7 @@ fn a_folder_copied_in_becomes_a_series() {
     let done = live.bash(
         "cp -r $D whole; mkdir -p whole/revisions/x; touch whole/revisions/x/data.csv; cp -r whole $M/temp/u",
     );
-    assert!(done.ran.code == Some(1) && done.ran.err.contains("Read-only file system"), "{}", done.ran.err);
+    assert!(done.ran.code == Some(1) && done.ran.err.contains("revisions"), "{}", done.ran.err);
     Live { desk: &desk, label: "u".to_owned() }.has(ROWS);
     desk.end();
 }
@@ -181,13 +181,13 @@ fn appending_with_tee_and_cat_adds() {
 #[test]
 fn a_tool_that_is_killed_before_its_close_commits_nothing() {
     let desk = Desk::new();
-    let slow = "rm -f pipe; mkfifo pipe; ";
+    let written = "awk '/^lakota_written_bytes_total/ { print $2 }' $M/.lakota/metrics";
     for (i, (signal, tool, way)) in [
         ("TERM", "cp pipe $F", "replace"),
         ("KILL", "cp pipe $F", "replace"),
         ("TERM", "cat pipe > $F", "replace"),
         ("KILL", "cat pipe >> $F", "append"),
-        ("INT", "dd if=pipe of=$F status=none", "replace"),
+        ("ABRT", "dd if=pipe of=$F bs=512 status=none", "replace"),
         ("HUP", "tee -a $F < pipe", "append"),
     ]
     .into_iter()
@@ -196,10 +196,9 @@ fn a_tool_that_is_killed_before_its_close_commits_nothing() {
         let live = desk.series(&format!("s{i}"));
         // Whole lines have come, and more would.
         let script = format!(
-            "{slow} trap '' PIPE; bash -c 'trap - INT; exec {tool}' & pid=$!; exec 9>pipe; echo 2020-07-01,1 >&9; \
-             for i in $(seq 100); do grep -q '^written_bytes_total' $M/.lakota/metrics || true; \
-             [ -s $F ] || true; sleep 0.01; done & \
-             sleep 0.3; kill -{signal} $pid; wait $pid || true; exec 9>&-"
+            "rm -f pipe; mkfifo pipe; was=$({written}); bash -c 'ulimit -c 0; exec {tool}' & pid=$!
+             exec 9<>pipe; echo 2020-07-01,1 >&9; while [ \"$({written})\" = $was ]; do sleep 0.02; done
+             kill -{signal} $pid; wait $pid || true"
         );
         let done = live.bash(&script);
         let told = || done.before.told();

@@ -120,7 +120,11 @@ impl fmt::Display for InputError {
         if !self.file.is_empty() {
             write!(f, "{}: ", self.file)?;
         }
-        let column = self.column.as_ref().map(|column| format!("column {column}"));
+        let shown = |column: &String| match column.is_empty() {
+            true => "column \"\"".to_owned(),
+            false => format!("column {column}"),
+        };
+        let column = self.column.as_ref().map(shown);
         let place = match (self.line, self.row) {
             (0, 0) => None,
             (0, row) => Some(format!("row {row}")),

@@ -17,6 +17,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -88,6 +89,8 @@ pub struct Body {
     shared: bool,
     /// Whether nothing but additions was made.
     added: bool,
+    /// Since when there was nothing in it, where there is nothing.
+    pub(super) emptied: Instant,
     /// How far they are saved.
     pub(super) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
@@ -138,6 +141,7 @@ impl WorkingCopy {
             len: 0,
             shared: false,
             added,
+            emptied: Instant::now(),
             reached: None,
             soft: false,
             intake: None,
@@ -307,6 +311,7 @@ impl WorkingCopy {
                 (body.file, body.len) = (None, 0);
             }
             (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
+            body.emptied = Instant::now();
         } else if len == body.size() {
             return Ok(());
         }
@@ -409,10 +414,10 @@ impl Body {
         Ok(())
     }
 
-    /// Leaves the bytes where the next mount finds them, and refuses what else is written.
-    pub fn leave(&mut self) {
-        std::mem::forget(self.file.take());
+    /// Gives its bytes away, and refuses what else is written.
+    pub fn leave(&mut self) -> Option<SpoolFile> {
         (self.len, self.failed) = (0, Some(Errno::EIO));
+        self.file.take()
     }
 
     /// Forgets the bytes: nobody has it open.

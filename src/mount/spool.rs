@@ -127,6 +127,16 @@ impl Spool {
         self.slot.rejected.copied(file, &self.slot.tmp, ticket)
     }
 
+    /// Keeps the file itself as rejected, on disk on return, and gives its name. Nobody may write it any more. Where that fails, the
+    /// next server finds it.
+    pub fn keep(&self, file: SpoolFile, ticket: &Ticket) -> io::Result<String> {
+        let kept = file.keep(ticket);
+        if kept.is_err() {
+            std::mem::forget(file);
+        }
+        kept
+    }
+
     /// What is rejected, oldest first.
     #[must_use]
     pub fn rejected(&self) -> Vec<Kept> {

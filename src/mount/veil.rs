@@ -8,12 +8,17 @@ use super::render::Format;
 use super::series::Series;
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
+use lru::LruCache;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 /// How long a name may show that it is being saved.
 pub(super) const TIME: Duration = Duration::from_secs(2);
+
+/// Names of which it is kept when they were written last.
+const WRITTEN: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// How long a program may take to copy one file of a folder before the other.
 const COPYING: Duration = Duration::from_secs(3600);
@@ -57,6 +62,7 @@ type Key = (Digest, SeriesId, Format);
 #[derive(Debug)]
 pub(super) struct Veils {
     all: Mutex<HashMap<Key, (Instant, Over)>>,
+    written: Mutex<LruCache<Key, Instant>>,
     time: Duration,
 }
 
@@ -67,7 +73,7 @@ fn key(series: &Series, format: Format) -> Key {
 impl Veils {
     /// None yet; each is to last so long.
     pub(super) fn lasting(time: Duration) -> Veils {
-        Veils { all: Mutex::default(), time }
+        Veils { all: Mutex::default(), written: Mutex::new(LruCache::new(WRITTEN)), time }
     }
 
     fn time(&self, veil: Veil) -> Duration {
@@ -78,6 +84,20 @@ impl Veils {
     pub(super) fn draw(&self, veil: Veil, series: &Series, format: Format, name: &str, by: &Writer) {
         let over = Over { veil, series: series.clone(), name: name.to_owned(), by: by.clone() };
         self.all.lock().insert(key(series, format), (Instant::now(), over));
+    }
+
+    /// Draws a veil over a name that was emptied at a time, unless it was written since: some programs open a file twice, and
+    /// close the one that they did not write behind the other.
+    pub(super) fn emptied(&self, at: Instant, series: &Series, format: Format, name: &str, by: &Writer) {
+        let written = self.written.lock().peek(&key(series, format)).copied();
+        if written.is_none_or(|written| written <= at) {
+            self.draw(Veil::Emptied, series, format, name, by);
+        }
+    }
+
+    /// Notes that something is to be saved, be it refused then.
+    pub(super) fn written(&self, series: &Series, format: Format) {
+        self.written.lock().put(key(series, format), Instant::now());
     }
 
     /// Shows the rows again: something came in their place.

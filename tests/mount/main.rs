@@ -27,3 +27,6 @@ mod scripts;
 mod shell;
 mod tools;
 mod write;
+mod write_data;
+mod write_failure;
+mod write_killed;

@@ -12,7 +12,7 @@ use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
-use crate::mount::spool::{SpoolFile, Ticket, Way};
+use crate::mount::spool::{Ticket, Way};
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
@@ -92,9 +92,10 @@ impl Fs {
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
-                    pen.veils.draw(Veil::Emptied, series, *format, &copy.name, writer);
+                    pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
+                pen.veils.written(series, *format);
                 let way = body.way();
                 let rows = Rows { series, format: *format, name: &copy.name, way, writer };
                 if way == Way::Append {
@@ -233,31 +234,28 @@ impl Fs {
     fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, body.way(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        if !self.keep_bytes(pen, file.map(SpoolFile::file), &ticket) {
-            body.leave();
+        let kept = file.map(|file| pen.spool.reject(file.file(), &ticket)).transpose();
+        // A full disk has no space for a copy: then it ends here.
+        let kept = kept.or_else(|error| match body.leave() {
+            Some(file) => pen.spool.keep(file, &ticket).map(Some),
+            None => Err(error),
+        });
+        let name = kept.as_ref().ok().and_then(Option::as_deref);
+        self.tree.control.tell(Some(ticket.uid), ticket.line(name));
+        if let Err(error) = &kept {
+            let place = ticket.place();
+            let what =
+                format_args!("the bytes cannot be kept now ({error}): they are kept at the next mount");
+            self.tree.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
         }
         Failure::Told(failure.errno())
     }
 
-    /// Keeps bytes as refused, if there are some, and tells of them; false where they cannot be kept.
-    fn keep_bytes(&self, pen: &Pen, file: Option<&File>, ticket: &Ticket) -> bool {
-        let kept = file.map(|file| pen.spool.reject(file, ticket)).transpose();
-        let name = kept.as_ref().ok().and_then(Option::as_deref);
-        self.tree.control.tell(Some(ticket.uid), ticket.line(name));
-        if let Err(error) = &kept {
-            let line = format!(
-                "{} {}: the bytes cannot be kept now ({error}): they are kept at the next mount",
-                iso(self.now()),
-                ticket.place()
-            );
-            self.tree.control.tell(Some(ticket.uid), line);
-        }
-        kept.is_ok()
-    }
-
-    /// The same of a file that was written under another name.
+    /// The same of a file that was written under another name, which has it still.
     pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
-        self.keep_bytes(pen, Some(file), &self.ticket(copy, Way::Replace, &failure));
+        let ticket = self.ticket(copy, Way::Replace, &failure);
+        let kept = pen.spool.reject(file, &ticket);
+        self.tree.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
         Failure::Told(failure.errno())
     }
 

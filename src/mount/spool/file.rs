@@ -1,10 +1,11 @@
 //! Files of bytes that wait: each a file of a number in `writes/`, with its ticket of that number in `tickets/`.
 
 use super::slot::Slot;
+use super::ticket::Ticket;
 use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -43,6 +44,19 @@ impl SpoolFile {
             self.placed.store(true, Ordering::Release);
         }
         Ok(())
+    }
+
+    /// Keeps the file itself as rejected, on disk on return, and gives its name: where there is no space for a copy.
+    pub(super) fn keep(&self, ticket: &Ticket) -> io::Result<String> {
+        self.set_committed(false)?;
+        self.file.sync_all()?;
+        let (name, slot) = (OsStr::new(&self.name), &*self.slot);
+        slot.rejected.moved(&slot.writes, name, ticket).or_else(|error| match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+                slot.rejected.moved_with(&slot.writes, &slot.tickets, name, ticket)
+            }
+            _ => Err(error),
+        })
     }
 
     /// Tells whether all its bytes are in the store: then they are not rejected when this server is killed. To be taken back

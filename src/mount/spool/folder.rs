@@ -88,6 +88,15 @@ impl Folder {
         }
     }
 
+    /// Writes other bytes into a file that is there, on disk on return.
+    pub(super) fn rewrite(&self, name: &OsStr, bytes: &[u8]) -> io::Result<()> {
+        let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let mut file = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        file.write_all(bytes)?;
+        file.set_len(bytes.len() as u64)?;
+        file.sync_all()
+    }
+
     /// Opens a regular file; `None` where there is none, nor where the name is that of something else.
     pub(super) fn open(&self, name: &OsStr) -> io::Result<Option<File>> {
         if !plain(name) {

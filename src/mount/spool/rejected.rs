@@ -69,6 +69,33 @@ impl Rejected {
         Ok(kept)
     }
 
+    /// The same where there is no space for a reason: its ticket becomes it.
+    pub(super) fn moved_with(
+        &self,
+        from: &Folder,
+        tickets: &Folder,
+        name: &OsStr,
+        ticket: &Ticket,
+    ) -> io::Result<String> {
+        // Within the space that it has.
+        if let Err(error) = tickets.rewrite(name, &serde_json::to_vec(ticket)?) {
+            log::warn!("cannot note why {} is refused: {error}", from.path().join(name).display());
+        }
+        let taken = |kept: &str| {
+            io::Result::Ok(self.files.has(OsStr::new(kept))? || self.reasons.has(OsStr::new(kept))?)
+        };
+        let mut n = 1;
+        while taken(&ticket.kept_name(n))? {
+            n += 1;
+        }
+        let kept = ticket.kept_name(n);
+        tickets.rename(name, &self.reasons, &kept)?;
+        self.reasons.sync()?;
+        from.rename(name, &self.files, &kept)?;
+        self.files.sync()?;
+        Ok(kept)
+    }
+
     /// Finds a free name and puts the ticket on disk under it: from then on it is taken.
     fn reserve(&self, ticket: &Ticket) -> io::Result<String> {
         let text = serde_json::to_vec(ticket)?;

@@ -6,15 +6,15 @@
 mod base;
 mod batch;
 mod merged;
+mod sort_input;
 pub mod timeline;
 
 pub use batch::{Batch, Outcome};
 
 use crate::clock::{Clock, Stamp};
-use crate::data::input::InputError;
 use crate::data::label::{LabelError, closest};
 use crate::data::schema::Schema;
-use crate::data::sort::{self, Sorted, Sorter};
+use crate::data::sort;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::entry::{Entry, Summary};
 use crate::history::revision::{ChangeList, Revision};
@@ -23,7 +23,6 @@ use crate::series::RowsError;
 use crate::series::encode::TARGET_ROWS;
 use crate::series::read::{Query, Rows};
 use crate::store::{Store, StoreError};
-use arrow_array::RecordBatch;
 use merged::Union;
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
@@ -402,29 +401,5 @@ impl Collection {
         message: &str,
     ) -> Result<Batch<'_>, CollectionError> {
         Batch::on_earlier(self, base, heads, message)
-    }
-
-    /// Sorts frames that come one by one, all of the same columns of `schema`; fails on the first that is an error.
-    /// Gives how many rows there are, too.
-    ///
-    /// Beyond [`Context::spool_limit`], sorted runs lie in [`Context::spool`].
-    pub fn sort(
-        &self,
-        schema: &Arc<Schema>,
-        frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
-    ) -> Result<(Sorted, u64), CollectionError> {
-        let sorter = |arrow| {
-            let Context { spool, spool_limit, .. } = &self.context;
-            Sorter::new(Arc::clone(schema), arrow, spool.clone(), *spool_limit)
-        };
-        let mut sorting: Option<Sorter> = None;
-        for frame in frames {
-            let frame = frame.map_err(RowsError::from)?;
-            let arrow = frame.schema();
-            sorting.get_or_insert_with(|| sorter(arrow)).push(frame).map_err(RowsError::from)?;
-        }
-        let sorting = sorting.unwrap_or_else(|| sorter(Arc::clone(schema.arrow())));
-        let rows = sorting.rows();
-        Ok((sorting.finish().map_err(RowsError::from)?, rows))
     }
 }

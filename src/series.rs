@@ -7,6 +7,7 @@ mod combine;
 pub mod encode;
 mod feed;
 pub mod read;
+pub mod same;
 pub mod splice;
 pub mod write;
 

@@ -18,6 +18,11 @@ need cc gcc
 need git git
 need fusermount3 fuse3
 need rsync rsync
+need dash dash
+need perl perl
+need vim vim
+need nano nano
+need ed ed
 need sqlite3 sqlite3
 need Rscript r-base-core
 need soffice libreoffice-calc-nogui

@@ -403,6 +403,15 @@ impl Batch<'_> {
         self.collection.sort(&self.base.schema, frames)
     }
 
+    /// As [`Collection::sort_onto`], onto a series as it was when the batch began.
+    pub fn sort_onto(
+        &self,
+        label: &str,
+        frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
+    ) -> Result<(Sorted, u64), CollectionError> {
+        self.collection.sort_onto(&self.base, label, frames)
+    }
+
     /// The error of input without a single row where rows are needed.
     #[must_use]
     pub fn no_rows() -> InputError {

@@ -4,6 +4,8 @@
 //! merged on the way out. Stable: rows of equal index keep the order of the input. All input is read
 //! and checked before the first row comes out, so bad input late in a file costs nothing.
 
+pub mod chain;
+
 use super::frame;
 use super::input::{InputError, Problem};
 use super::key::Keys;
@@ -13,11 +15,12 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
+use chain::{Chain, Known};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Bytes of rows kept in memory before a run is spilled.
@@ -89,18 +92,7 @@ impl Sorter {
 
     fn spill(&mut self) -> Result<(), InputError> {
         let frames = self.take_sorted()?;
-        let file = tempfile::tempfile_in(&self.folder).map_err(unspooled)?;
-        let mut writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), &self.arrow)
-            .map_err(|e| failed(&e))?;
-        for frame in frames {
-            for at in (0..frame.num_rows()).step_by(SPILL_ROWS) {
-                let part = frame.slice(at, SPILL_ROWS.min(frame.num_rows() - at));
-                writer.write(&part).map_err(|e| failed(&e))?;
-            }
-        }
-        let buffer = writer.into_inner().map_err(|e| failed(&e))?;
-        let mut file = buffer.into_inner().map_err(|e| unspooled(e.into_error()))?;
-        file.rewind().map_err(unspooled)?;
+        let (file, _counts) = write_run(&self.folder, &self.arrow, &frames)?;
         self.runs.push(file);
         Ok(())
     }
@@ -111,16 +103,43 @@ impl Sorter {
         if self.runs.is_empty() {
             let frames = self.take_sorted()?;
             let runs = vec![Run::Memory(frames.into())];
-            return Ok(Sorted { schema, runs, heads: Vec::new(), span: self.span });
+            return Ok(Sorted { schema, source: Source::Runs(runs), heads: Vec::new(), span: self.span });
         }
         self.spill()?;
-        let mut runs = Vec::with_capacity(self.runs.len());
-        for file in self.runs {
-            let reader = StreamReader::try_new(BufReader::with_capacity(1 << 17, file), None);
-            runs.push(Run::Spilled(Box::new(reader.map_err(|e| failed(&e))?)));
-        }
-        Ok(Sorted { schema, runs, heads: Vec::new(), span: self.span })
+        let open = |file| open_run(file).map(|reader| Run::Spilled(Box::new(reader)));
+        let runs = self.runs.into_iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Sorted { schema, source: Source::Runs(runs), heads: Vec::new(), span: self.span })
     }
+}
+
+/// A spilled run as it is read.
+type Reader = StreamReader<BufReader<File>>;
+
+/// Writes frames to a temporary file: the file at its start, and how many frames each became.
+fn write_run(
+    folder: &Path,
+    arrow: &SchemaRef,
+    frames: &[RecordBatch],
+) -> Result<(File, Vec<usize>), InputError> {
+    let file = tempfile::tempfile_in(folder).map_err(unspooled)?;
+    let mut writer =
+        StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), arrow).map_err(|e| failed(&e))?;
+    let mut counts = Vec::with_capacity(frames.len());
+    for frame in frames {
+        counts.push(frame.num_rows().div_ceil(SPILL_ROWS));
+        for at in (0..frame.num_rows()).step_by(SPILL_ROWS) {
+            let part = frame.slice(at, SPILL_ROWS.min(frame.num_rows() - at));
+            writer.write(&part).map_err(|e| failed(&e))?;
+        }
+    }
+    let buffer = writer.into_inner().map_err(|e| failed(&e))?;
+    let mut file = buffer.into_inner().map_err(|e| unspooled(e.into_error()))?;
+    file.rewind().map_err(unspooled)?;
+    Ok((file, counts))
+}
+
+fn open_run(file: File) -> Result<Reader, InputError> {
+    StreamReader::try_new(BufReader::with_capacity(1 << 17, file), None).map_err(|e| failed(&e))
 }
 
 fn failed(error: &ArrowError) -> InputError {
@@ -158,15 +177,22 @@ fn span(schema: &Schema, frames: &[RecordBatch]) -> Option<(Key, Key)> {
 #[derive(Debug)]
 pub struct Sorted {
     schema: Schema,
-    runs: Vec<Run>,
+    source: Source,
     /// The frame each run is at, where runs are merged.
     heads: Vec<Option<Head>>,
     span: Option<(Key, Key)>,
 }
 
+#[derive(Debug)]
+enum Source {
+    /// Each in order, to be merged.
+    Runs(Vec<Run>),
+    Chain(Chain),
+}
+
 enum Run {
     Memory(VecDeque<RecordBatch>),
-    Spilled(Box<StreamReader<BufReader<File>>>),
+    Spilled(Box<Reader>),
 }
 
 impl std::fmt::Debug for Run {
@@ -199,7 +225,12 @@ impl Sorted {
     #[must_use]
     pub fn of(schema: &Schema, frames: Vec<RecordBatch>) -> Sorted {
         let span = span(schema, &frames);
-        Sorted { schema: schema.clone(), runs: vec![Run::Memory(frames.into())], heads: Vec::new(), span }
+        let source = Source::Runs(vec![Run::Memory(frames.into())]);
+        Sorted { schema: schema.clone(), source, heads: Vec::new(), span }
+    }
+
+    fn chained(chain: Chain, schema: Schema, span: Option<(Key, Key)>) -> Sorted {
+        Sorted { schema, source: Source::Chain(chain), heads: Vec::new(), span }
     }
 
     /// The first and the last index value of all rows, wherever they are; none where there are no rows.
@@ -208,13 +239,38 @@ impl Sorted {
         self.span.as_ref().map(|(first, last)| (first, last))
     }
 
+    /// The next rows, where they are known ones.
+    #[must_use]
+    pub fn known(&self) -> Option<&dyn Known> {
+        match &self.source {
+            Source::Chain(chain) => chain.known(),
+            Source::Runs(_) => None,
+        }
+    }
+
+    /// Takes the next rows, known ones, without a look at them, where all that follow have index values of at least
+    /// `end` (none: nothing follows); else does nothing. Tells whether it did.
+    pub fn skip_known(&mut self, end: Option<&[u8]>) -> bool {
+        let Source::Chain(chain) = &mut self.source else { return false };
+        let alone = chain.first(1).is_none_or(|first| end.is_some_and(|end| end <= first.as_slice()));
+        let skips = chain.known().is_some() && alone;
+        if skips {
+            chain.skip();
+        }
+        skips
+    }
+
     /// The next rows.
     pub fn next_frame(&mut self) -> Result<Option<RecordBatch>, InputError> {
-        if let [run] = self.runs.as_mut_slice() {
+        let runs = match &mut self.source {
+            Source::Chain(chain) => return chain.next(),
+            Source::Runs(runs) => runs,
+        };
+        if let [run] = runs.as_mut_slice() {
             return run.next();
         }
         if self.heads.is_empty() {
-            for i in 0..self.runs.len() {
+            for i in 0..runs.len() {
                 self.heads.push(None);
                 self.refill(i)?;
             }
@@ -270,7 +326,8 @@ impl Sorted {
 
     fn refill(&mut self, run: usize) -> Result<(), InputError> {
         self.heads[run] = None;
-        while let Some(frame) = self.runs[run].next()? {
+        let Source::Runs(runs) = &mut self.source else { return Ok(()) };
+        while let Some(frame) = runs[run].next()? {
             if frame.num_rows() > 0 {
                 let keys = Keys::of(&self.schema, &frame);
                 self.heads[run] = Some(Head { frame, keys, row: 0 });

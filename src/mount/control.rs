@@ -155,7 +155,7 @@ impl Control {
     /// whom it is, where it is not the mount's.
     pub fn note(&self, now: u64, uid: Option<u32>, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
         let errno = failure.errno();
-        if !matches!(failure, Failure::Plain(_) | Failure::Told(_)) && errno != Errno::ENOENT {
+        if !failure.is_answer() && errno != Errno::ENOENT {
             self.tell(uid, format!("{} {what}: {}", iso(now), failure.line()));
         }
         errno

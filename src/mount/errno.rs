@@ -201,6 +201,27 @@ impl Failure {
         line
     }
 
+    /// Whether the number alone tells all of it: nothing is wrong but what was asked for, or its user was told.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        match self {
+            Failure::Plain(_) | Failure::Told(_) => true,
+            Failure::Spool { source, .. } => matches!(
+                source.raw_os_error(),
+                Some(
+                    libc::EEXIST
+                        | libc::ENOTEMPTY
+                        | libc::ENOTDIR
+                        | libc::EISDIR
+                        | libc::ENAMETOOLONG
+                        | libc::EINVAL
+                        | libc::EOPNOTSUPP
+                )
+            ),
+            _ => false,
+        }
+    }
+
     /// What the kernel is told.
     #[must_use]
     pub fn errno(&self) -> Errno {

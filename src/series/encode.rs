@@ -15,6 +15,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::DataType;
 use parking_lot::Mutex;
+use rayon::prelude::*;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -31,6 +32,9 @@ const INLINE_ROWS: usize = 16_384;
 /// Segments being encoded at once.
 const IN_FLIGHT: usize = 6;
 
+/// Bytes of rows being encoded at once, where one segment has fewer.
+const BYTES_IN_FLIGHT: usize = 48 << 20;
+
 /// Takes rows in order and makes segments of them.
 #[derive(Debug)]
 pub struct SegmentWriter<'a> {
@@ -46,7 +50,8 @@ pub struct SegmentWriter<'a> {
 
 #[derive(Debug)]
 enum Job {
-    Encoding(Receiver<Result<EncodedSegment, RowsError>>),
+    /// And bytes of its rows.
+    Encoding(Receiver<Result<EncodedSegment, RowsError>>, usize),
     Done(Segment),
 }
 
@@ -80,7 +85,7 @@ impl<'a> SegmentWriter<'a> {
 
     /// Adds rows behind all before.
     pub fn push(&mut self, frame: RecordBatch) -> Result<(), RowsError> {
-        let text = text_bytes(&frame);
+        let text = text_bytes(std::slice::from_ref(&frame));
         if frame.num_rows() > 1 && text > MAX_TEXT {
             let half = frame.num_rows() / 2;
             self.push(frame.slice(0, half))?;
@@ -104,7 +109,7 @@ impl<'a> SegmentWriter<'a> {
     /// Puts rows in front of the pending ones.
     pub fn prepend(&mut self, frame: RecordBatch) {
         self.rows += frame.num_rows();
-        self.text += text_bytes(&frame);
+        self.text += text_bytes(std::slice::from_ref(&frame));
         self.pending.insert(0, frame);
     }
 
@@ -135,21 +140,48 @@ impl<'a> SegmentWriter<'a> {
     }
 
     fn cut_target(&mut self) -> Result<(), RowsError> {
-        let whole = self.take_pending()?;
-        let keys = Keys::of(&self.schema, &whole);
-        // A run of equal index values that is longer than a segment is cut all the same: ranges go by value.
-        let end = match keys.run_end(self.target - 1) {
-            end if end <= self.target + self.target / 2 => end,
-            _ => self.target,
-        };
-        self.encode(whole.slice(0, end))?;
-        let rest = whole.slice(end, whole.num_rows() - end);
-        if rest.num_rows() > 0 {
-            self.rows = rest.num_rows();
-            self.text = text_bytes(&rest);
-            self.pending.push(rest);
+        let mut left = self.cut_at();
+        let mut parts = Vec::new();
+        let mut rest = Vec::new();
+        for frame in std::mem::take(&mut self.pending) {
+            let rows = frame.num_rows().min(left);
+            left -= rows;
+            if rows > 0 {
+                parts.push(frame.slice(0, rows));
+            }
+            if rows < frame.num_rows() {
+                rest.push(frame.slice(rows, frame.num_rows() - rows));
+            }
         }
-        Ok(())
+        self.rows = rest.iter().map(RecordBatch::num_rows).sum();
+        self.text = text_bytes(&rest);
+        self.pending = rest;
+        self.encode(frame::concat(&self.schema, &parts)?)
+    }
+
+    /// How many of the pending rows make a full segment.
+    fn cut_at(&self) -> usize {
+        let most = self.target + self.target / 2;
+        let mut frames = self.pending.iter();
+        let mut before = 0;
+        let found = frames.find(|frame| {
+            before += frame.num_rows();
+            before >= self.target
+        });
+        let Some(frame) = found else { return self.target };
+        let mut keys = Keys::of(&self.schema, frame);
+        let mut end = before - keys.rows() + keys.run_end(self.target - 1 - (before - keys.rows()));
+        for next in frames {
+            let following = Keys::of(&self.schema, next);
+            if end < before || end > most || keys.cmp(keys.rows() - 1, &following, 0).is_ne() {
+                break;
+            }
+            end += following.run_end(0);
+            before += following.rows();
+            keys = following;
+        }
+        // A run of equal index values that is longer than a segment is cut all the same: ranges go by value.
+        if end <= most { end } else { self.target }
     }
 
     fn encode(&mut self, frame: RecordBatch) -> Result<(), RowsError> {
@@ -158,25 +190,32 @@ impl<'a> SegmentWriter<'a> {
             self.jobs.push_back(Job::Done(segment));
         } else {
             let (sender, receiver) = sync_channel(1);
+            let bytes = frame.get_array_memory_size();
             let schema = Arc::clone(&self.schema);
             rayon::spawn(move || {
                 if sender.send(EncodedSegment::of(&schema, &frame)).is_err() {
                     log::debug!("a writer has ended early");
                 }
             });
-            self.jobs.push_back(Job::Encoding(receiver));
+            self.jobs.push_back(Job::Encoding(receiver, bytes));
         }
-        while self.jobs.len() > IN_FLIGHT {
+        while self.jobs.len() > IN_FLIGHT || (self.jobs.len() > 1 && self.bytes_in_flight() > BYTES_IN_FLIGHT)
+        {
             self.take_one()?;
         }
         Ok(())
+    }
+
+    fn bytes_in_flight(&self) -> usize {
+        let bytes = |job: &Job| if let Job::Encoding(_, bytes) = job { *bytes } else { 0 };
+        self.jobs.iter().map(bytes).sum()
     }
 
     fn take_one(&mut self) -> Result<(), RowsError> {
         match self.jobs.pop_front() {
             None => {}
             Some(Job::Done(segment)) => self.segments.push(segment),
-            Some(Job::Encoding(receiver)) => {
+            Some(Job::Encoding(receiver, _)) => {
                 let encoded = receiver.recv().map_err(|e| RowsError::Encode(e.to_string()))??;
                 self.segments.push(encoded.stage(&mut self.draft.lock()));
             }
@@ -194,7 +233,8 @@ impl<'a> SegmentWriter<'a> {
     }
 }
 
-fn text_bytes(frame: &RecordBatch) -> usize {
+/// Bytes of text of the column that has most.
+fn text_bytes(frames: &[RecordBatch]) -> usize {
     let of = |array: &ArrayRef| match array.data_type() {
         DataType::Utf8 => {
             let offsets = array.as_string::<i32>().value_offsets();
@@ -202,7 +242,9 @@ fn text_bytes(frame: &RecordBatch) -> usize {
         }
         _ => 0,
     };
-    frame.columns().iter().map(of).max().unwrap_or(0)
+    let column = |i: usize| frames.iter().map(|frame| of(frame.column(i))).sum();
+    let columns = frames.first().map_or(0, RecordBatch::num_columns);
+    (0..columns).map(column).max().unwrap_or(0)
 }
 
 /// A segment that is encoded but not staged.
@@ -224,16 +266,20 @@ struct EncodedChunk {
 impl EncodedSegment {
     fn of(schema: &Schema, frame: &RecordBatch) -> Result<EncodedSegment, RowsError> {
         let keys = Keys::of(schema, frame);
-        let mut chunks = Vec::with_capacity(schema.columns().len());
-        for (i, column) in schema.columns().iter().enumerate() {
-            let array = frame.column(i);
+        let encode = |i: usize| -> Result<EncodedChunk, RowsError> {
+            let (column, array) = (&schema.columns()[i], frame.column(i));
             let range = (column.index && schema.index().first() != Some(&i)).then(|| range(column, array));
-            chunks.push(EncodedChunk {
+            Ok(EncodedChunk {
                 encoded: pages::encode(column, array)?,
                 csv_len: csv::column_len(column.ty, array),
                 range: range.transpose()?,
-            });
-        }
+            })
+        };
+        let columns = 0..schema.columns().len();
+        let chunks = match frame.num_rows() < INLINE_ROWS {
+            true => columns.map(encode).collect::<Result<_, _>>()?,
+            false => columns.into_par_iter().map(encode).collect::<Result<_, _>>()?,
+        };
         Ok(EncodedSegment {
             rows: frame.num_rows() as u64,
             first: keys.key(0),

@@ -4,12 +4,15 @@
 //! hold, and lie where the write says.
 
 use super::RowsError;
+use super::same::Same;
 use crate::data::frame;
 use crate::data::key::{self, Keys};
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
+use crate::history::segment::Segment;
 use crate::interval::{Interval, Key};
 use arrow_array::RecordBatch;
+use std::any::Any;
 use std::sync::Arc;
 
 /// Sorted rows, taken up to an index value.
@@ -29,7 +32,9 @@ impl Feed {
 
     /// The first and the last index value; none where there are no rows. The first rows have passed the gate then.
     pub(super) fn span(&mut self) -> Result<Option<(Key, Key)>, RowsError> {
-        self.fill()?;
+        if self.rows.known().is_none() {
+            self.fill()?;
+        }
         Ok(self.rows.span().map(|(first, last)| (first.clone(), last.clone())))
     }
 
@@ -58,8 +63,24 @@ impl Feed {
         })
     }
 
+    /// Takes the rows before `end`, without a look at them, where they are known to be those of `segment`. Tells
+    /// whether they are.
+    pub(super) fn skip_same(&mut self, segment: &Segment, end: Option<&[u8]>) -> bool {
+        let Some(known) = self.rows.known().filter(|_| self.current.is_none()) else { return false };
+        let same = (known as &dyn Any).downcast_ref::<Same>().is_some_and(|same| same.segment == *segment);
+        let gate = self.within.as_ref();
+        let passes =
+            gate.is_none_or(|within| within.contains(&segment.first) && within.contains(&segment.last));
+        same && passes && self.rows.skip_known(end)
+    }
+
     /// Whether rows before `end` are left.
     pub(super) fn has_before(&mut self, end: Option<&[u8]>) -> Result<bool, RowsError> {
+        // Known rows of what comes later are left alone: the next one asked about may be they.
+        let later = |first: &Key| end.is_some_and(|end| end <= first.as_slice());
+        if self.current.is_none() && self.rows.known().is_some_and(|known| later(known.span().0)) {
+            return Ok(false);
+        }
         self.fill()?;
         Ok(self.current.as_ref().is_some_and(|(_, keys)| end.is_none_or(|end| keys.key(0).as_slice() < end)))
     }

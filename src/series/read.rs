@@ -7,7 +7,7 @@ use crate::data::key::Keys;
 use crate::data::schema::Schema;
 use crate::data::{frame, pages};
 use crate::history::entry::Segments;
-use crate::history::segment::{ChunkRef, Segment};
+use crate::history::segment::Segment;
 use crate::interval::Interval;
 use crate::store::View;
 use arrow_array::{ArrayRef, RecordBatch};
@@ -280,13 +280,7 @@ fn columns(
     wanted: &[usize],
     rows: &Range<usize>,
 ) -> Result<Vec<ArrayRef>, RowsError> {
-    let one = |&i: &usize| match segment.chunks.get(i) {
-        Some(chunk) => column(view, schema, i, chunk, rows.clone()),
-        None => Err(RowsError::Chunk {
-            column: schema.columns()[i].name.clone(),
-            message: "it has none".to_owned(),
-        }),
-    };
+    let one = |&i: &usize| column(view, schema, segment, i, rows.clone());
     if rows.len() < PARALLEL_ROWS {
         wanted.iter().map(one).collect()
     } else {
@@ -294,15 +288,17 @@ fn columns(
     }
 }
 
-fn column(
+/// Column `i` of some rows of a segment.
+pub(super) fn column(
     view: &View,
     schema: &Schema,
+    segment: &Segment,
     i: usize,
-    chunk: &ChunkRef,
     rows: Range<usize>,
 ) -> Result<ArrayRef, RowsError> {
     let column = &schema.columns()[i];
+    let damaged = |message: String| RowsError::Chunk { column: column.name.clone(), message };
+    let chunk = segment.chunks.get(i).ok_or_else(|| damaged("it has none".to_owned()))?;
     let bytes = view.pages(&chunk.place, chunk.layout.len, chunk.check)?;
-    pages::decode(column, &chunk.layout, bytes, rows)
-        .map_err(|e| RowsError::Chunk { column: column.name.clone(), message: e.to_string() })
+    pages::decode(column, &chunk.layout, bytes, rows).map_err(|e| damaged(e.to_string()))
 }

@@ -210,16 +210,19 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Handles old segments and the new rows before `end`, the index value where the next slot starts.
     fn slot(&mut self, old: &[Segment], end: Option<&[u8]>, feed: &mut Feed) -> Result<(), RowsError> {
-        let new = feed.take_before(end, PIECE_ROWS)?;
         let rows: u64 = old.iter().map(|s| s.rows).sum();
+        if let ([segment], Mode::Overlay(_) | Mode::Upsert) = (old, self.mode)
+            && feed.skip_same(segment, end)
+        {
+            return self.keep(old, rows);
+        }
+        let new = feed.take_before(end, PIECE_ROWS)?;
         let keeps_all = match self.mode {
             Mode::Overlay(interval) => !old.iter().any(|s| interval.overlaps(&s.span())),
             _ => new.is_none(),
         };
         if new.is_none() && keeps_all {
-            self.changes.unchanged();
-            self.rows_out += rows;
-            return old.iter().try_for_each(|segment| self.out.reuse(segment.clone()));
+            return self.keep(old, rows);
         }
         let frames = old.iter().map(|s| read::whole(self.target.view, self.target.schema, s));
         let old_rows = frame::concat(self.target.schema, &frames.collect::<Result<Vec<_>, _>>()?)?;
@@ -237,9 +240,7 @@ impl Pass<'_> {
             };
             let result = self.combine(&part, piece.as_ref())?;
             if !more && part.num_rows() == old_rows.num_rows() && diff::same(&part, &result) {
-                self.changes.unchanged();
-                self.rows_out += rows;
-                return old.iter().try_for_each(|segment| self.out.reuse(segment.clone()));
+                return self.keep(old, rows);
             }
             diff::diff(self.target.schema, &part, &result, &mut self.changes);
             self.rows_out += result.num_rows() as u64;
@@ -249,6 +250,13 @@ impl Pass<'_> {
             }
             piece = feed.take_before(end, PIECE_ROWS)?;
         }
+    }
+
+    /// Old segments stay as they are.
+    fn keep(&mut self, old: &[Segment], rows: u64) -> Result<(), RowsError> {
+        self.changes.unchanged();
+        self.rows_out += rows;
+        old.iter().try_for_each(|segment| self.out.reuse(segment.clone()))
     }
 
     /// Takes from `left` the old rows up to the last of a piece of new ones.
@@ -288,6 +296,8 @@ impl Pass<'_> {
                 let mut parts = vec![cut(0..gone.start)];
                 parts.extend(new.cloned());
                 parts.push(cut(gone.end..old.num_rows()));
+                // One part alone is not copied.
+                parts.retain(|part| part.num_rows() > 0);
                 Ok(frame::concat(schema, &parts)?)
             }
             (_, None) => Ok(old.clone()),

@@ -1,5 +1,7 @@
 //! Batches that do several things to the same series.
 
+mod onto;
+
 use crate::support::{CountingClock, files, frame, repo_on, repo_with, series};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;

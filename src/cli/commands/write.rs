@@ -113,7 +113,11 @@ fn one(args: &Args, collection: &Collection, series: &str, session: &Session) ->
     let meet = args.meet.chosen();
     let source = Source::new(args.files.first().map(PathBuf::as_path), args.format);
     let how = How { partial: meet.partial(), parallel: true, progress: !session.is_quiet() };
-    let (rows, count) = batch.sort(source.frames(&schema, how)?)?;
+    let frames = source.frames(&schema, how)?;
+    let (rows, count) = match meet {
+        Meet::Append | Meet::Update => batch.sort(frames)?,
+        _ => batch.sort_onto(series, frames)?,
+    };
     let span = rows.span().map(|(a, b)| format!(" [{} .. {}]", show(&schema, a), show(&schema, b)));
     let mode = match meet {
         Meet::Overlay | Meet::Import => Mode::Overlay(overlay(args, &schema, &rows, &source)?),

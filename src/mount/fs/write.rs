@@ -16,6 +16,7 @@ use crate::mount::pen::{Busy, Pen, Reopen};
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
+use crate::mount::veil::Veil;
 use rustix::fs::FallocateFlags;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -142,7 +143,10 @@ impl Fs {
             Opening::Copy(copy) => {
                 let (pen, at) = (self.pen()?, if append { None } else { Some(offset) });
                 // It was closed by one process, empty, and another that has it goes on.
-                if let (false, Purpose::Rows(series, format)) = (copy.is_unsaved(), &copy.purpose) {
+                if let (false, 0, Purpose::Rows(series, format)) =
+                    (copy.is_unsaved(), copy.size(), &copy.purpose)
+                    && pen.veils.of(series, *format) == Some(Veil::Emptied)
+                {
                     pen.veils.lift(series, *format);
                 }
                 copy.write(at, bytes, self.desk(pen)).map_err(failed)?;

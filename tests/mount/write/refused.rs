@@ -124,6 +124,45 @@ fn each_user_sees_its_own_refusals() {
 }
 
 #[test]
+fn why_and_rejected_tell_what_was_refused_and_write_it_again() {
+    let desk = Desk::new();
+    let (live, other) = (desk.series("s"), desk.series("t"));
+    other.bash("$LAKOTA why $F").fails(1, "nothing was refused");
+    let kept =
+        live.bash("printf '2020-06-23,x\\n' | cat >> $F").is_refused(1, "Invalid argument", "\"x\"").unwrap();
+    let why = live.bash("$LAKOTA why $F").ran.ok();
+    for words in ["temp/s/live.csv", "append", "cat (pid ", "column value: \"x\" is not a float", &kept] {
+        assert!(why.contains(words), "{words}: {why}");
+    }
+    for place in ["$D", "$M/temp", "temp/s", "$M"] {
+        assert_eq!(
+            live.bash(&format!("$LAKOTA why {place} | grep why")).ran.ok().trim_end(),
+            why.lines().find(|line| line.starts_with("why")).unwrap()
+        );
+    }
+    other.bash("$LAKOTA why $F").fails(1, "nothing was refused");
+    assert!(live.bash("$LAKOTA rejected $M").ran.ok().contains(&kept));
+    let line: serde_json::Value =
+        serde_json::from_str(&live.bash("$LAKOTA rejected --json").ran.ok()).unwrap();
+    assert_eq!((&line["name"], &line["way"]), (&kept.as_str().into(), &"append".into()), "{line}");
+    assert_eq!(live.bash(&format!("$LAKOTA rejected show {kept}")).ran.ok(), "2020-06-23,x\n");
+    // As bad as before; into another series as bad; mended elsewhere, it is written.
+    live.bash(&format!("$LAKOTA rejected retry {kept}")).fails(1, "\"x\" is not a float");
+    live.bash(&format!("$LAKOTA rejected show {kept} | sed s/x/9/ >> $F")).went_well();
+    live.has(&ROWS.replace("24.2", "9.0"));
+    live.bash(&format!("$LAKOTA rejected drop {kept}; [ -z \"$($LAKOTA rejected $M --json)\" ]"))
+        .does_nothing();
+    // What was ended before it closed its file may be whole: then it is written as it was meant.
+    let done = live.bash("bash -c 'exec 3>>$F; echo 2020-07-01,1 >&3; kill -9 $$'; true");
+    let kept = done.is_refused(0, "", "ended by signal 9").unwrap();
+    live.bash(&format!("$LAKOTA rejected retry $M/.lakota/rejected/{kept}")).went_well();
+    live.has(&format!("{}2020-07-01T00:00:00,1.0\n", ROWS.replace("24.2", "9.0")));
+    assert_eq!(crate::sandbox::names(&desk.mount.at(".lakota/rejected")), [""; 0]);
+    live.bash(&format!("$LAKOTA rejected show {kept}")).fails(1, &kept);
+    desk.end();
+}
+
+#[test]
 fn the_message_may_be_the_mounts() {
     let desk = Desk::with("message=by hand\\, at night");
     let live = desk.series("s");

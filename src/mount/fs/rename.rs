@@ -7,9 +7,11 @@ use super::names::{is_fixed, new_label};
 use super::save::Rows;
 use super::{Caller, Fs};
 use crate::collection::{Collection, CollectionError};
+use crate::history::changelog::HistoryError;
 use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
+use crate::mount::ingest::Basis;
 use crate::mount::name;
 use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
@@ -18,7 +20,7 @@ use crate::mount::scratch::Held;
 use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread;
@@ -26,6 +28,9 @@ use std::time::{Duration, Instant};
 
 /// How long the end of a handle may be on its way.
 const ENDING: Duration = Duration::from_millis(250);
+
+/// How the names of files begin that are not whole yet.
+const DRAFT: &str = ".lakota-draft-";
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -197,7 +202,9 @@ impl Fs {
         let _busy = pen.busy();
         // Of a file that is still written, what is there may be half of it: its close tells.
         let open = self.handles.is_written(ino);
-        let mut basis = pen.bases.lock().get(&ino).cloned();
+        let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
+        // Made by one program and moved by another: it lay there, and is moved for what it is.
+        let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
         let len = file.metadata().map_err(Failure::spool)?.len();
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
@@ -205,8 +212,18 @@ impl Fs {
         copy.adopt_writer(writer.clone());
         if len > 0 {
             let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
-            let read = self.read_rows(&rows, &file, None);
-            match read.and_then(|input| self.save_rows(&rows, basis.as_ref(), input)) {
+            let save =
+                |basis: Option<&Basis>| self.save_rows(&rows, basis, self.read_rows(&rows, &file, None)?);
+            let done = match save(basis.as_ref()) {
+                // As a change it says nothing (any more): the rows of then are to be those of now.
+                Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_))))
+                    if lay =>
+                {
+                    save(None)
+                }
+                done => done,
+            };
+            match done {
                 Ok(saved) => basis = saved.or(basis),
                 Err(failure) if open && failure.errno() == Errno::EINVAL && self.stays_written(ino) => {}
                 Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
@@ -255,7 +272,27 @@ impl Fs {
         (folder, new_name): (&Held, &OsStr),
         how: Renaming,
     ) -> Result<(), Failure> {
-        let (_, file) = folder.create(new_name, !how.replace).map_err(Failure::spool)?;
+        // Whole or not at all: what has the name may be the only other copy.
+        let draft = OsString::from(format!("{DRAFT}{}", pen.serial()));
+        let (_, file) = folder.create(&draft, false).map_err(Failure::spool)?;
+        let done = self
+            .copy_rows(pen, (series, format), &file)
+            .and_then(|()| folder.rename(&draft, folder, new_name, how.replace).map_err(Failure::spool));
+        if let Err(failure) = done {
+            folder.unlink(&draft).map_err(Failure::spool)?;
+            return Err(failure);
+        }
+        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        Ok(())
+    }
+
+    /// Writes the rows that a live name shows to a file.
+    fn copy_rows(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        file: &std::fs::File,
+    ) -> Result<(), Failure> {
         file.set_len(0).map_err(Failure::spool)?;
         if pen.veils.of(series, format).is_none()
             && let Some(basis) = self.basis(series)?
@@ -268,7 +305,6 @@ impl Fs {
                 at += bytes.len() as u64;
             }
         }
-        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
         Ok(())
     }
 }

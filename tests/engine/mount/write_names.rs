@@ -196,3 +196,38 @@ fn a_series_that_is_dropped_while_it_is_written_comes_back_with_the_rows() {
     world.kernel.close(fd).unwrap();
     assert_eq!(Walk(&world.kernel.fs).text("c/t/live.csv"), "k,v\n1,1\n2,2\n");
 }
+
+#[test]
+fn a_file_that_lay_there_is_moved_over_the_live_one_for_what_it_is() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/backup", O_CREAT | O_EXCL, ROWS.as_bytes()).unwrap();
+    world.kernel.save(100, LIVE, O_APPEND, b"3,30\n").unwrap();
+    world.kernel.rename(200, "c/s/backup", LIVE, true).unwrap();
+    assert_eq!(world.text(), ROWS, "another program moves it back");
+    world.kernel.save(100, "c/s/tmp", O_CREAT | O_EXCL, ROWS.as_bytes()).unwrap();
+    world.elsewhere("s", "k,v\n3,30\n");
+    world.kernel.rename(100, "c/s/tmp", LIVE, true).unwrap();
+    assert_eq!(world.text(), format!("{ROWS}3,30\n"), "one that edits in place found nothing to change");
+}
+
+#[test]
+fn a_file_that_lay_there_while_history_was_squashed_is_moved_over_the_live_one() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/backup", O_CREAT | O_EXCL, b"k,v\n1,11\n").unwrap();
+    world.elsewhere("s", "k,v\n3,30\n");
+    lakota::ops::squash(&world.other).unwrap();
+    world.kernel.rename(200, "c/s/backup", LIVE, true).unwrap();
+    assert_eq!(world.text(), "k,v\n1,11\n");
+}
+
+#[test]
+fn a_live_file_that_cannot_be_moved_leaves_what_has_the_name() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/old", O_CREAT | O_EXCL, b"mine").unwrap();
+    assert_eq!(world.kernel.rename(100, LIVE, "c/s/old", false), Err(Errno::EEXIST));
+    world.kernel.mkdir(100, "c/s/folder").unwrap();
+    assert!(world.kernel.rename(100, LIVE, "c/s/folder", true).is_err());
+    let walk = Walk(&world.kernel.fs);
+    assert_eq!((walk.text("c/s/old").as_str(), world.text().as_str()), ("mine", ROWS));
+    assert_eq!(walk.names("c/s"), ["live.csv", "live.parquet", "latest", "revisions", "folder", "old"]);
+}

@@ -19,6 +19,7 @@ use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::{Interval, Key};
 use crate::series::write::Mode;
+use arrow_array::RecordBatch;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -74,29 +75,31 @@ impl Read for At<'_> {
     }
 }
 
-/// Reads all rows of a file in a format.
-pub(super) fn read(
-    collection: &Collection,
-    schema: &Arc<Schema>,
-    format: Format,
-    file: &File,
-) -> Result<Input, Failure> {
+/// Reads all rows of a file in a format, to be those of a series.
+pub(super) fn read(series: &Series, format: Format, file: &File) -> Result<Input, Failure> {
     match format {
-        Format::Csv => read_csv(collection, schema, At::new(file, 0)),
+        Format::Csv => read_csv(series, At::new(file, 0)),
         Format::Parquet => {
             let file = file.try_clone().map_err(unread)?;
-            sorted(collection, schema, parquet::read(file, schema, false)?)
+            onto(series, |schema| Ok(parquet::read(file, schema, false)?))
         }
     }
 }
 
-/// Reads all rows of a text.
-pub(super) fn read_csv(
-    collection: &Collection,
-    schema: &Arc<Schema>,
-    text: impl Read,
+/// Reads all rows of a text, to be those of a series.
+pub(super) fn read_csv(series: &Series, text: impl Read) -> Result<Input, Failure> {
+    onto(series, |schema| Ok(reader(schema, text)))
+}
+
+/// Reads rows, most of which a series may have already.
+fn onto<F: Iterator<Item = Result<RecordBatch, InputError>>>(
+    series: &Series,
+    frames: impl FnOnce(&Arc<Schema>) -> Result<F, Failure>,
 ) -> Result<Input, Failure> {
-    sorted(collection, schema, reader(schema, text))
+    let state = series.shelf.now()?.state.clone();
+    let frames = frames(&state.schema)?;
+    let (rows, _count) = series.shelf.collection().sort_onto(&state, &series.label, frames)?;
+    Ok(Input { schema: state.schema, rows })
 }
 
 fn reader<R: Read>(schema: &Arc<Schema>, text: R) -> CsvReader<R> {
@@ -117,15 +120,15 @@ pub(super) struct Reached {
 /// Reads the lines that were added to a file of `len` bytes; gives how far that reaches. What is saved is not read again, if what
 /// follows lies behind it: else they are taken together, since equal index values of one program stand side by side.
 pub(super) fn read_added(
-    collection: &Collection,
-    schema: &Arc<Schema>,
+    series: &Series,
     (file, len): (&File, u64),
     reached: Option<&Reached>,
 ) -> Result<(Input, Option<Reached>), Failure> {
+    let (collection, schema) = (series.shelf.collection(), &Arc::clone(&series.shelf.now()?.state.schema));
     if let Some(before) = reached.filter(|before| before.bytes < len) {
         let text = before.head.chain(At::new(file, before.bytes));
         // An error counts lines from the file's start: it is met again below.
-        if let Ok(input) = read_csv(collection, schema, text)
+        if let Ok(input) = sorted(collection, schema, reader(schema, text))
             && let Some((first, last)) = input.rows.span()
             && *first > before.last
         {
@@ -163,7 +166,7 @@ fn first_line(file: &File) -> Result<Vec<u8>, Failure> {
 fn sorted(
     collection: &Collection,
     schema: &Arc<Schema>,
-    frames: impl Iterator<Item = Result<arrow_array::RecordBatch, InputError>>,
+    frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
 ) -> Result<Input, Failure> {
     let (rows, _count) = collection.sort(schema, frames)?;
     Ok(Input { schema: Arc::clone(schema), rows })

@@ -69,8 +69,7 @@ impl Intakes {
         let (series, reader) = (series.clone(), Follower { file, at: 0, tail: Arc::clone(&tail) });
         let work = move || {
             let _permit = permit;
-            let schema = Arc::clone(&series.shelf.now()?.state.schema);
-            read_csv(series.shelf.collection(), &schema, reader)
+            read_csv(&series, reader)
         };
         let thread = thread::Builder::new().name("intake".to_owned()).spawn(work).ok()?;
         Some(Intake { tail, thread: Some(thread) })

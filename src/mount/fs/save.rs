@@ -18,7 +18,6 @@ use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 
 /// Users and their names.
 const USERS: &str = "/etc/passwd";
@@ -119,10 +118,8 @@ impl Fs {
     /// Saves the rows that were added.
     fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
         let Some(file) = body.written() else { return Ok(()) };
-        let schema = Arc::clone(&rows.series.shelf.now()?.state.schema);
-        let collection = rows.series.shelf.collection();
         let file = (file.file(), body.written_len());
-        let (input, reached) = ingest::read_added(collection, &schema, file, body.reached.as_ref())?;
+        let (input, reached) = ingest::read_added(rows.series, file, body.reached.as_ref())?;
         self.save_rows(rows, None, input)?;
         body.reached = reached;
         Ok(())
@@ -139,9 +136,7 @@ impl Fs {
         if let Some(Ok(input)) = intake.map(Intake::finish) {
             return Ok(input);
         }
-        let shelf = &rows.series.shelf;
-        let schema = Arc::clone(&shelf.now()?.state.schema);
-        ingest::read(shelf.collection(), &schema, rows.format, file)
+        ingest::read(rows.series, rows.format, file)
     }
 
     /// Makes rows a revision; gives what the writer has from now on.

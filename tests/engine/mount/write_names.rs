@@ -126,7 +126,7 @@ fn folders_of_series_are_made_renamed_and_dropped_with_a_revision_each() {
     let before = world.revisions();
     world.kernel.mkdir(100, "c/paris").unwrap();
     assert_eq!(world.kernel.mkdir(100, "c/paris"), Err(Errno::EEXIST));
-    world.kernel.save(100, "c/paris/live.csv", O_TRUNC, b"k,v\n1,1\n").unwrap();
+    world.kernel.save(100, "c/paris/live.csv", O_CREAT | O_TRUNC, b"k,v\n1,1\n").unwrap();
     world.kernel.rename(100, "c/paris", "c/Paris", true).unwrap();
     assert_eq!(world.last().1, "rename paris to Paris through the mount (one, pid 100)");
     assert_eq!(Walk(&world.kernel.fs).text("c/Paris/live.csv"), "k,v\n1,1\n");

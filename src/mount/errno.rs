@@ -42,6 +42,8 @@ impl Errno {
     pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
     /// No space.
     pub const ENOSPC: Errno = Errno(libc::ENOSPC);
+    /// A name longer than names may be.
+    pub const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
     /// Not for this user.
     pub const EACCES: Errno = Errno(libc::EACCES);
     /// An operation that the mount does not have.

@@ -328,6 +328,9 @@ impl Fs {
 
 /// The label that a new folder is to have.
 pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
+    if name.len() > name::MAX_NAME {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
     let text = name.to_string_lossy();
     if text.starts_with('.') {
         let why = "folders whose names start with a dot belong to programs: there is no place for them here";

@@ -256,9 +256,20 @@ impl Fs {
         if signal.is_some() {
             copy.body().stopped = signal;
         }
-        let others = || process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
-        let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
+        let closed = own && signal.is_none() && self.is_closed_in(pen, &copy, asking);
+        let done = if closed { self.save(pen, &copy) } else { copy.sync() };
         done.map_err(|e| self.refuse_told(&copy, &e))
+    }
+
+    /// Whether the process of a thread has no descriptor of a copy any more.
+    fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, asking: u32) -> bool {
+        let count = process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
+        // What other threads of it write shows the same number, and has a descriptor each: theirs is not this one.
+        let beside = |other: &&Arc<WorkingCopy>| {
+            let writer = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
+            other.ino != copy.ino && other.shown == copy.shown && writer(other) == writer(copy)
+        };
+        count == 0 || count <= self.handles.copies().iter().filter(beside).count()
     }
 
     /// Makes what was written durable; and a revision, where it looks whole.

@@ -226,7 +226,13 @@ impl Fs {
             match done {
                 Ok(saved) => basis = saved.or(basis),
                 Err(failure) if open && failure.errno() == Errno::EINVAL && self.stays_written(ino) => {}
-                Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
+                Err(failure) => {
+                    // Of a renaming the usual number says that a folder would move into itself, and mv(1) says so.
+                    return Err(match self.keep_file(pen, &copy, &file, failure) {
+                        Failure::Told(Errno::EINVAL) => Failure::Told(Errno::EBADMSG),
+                        told => told,
+                    });
+                }
             }
         }
         if open {

@@ -201,7 +201,7 @@ impl Fs {
         let live = live.to_string_lossy();
         let _busy = pen.busy();
         // Of a file that is still written, what is there may be half of it: its close tells.
-        let open = self.handles.is_written(ino);
+        let mut open = self.handles.is_written(ino);
         let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
         let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
@@ -223,11 +223,16 @@ impl Fs {
                 }
                 done => done,
             };
-            match done {
-                Ok(saved) => basis = saved.or(basis),
-                Err(failure) if open && failure.errno() == Errno::EINVAL && self.stays_written(ino) => {}
-                Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
-            }
+            let done = match done {
+                Err(failure) if open && failure.errno() == Errno::EINVAL => {
+                    open = self.stays_written(ino);
+                    // Closed since it was read, it may be whole by now.
+                    if open { Ok(None) } else { save(basis.as_ref()) }
+                }
+                done => done,
+            };
+            let saved = done.map_err(|failure| self.keep_file(pen, &copy, &file, failure))?;
+            basis = saved.or(basis);
         }
         if open {
             let path = folder.path(name).map_err(Failure::spool)?;

@@ -21,6 +21,7 @@ use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread;
@@ -212,28 +213,9 @@ impl Fs {
         copy.adopt_writer(writer.clone());
         if len > 0 {
             let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
-            let save =
-                |basis: Option<&Basis>| self.save_rows(&rows, basis, self.read_rows(&rows, &file, None)?);
-            let done = match save(basis.as_ref()) {
-                // As a change it says nothing (any more): the rows of then are to be those of now.
-                Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_))))
-                    if lay =>
-                {
-                    save(None)
-                }
-                done => done,
-            };
-            match done {
-                Ok(saved) => basis = saved.or(basis),
-                Err(failure) if open && failure.errno() == Errno::EINVAL && self.stays_written(ino) => {}
-                Err(failure) => {
-                    // Of a renaming the usual number says that a folder would move into itself, and mv(1) says so.
-                    return Err(match self.keep_file(pen, &copy, &file, failure) {
-                        Failure::Told(Errno::EINVAL) => Failure::Told(Errno::EBADMSG),
-                        told => told,
-                    });
-                }
-            }
+            let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
+            let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
+            basis = saved.or(basis);
         }
         if open {
             let path = folder.path(name).map_err(Failure::spool)?;
@@ -259,14 +241,43 @@ impl Fs {
         Ok(())
     }
 
-    /// Whether a scratch file is open for writing, and not only because the end of its last handle is under way: the kernel
-    /// does not wait for that.
-    fn stays_written(&self, ino: u64) -> bool {
-        let since = Instant::now();
-        while self.handles.is_written(ino) && since.elapsed() < ENDING {
-            thread::sleep(ENDING / 50);
+    /// Saves the rows of a file that is renamed over a live one. `lay`: it was made by another program than the one that
+    /// moves it; `open`: its number, where it is open for writing. What is refused of such a one may be half of it: its
+    /// close tells. But the end of its last handle may be on its way, for which the kernel does not wait: then it is
+    /// read again.
+    fn save_renamed(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        basis: Option<&Basis>,
+        lay: bool,
+        open: Option<u64>,
+    ) -> Result<Option<Basis>, Failure> {
+        let save = |basis: Option<&Basis>| self.save_rows(rows, basis, self.read_rows(rows, file, None)?);
+        match (save(basis), open) {
+            // As a change it says nothing (any more): the rows of then are to be those of now.
+            (Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))), _)
+                if lay =>
+            {
+                save(None)
+            }
+            (Err(failure), Some(ino)) if failure.errno() == Errno::EINVAL => {
+                let since = Instant::now();
+                while self.handles.is_written(ino) && since.elapsed() < ENDING {
+                    thread::sleep(ENDING / 50);
+                }
+                if self.handles.is_written(ino) { Ok(None) } else { save(basis) }
+            }
+            (done, _) => done,
         }
-        self.handles.is_written(ino)
+    }
+
+    /// Keeps what a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
+    fn keep_renamed(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
+        match self.keep_file(pen, copy, file, failure) {
+            Failure::Told(Errno::EINVAL) => Failure::Told(Errno::EBADMSG),
+            told => told,
+        }
     }
 
     /// A live file takes another name: that is a copy, and the live name is gone for a moment.

@@ -67,7 +67,7 @@ fn a_rename_over_a_live_file_is_a_save() {
     assert_eq!(world.text(), "k,v\n1,1\n9,90\n", "a change of what there was when the file was made");
     assert!(world.revisions() > before + 1 && !Walk(&world.kernel.fs).exists("c/s/tmp"));
     world.kernel.save(100, "c/s/tmp", O_CREAT | O_EXCL, b"nonsense").unwrap();
-    assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, true), Err(Errno::EINVAL));
+    assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, true), Err(Errno::EBADMSG));
     assert!(Walk(&world.kernel.fs).exists("c/s/tmp"), "a refused one stays");
     assert_eq!(world.rejected(), ["nonsense"]);
     assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, false), Err(Errno::EEXIST));

@@ -95,6 +95,7 @@ def large(binary):
             times["cp_changed"].append(cp(CHANGED))
             stored.append(disk_bytes(REPO) - before)
             assert store.revisions() == 2, "a copy made no revision of its own"
+            os.sync()
             times["append"].extend(append(row(number)) for number in range(SMALL_APPENDS))
             assert store.revisions() == 2 + SMALL_APPENDS
     for op, samples in times.items():

@@ -15,11 +15,13 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::interleave::interleave_record_batch;
 use chain::{Chain, Known};
 use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +30,9 @@ pub const MEMORY: usize = 96 << 20;
 
 /// Rows of a spilled frame: what each run keeps in memory while runs are merged.
 const SPILL_ROWS: usize = 8192;
+
+/// Rows of several runs that are given as one frame.
+const MIXED_ROWS: usize = 4096;
 
 /// Collects rows and gives them back sorted.
 #[derive(Debug)]
@@ -213,6 +218,47 @@ impl Run {
     }
 }
 
+/// Rows of several runs, in order: a frame of a few thousand, since a frame for each change of runs would be one for nearly every
+/// row where the input is in no order.
+#[derive(Debug, Default)]
+struct Mix {
+    frames: Vec<RecordBatch>,
+    /// The frame that each run is at.
+    current: HashMap<usize, usize>,
+    rows: Vec<(usize, usize)>,
+}
+
+impl Mix {
+    fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= MIXED_ROWS
+    }
+
+    fn take(&mut self, run: usize, frame: &RecordBatch, rows: Range<usize>) {
+        let at = *self.current.entry(run).or_insert_with(|| {
+            self.frames.push(frame.clone());
+            self.frames.len() - 1
+        });
+        self.rows.extend(rows.map(|row| (at, row)));
+    }
+
+    /// A run goes on with another frame.
+    fn passed(&mut self, run: usize) {
+        self.current.remove(&run);
+    }
+
+    fn frame(&self) -> Result<Option<RecordBatch>, InputError> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let frames: Vec<&RecordBatch> = self.frames.iter().collect();
+        interleave_record_batch(&frames, &self.rows).map(Some).map_err(|e| failed(&e))
+    }
+}
+
 #[derive(Debug)]
 struct Head {
     frame: RecordBatch,
@@ -275,14 +321,38 @@ impl Sorted {
                 self.refill(i)?;
             }
         }
-        let Some(least) = self.least(None) else { return Ok(None) };
-        // Rows of the least run up to the first that another run comes before. A later run's equal row comes after.
-        let limit = self.least(Some(least));
-        let Some(head) = &self.heads[least] else { return Ok(None) };
-        let end = limit.map_or(head.keys.rows(), |other| self.passed(least, other));
-        let part = head.frame.slice(head.row, end - head.row);
-        self.advance(least, end)?;
-        Ok(Some(part))
+        let mut mix = Mix::default();
+        while let Some((run, end)) = self.turn() {
+            let Some(head) = &self.heads[run] else { break };
+            // Many rows in a row are given as they are.
+            let many = end - head.row >= MIXED_ROWS;
+            if many && !mix.is_empty() {
+                break;
+            }
+            if many {
+                let part = head.frame.slice(head.row, end - head.row);
+                self.advance(run, end)?;
+                return Ok(Some(part));
+            }
+            mix.take(run, &head.frame, head.row..end);
+            let is_used_up = end == head.keys.rows();
+            self.advance(run, end)?;
+            if is_used_up {
+                mix.passed(run);
+            }
+            if mix.is_full() {
+                break;
+            }
+        }
+        mix.frame()
+    }
+
+    /// The run whose turn it is, and how far it comes before all others. A later run's equal row comes after.
+    fn turn(&self) -> Option<(usize, usize)> {
+        let least = self.least(None)?;
+        let head = self.heads[least].as_ref()?;
+        let end = self.least(Some(least)).map_or(head.keys.rows(), |other| self.passed(least, other));
+        Some((least, end))
     }
 
     /// The run whose next row comes first, of all but `without`.

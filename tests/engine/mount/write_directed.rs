@@ -227,6 +227,26 @@ fn a_mount_that_ends_keeps_what_nobody_closed() {
 }
 
 #[test]
+fn a_mount_that_ends_saves_no_half_of_what_a_child_still_writes() {
+    let mut world = World::new();
+    let fd = world.open(CUT);
+    let child = world.kernel.dup(fd, 200);
+    world.kernel.close(fd).unwrap();
+    world.kernel.write(child, b"k,v\n1,1\n").unwrap();
+    world.kernel.fs.finish();
+    assert_eq!(world.rejected(), ["k,v\n1,1\n"]);
+    world.kernel.close(child).unwrap();
+    // What nobody has open any more, and no close of its writer told of, is whole.
+    let fd = world.open(CUT);
+    let child = world.kernel.dup(fd, 200);
+    world.kernel.close(fd).unwrap();
+    world.kernel.write(child, b"k,v\n3,3\n").unwrap();
+    world.kernel.vanish(child);
+    world.kernel.fs.finish();
+    assert_eq!(world.text(), "k,v\n3,3\n");
+}
+
+#[test]
 fn errors_and_refused_bytes_are_those_of_their_user() {
     let mut world = World::new();
     world.kernel.spawn(300, 1001, "alice");

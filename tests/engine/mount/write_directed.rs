@@ -192,6 +192,24 @@ fn a_descriptor_goes_on_after_a_save() {
 }
 
 #[test]
+fn rows_that_were_added_and_corrected_elsewhere_stay_so_when_more_are_added() {
+    let mut world = World::new();
+    let fd = world.open(O_WRONLY | O_APPEND);
+    let add = |text: &str| {
+        world.kernel.write(fd, text.as_bytes()).unwrap();
+        world.kernel.fsync(fd).unwrap();
+        world.text()
+    };
+    add("7,70\n8,80\n");
+    world.elsewhere("s", "k,v\n7,77\n");
+    assert_eq!(add("5,50\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,80\n", "late");
+    assert_eq!(add("8,81\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,80\n8,81\n", "the last one once more");
+    world.elsewhere("s", "k,v\n8,88\n");
+    assert_eq!(add("9,90\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,88\n9,90\n", "behind all");
+    world.kernel.close(fd).unwrap();
+}
+
+#[test]
 fn a_refused_fsync_keeps_what_was_written_and_later_writes_go_on() {
     let mut world = World::new();
     let fd = world.open(CUT);

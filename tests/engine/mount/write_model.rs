@@ -38,6 +38,10 @@ pub(super) struct Written {
     pub(super) unsaved: bool,
     pub(super) writer: u32,
     pub(super) stopped: bool,
+    /// Bytes of whole lines that are saved, while nothing but additions was made.
+    saved: usize,
+    /// When it was empty last.
+    emptied: usize,
     /// Whether history was trimmed since: then the rows it was opened on may be gone.
     pub(super) trimmed: bool,
 }
@@ -69,6 +73,10 @@ pub(super) struct World {
     pub(super) series: [Option<SeriesRows>; 2],
     pub(super) open: Vec<(Fd, Target)>,
     pub(super) veils: BTreeMap<Place, Veil>,
+    /// When something was to be saved of a file last.
+    written: BTreeMap<Place, usize>,
+    /// Steps so far.
+    ticks: usize,
     /// Whether a veil outlasts the test, or is over at once.
     pub(super) lasting: bool,
     pub(super) rejected: usize,
@@ -107,6 +115,8 @@ impl World {
             series: [Some(SeriesRows::new()), Some(SeriesRows::new())],
             open: Vec::new(),
             veils: BTreeMap::new(),
+            written: BTreeMap::new(),
+            ticks: 0,
             lasting,
             rejected: 0,
             serial: 0,
@@ -165,9 +175,13 @@ impl World {
         let (series, format) = file.place;
         if file.bytes.is_empty() {
             file.unsaved = false;
-            self.draw(file.place, Veil::Emptied);
+            // Not where it was written since, by another descriptor.
+            if self.written.get(&file.place).is_none_or(|at| *at < file.emptied) {
+                self.draw(file.place, Veil::Emptied);
+            }
             return Ok(());
         }
+        self.written.insert(file.place, self.ticks);
         let written = file.bytes[file.kept.unwrap_or(0)..].to_vec();
         let Some(rows) = self.parse(format, &written) else {
             file.unsaved = !keeps;
@@ -175,6 +189,16 @@ impl World {
             return Err(Errno::EINVAL);
         };
         file.unsaved = false;
+        let rows = if file.kept.is_some() {
+            let fresh = self.parse(format, &file.bytes[file.saved..]).unwrap_or_default();
+            if written.ends_with(b"\n") {
+                file.saved = file.bytes.len();
+            }
+            // What was saved may have been changed by others since.
+            rows.into_iter().filter(|(key, _)| fresh.contains_key(key)).collect()
+        } else {
+            rows
+        };
         match (&mut self.series[series], file.kept) {
             (Some(now), Some(_)) => now.extend(rows),
             (Some(now), None) => {
@@ -209,7 +233,19 @@ impl World {
     fn begun(&self, pid: u32, place: Place, bytes: Vec<u8>, kept: bool, unsaved: bool) -> Written {
         let kept = kept.then_some(bytes.len());
         let base = self.series[place.0].clone().unwrap_or_default();
-        Written { place, bytes, base, kept, unsaved, writer: pid, stopped: false, trimmed: false }
+        let (saved, emptied) = (kept.unwrap_or(0), self.ticks);
+        Written {
+            place,
+            bytes,
+            base,
+            kept,
+            unsaved,
+            writer: pid,
+            stopped: false,
+            saved,
+            emptied,
+            trimmed: false,
+        }
     }
 
     fn open(&mut self, pid: u32, place: Place, how: How) {
@@ -298,6 +334,7 @@ impl World {
     }
 
     pub(super) fn run(&mut self, step: &Step) {
+        self.ticks += 1;
         let before = self.revisions();
         let rows = self.series.clone();
         match step {
@@ -441,6 +478,7 @@ impl World {
         if len == 0 || len != file.bytes.len() {
             (file.kept, file.unsaved) = (None, true);
             file.bytes.resize(len, 0);
+            file.emptied = self.ticks;
         }
     }
 

@@ -262,7 +262,10 @@ impl Save<'_> {
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
             (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
-            (Way::Replace, None) => self.current(shelf, sheets)?,
+            // Not what came since, which the writer does not have.
+            (Way::Replace, None) => {
+                self.current(shelf, sheets)?.filter(|now| Some(now.sheet.content) == there)
+            }
         };
         Ok(Saved { stamp, basis })
     }

@@ -264,3 +264,13 @@ fn rows_for_a_collection_that_was_deleted_meanwhile_are_refused_and_kept() {
     assert_eq!(world.rejected(), ["3,30\n"]);
     assert!(world.errors().contains("was deleted"), "{}", world.errors());
 }
+
+#[test]
+fn a_name_does_not_show_as_empty_where_a_file_took_it_since_it_was_emptied() {
+    let mut world = World::new();
+    let fd = world.kernel.open(100, LIVE, CUT).unwrap();
+    world.kernel.save(200, "c/s/tmp", O_CREAT, b"k,v\n1,1\n").unwrap();
+    world.kernel.rename(200, "c/s/tmp", LIVE, true).unwrap();
+    world.kernel.close(fd).unwrap();
+    assert_eq!(world.text(), "k,v\n1,1\n");
+}

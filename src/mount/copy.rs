@@ -198,6 +198,12 @@ impl WorkingCopy {
         (body.basis, body.file, body.shared, body.straight) = (basis, Some(file), true, false);
     }
 
+    /// Whether its bytes were written under another name.
+    #[must_use]
+    pub fn is_adopted(&self) -> bool {
+        self.body.lock().shared
+    }
+
     /// Notes a handle, one that was opened under another name too.
     pub fn reopened(&self) -> Result<(), Errno> {
         let mut handles = self.handles.lock();

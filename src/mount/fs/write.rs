@@ -252,7 +252,9 @@ impl Fs {
         let own = caller.pid == 0 || writer == 0 || closer == writer;
         // The thread that asks is there, also where the first one of the process has ended.
         let asking = if caller.pid == 0 { writer } else { caller.pid };
-        let signal = if own { process::dying_by(&pen.proc, asking) } else { None };
+        // Of a file that another one moved here, who writes is who has it.
+        let told = own || copy.is_adopted();
+        let signal = if told { process::dying_by(&pen.proc, asking) } else { None };
         if signal.is_some() {
             copy.body().stopped = signal;
         }

@@ -4,7 +4,7 @@ use super::live::{CUT, LIVE, PARQUET, ROWS, World, options, spool};
 use super::walk::Walk;
 use lakota::mount::errno::Errno;
 use lakota::mount::fs::Fs;
-use libc::{O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY};
+use libc::{O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY, SIGKILL};
 use std::time::Duration;
 
 #[test]
@@ -273,4 +273,20 @@ fn a_name_does_not_show_as_empty_where_a_file_took_it_since_it_was_emptied() {
     world.kernel.rename(200, "c/s/tmp", LIVE, true).unwrap();
     world.kernel.close(fd).unwrap();
     assert_eq!(world.text(), "k,v\n1,1\n");
+}
+
+#[test]
+fn who_is_killed_while_it_writes_a_file_that_was_renamed_saves_nothing() {
+    let mut world = World::new();
+    let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_WRONLY).unwrap();
+    world.kernel.write(fd, b"k,v\n1,1\n2,2\n").unwrap();
+    world.kernel.rename(200, "c/s/tmp", LIVE, true).unwrap();
+    world.kernel.ftruncate(fd, 0).unwrap();
+    world.kernel.pwrite(fd, 0, b"k,v\n1,3\n").unwrap();
+    world.kernel.dying(100, SIGKILL);
+    world.kernel.exit(100);
+    assert_eq!(world.text(), "k,v\n1,1\n2,2\n");
+    assert_eq!(world.rejected(), ["k,v\n1,3\n"]);
+    assert!(world.errors().contains("signal 9"), "{}", world.errors());
+    world.kernel.check_clean();
 }

@@ -107,7 +107,7 @@ run 'lakota export exported && lakota -r copy import exported'
 expect 'lakota -r copy read temp/bxl' "$(lakota read temp/bxl)"
 
 run 'lakota pack temp'
-expect 'lakota log temp --oneline | wc -l' '9'
+expect 'lakota log temp --oneline | wc -l' '10'
 run 'lakota squash temp && lakota squash && lakota gc'
 run 'lakota verify'
 expect 'lakota len temp/bxl' '7'

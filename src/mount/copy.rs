@@ -323,7 +323,7 @@ impl WorkingCopy {
             body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
         }
         // Emptied, it begins again.
-        (body.len, body.intake, body.straight) = (len, None, len == 0);
+        (body.len, body.intake, body.straight) = (len, None, len == 0 && !body.shared);
         self.changed(body, desk.now);
         Ok(())
     }

@@ -40,8 +40,12 @@ impl Errno {
     pub const EPERM: Errno = Errno(libc::EPERM);
     /// A file that cannot be written so.
     pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
+    /// Content that cannot be, where EINVAL says something else.
+    pub const EBADMSG: Errno = Errno(libc::EBADMSG);
     /// No space.
     pub const ENOSPC: Errno = Errno(libc::ENOSPC);
+    /// A name longer than names may be.
+    pub const ENAMETOOLONG: Errno = Errno(libc::ENAMETOOLONG);
     /// Not for this user.
     pub const EACCES: Errno = Errno(libc::EACCES);
     /// An operation that the mount does not have.

@@ -23,7 +23,7 @@ pub const AT: &str = "at";
 pub const COMMIT: &str = "commit.json";
 
 /// Longest name of a file, in bytes.
-const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 
 const MINUTE: u64 = 60_000;
 const DAY: u64 = 86_400_000;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to look a name up again.
-const REOPEN: Duration = Duration::from_secs(1);
+const REOPEN: Duration = Duration::from_secs(30);
 
 /// Scratch files of which it is kept what they are a change of.
 const BASES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
@@ -62,8 +62,8 @@ pub(super) struct Pen {
     pub(super) proc: PathBuf,
     /// Collections without columns, and when they were made.
     pub(super) unborn: Mutex<BTreeMap<String, u64>>,
-    /// What scratch files are a change of, by inode.
-    pub(super) bases: Mutex<LruCache<u64, Basis>>,
+    /// What scratch files are a change of, and the process that made them, by inode.
+    pub(super) bases: Mutex<LruCache<u64, (Basis, Option<u32>)>>,
     reopens: Mutex<HashMap<Asking, Reopen>>,
     serial: AtomicU64,
     saving: Arc<Saving>,
@@ -101,7 +101,7 @@ impl Pen {
         let mut bases = self.bases.lock();
         let Some(old) = bases.pop(&over) else { return };
         let known = bases.get(&ino);
-        if known.is_none_or(|basis| old.point.stamp.time <= basis.point.stamp.time) {
+        if known.is_none_or(|(basis, _)| old.0.point.stamp.time <= basis.point.stamp.time) {
             bases.put(ino, old);
         }
     }

@@ -5,6 +5,8 @@ mod kernel;
 mod live;
 mod walk;
 mod write_directed;
+mod write_elsewhere;
+mod write_large;
 mod write_model;
 mod write_names;
 mod write_races;

@@ -4,6 +4,7 @@ mod calls;
 mod concurrent;
 mod editors;
 mod names;
+mod numbers;
 mod refused;
 mod scratch;
 mod shell;
@@ -131,7 +132,7 @@ impl<'a> Live<'a> {
     fn parquet(&self) -> String {
         let file = File::open(self.at("live.parquet")).unwrap();
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-        let schema = Schema::parse(&["timestamp timestamp*", "value float"]).unwrap();
+        let schema = Schema::parse(["timestamp timestamp*", "value float"]).unwrap();
         let mut out = HEADER.as_bytes().to_vec();
         for frame in reader.build().unwrap() {
             let frame = frame.unwrap();
@@ -278,7 +279,7 @@ impl Done<'_, '_> {
     /// It was refused: with this exit code, these words on stderr, and a line in `errors` that has these words; gives
     /// the name of the bytes that are kept.
     #[track_caller]
-    fn is_refused(self, code: i32, said: &str, reason: &str) -> Option<String> {
+    fn refused(self, code: i32, said: &str, reason: &str) -> Option<String> {
         assert_eq!(self.ran.code, Some(code), "{}: {}{}", self.script, self.ran.err, self.ran.out);
         assert!(self.ran.err.contains(said), "{}: {}", self.script, self.ran.err);
         within(SOON, "the refusal is told", || !self.before.told().is_empty());

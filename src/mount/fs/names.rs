@@ -71,9 +71,9 @@ impl Fs {
                     return Err(Errno::EEXIST.into());
                 }
                 let folder = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
-                self.create_scratch(pen, series, &folder.map_err(Failure::spool)?, name, exclusive)
+                self.create_scratch(caller, pen, series, &folder.map_err(Failure::spool)?, (name, exclusive))
             }
-            What::Scratch(series, held) => self.create_scratch(pen, series, held, name, exclusive),
+            What::Scratch(series, held) => self.create_scratch(caller, pen, series, held, (name, exclusive)),
             What::Unborn(label) if name == name::SCHEMA => {
                 let purpose = Purpose::Schema(label.to_string());
                 let start = Start { basis: None, front: None };
@@ -135,17 +135,17 @@ impl Fs {
 
     fn create_scratch(
         &self,
+        caller: Caller,
         pen: &Pen,
         series: &Series,
         folder: &Held,
-        name: &OsStr,
-        exclusive: bool,
+        (name, exclusive): (&OsStr, bool),
     ) -> Result<(Child, Opening), Failure> {
         let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
         let child = scratch_child(name, series, held);
         // Should it become the live file, it is a change of what its writer can have read.
         if let Some(basis) = self.basis(series)? {
-            pen.bases.lock().put(child.node.ino, basis);
+            pen.bases.lock().put(child.node.ino, (basis, self.pid(pen, caller)));
         }
         let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
         Ok((child, opening))
@@ -328,6 +328,9 @@ impl Fs {
 
 /// The label that a new folder is to have.
 pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
+    if name.len() > name::MAX_NAME {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
     let text = name.to_string_lossy();
     if text.starts_with('.') {
         let why = "folders whose names start with a dot belong to programs: there is no place for them here";

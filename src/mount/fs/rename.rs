@@ -7,9 +7,11 @@ use super::names::{is_fixed, new_label};
 use super::save::Rows;
 use super::{Caller, Fs};
 use crate::collection::{Collection, CollectionError};
+use crate::history::changelog::HistoryError;
 use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::{Errno, Failure};
+use crate::mount::ingest::Basis;
 use crate::mount::name;
 use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
@@ -18,9 +20,18 @@ use crate::mount::scratch::Held;
 use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
-use std::ffi::OsStr;
-use std::os::unix::fs::FileExt;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the end of a handle may be on its way.
+const ENDING: Duration = Duration::from_millis(250);
+
+/// How the names of files begin that are not whole yet.
+const DRAFT: &str = ".lakota-draft-";
 
 /// Bytes copied at once.
 const PIECE: usize = 1 << 20;
@@ -192,22 +203,25 @@ impl Fs {
         let _busy = pen.busy();
         // Of a file that is still written, what is there may be half of it: its close tells.
         let open = self.handles.is_written(ino);
-        let mut basis = pen.bases.lock().get(&ino).cloned();
-        let len = file.metadata().map_err(Failure::spool)?.len();
+        let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
+        // Made by one program and moved by another: it lay there, and is moved for what it is.
+        let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
+        let began = file.metadata().map_err(Failure::spool)?;
+        let len = began.len();
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
         copy.adopt_writer(writer.clone());
         if len > 0 {
             let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
-            let read = self.read_rows(&rows, &file, None);
-            match read.and_then(|input| self.save_rows(&rows, basis.as_ref(), input)) {
-                Ok(saved) => basis = saved.or(basis),
-                Err(failure) if open && failure.errno() == Errno::EINVAL => {}
-                Err(failure) => return Err(self.keep_file(pen, &copy, &file, failure)),
-            }
+            let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
+            let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
+            basis = saved.or(basis);
         }
-        if open {
+        // Nor is what came while it was read: from who opened it since, and may have closed it again.
+        let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
+        let grown = || file.metadata().is_ok_and(|now| state(&now) != state(&began));
+        if open || self.handles.is_written(ino) || grown() {
             let path = folder.path(name).map_err(Failure::spool)?;
             let adopted =
                 pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;
@@ -231,6 +245,45 @@ impl Fs {
         Ok(())
     }
 
+    /// Saves the rows of a file that is renamed over a live one. `lay`: it was made by another program than the one that
+    /// moves it; `open`: its number, where it is open for writing. What is refused of such a one may be half of it: its
+    /// close tells. But the end of its last handle may be on its way, for which the kernel does not wait: then it is
+    /// read again.
+    fn save_renamed(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        basis: Option<&Basis>,
+        lay: bool,
+        open: Option<u64>,
+    ) -> Result<Option<Basis>, Failure> {
+        let save = |basis: Option<&Basis>| self.save_rows(rows, basis, self.read_rows(rows, file, None)?);
+        match (save(basis), open) {
+            // As a change it says nothing (any more): the rows of then are to be those of now.
+            (Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))), _)
+                if lay =>
+            {
+                save(None)
+            }
+            (Err(failure), Some(ino)) if failure.errno() == Errno::EINVAL => {
+                let since = Instant::now();
+                while self.handles.is_written(ino) && since.elapsed() < ENDING {
+                    thread::sleep(ENDING / 50);
+                }
+                if self.handles.is_written(ino) { Ok(None) } else { save(basis) }
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// Keeps what a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
+    fn keep_renamed(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
+        match self.keep_file(pen, copy, file, failure) {
+            Failure::Told(Errno::EINVAL) => Failure::Told(Errno::EBADMSG),
+            told => told,
+        }
+    }
+
     /// A live file takes another name: that is a copy, and the live name is gone for a moment.
     fn rename_away(
         &self,
@@ -240,7 +293,27 @@ impl Fs {
         (folder, new_name): (&Held, &OsStr),
         how: Renaming,
     ) -> Result<(), Failure> {
-        let (_, file) = folder.create(new_name, !how.replace).map_err(Failure::spool)?;
+        // Whole or not at all: what has the name may be the only other copy.
+        let draft = OsString::from(format!("{DRAFT}{}", pen.serial()));
+        let (_, file) = folder.create(&draft, false).map_err(Failure::spool)?;
+        let done = self
+            .copy_rows(pen, (series, format), &file)
+            .and_then(|()| folder.rename(&draft, folder, new_name, how.replace).map_err(Failure::spool));
+        if let Err(failure) = done {
+            folder.unlink(&draft).map_err(Failure::spool)?;
+            return Err(failure);
+        }
+        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        Ok(())
+    }
+
+    /// Writes the rows that a live name shows to a file.
+    fn copy_rows(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        file: &std::fs::File,
+    ) -> Result<(), Failure> {
         file.set_len(0).map_err(Failure::spool)?;
         if pen.veils.of(series, format).is_none()
             && let Some(basis) = self.basis(series)?
@@ -253,7 +326,6 @@ impl Fs {
                 at += bytes.len() as u64;
             }
         }
-        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
         Ok(())
     }
 }

@@ -256,9 +256,20 @@ impl Fs {
         if signal.is_some() {
             copy.body().stopped = signal;
         }
-        let others = || process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
-        let done = if own && signal.is_none() && others() == 0 { self.save(pen, &copy) } else { copy.sync() };
+        let closed = own && signal.is_none() && self.is_closed_in(pen, &copy, asking);
+        let done = if closed { self.save(pen, &copy) } else { copy.sync() };
         done.map_err(|e| self.refuse_told(&copy, &e))
+    }
+
+    /// Whether the process of a thread has no descriptor of a copy any more.
+    fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, asking: u32) -> bool {
+        let count = process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
+        // What other threads of it write shows the same number, and has a descriptor each: theirs is not this one.
+        let beside = |other: &&Arc<WorkingCopy>| {
+            let writer = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
+            other.ino != copy.ino && other.shown == copy.shown && writer(other) == writer(copy)
+        };
+        count == 0 || count <= self.handles.copies().iter().filter(beside).count()
     }
 
     /// Makes what was written durable; and a revision, where it looks whole.
@@ -311,13 +322,14 @@ impl Fs {
         pen.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
             let writer = copy.writer().map_or(0, |writer| writer.pid);
-            // A process that may not be looked at, or is from elsewhere, may have it open.
+            // A process that may not be looked at, or is from elsewhere, may have it open; one that inherited it too.
             let open = match process::of_thread(&pen.proc, writer) {
                 None => writer == 0,
                 Some(_) => {
                     process::others(&pen.proc, writer, copy.ino, copy.shown).is_none_or(|count| count > 0)
                 }
             };
+            let open = open || process::anyone(&pen.proc, copy.ino, copy.shown);
             if open {
                 self.keep_unclosed(pen, &copy);
             } else if let Err(failure) = self.save_or_keep(pen, &copy) {

@@ -6,22 +6,19 @@
 use super::kernel::{Fd, Kernel};
 use super::walk::Walk;
 use super::write_steps::{FILES, FOLDERS, How, LABELS, PIDS, Place, Step};
-use crate::support::{CountingClock, SeriesRows, keyed, repo_on, series};
+use crate::support::{CountingClock, SeriesRows, keyed, repo_on};
 use bytes::Bytes;
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
-use lakota::collection::{At, Collection};
+use lakota::collection::Collection;
 use lakota::data::csv::CsvReader;
 use lakota::data::files::parquet::Sink;
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
-use lakota::interval::Interval;
 use lakota::mount::errno::Errno;
 use lakota::mount::fs::Fs;
 use lakota::mount::options::MountOptions;
 use lakota::mount::spool::Spool;
-use lakota::ops;
-use lakota::series::write::Mode;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -32,52 +29,55 @@ use tempfile::TempDir;
 
 /// A live file that is written.
 #[derive(Debug)]
-struct Written {
-    place: Place,
-    bytes: Vec<u8>,
-    base: SeriesRows,
+pub(super) struct Written {
+    pub(super) place: Place,
+    pub(super) bytes: Vec<u8>,
+    pub(super) base: SeriesRows,
     /// Bytes it was opened with, while nothing but additions was made.
-    kept: Option<usize>,
-    unsaved: bool,
-    writer: u32,
-    stopped: bool,
+    pub(super) kept: Option<usize>,
+    pub(super) unsaved: bool,
+    pub(super) writer: u32,
+    pub(super) stopped: bool,
     /// Whether history was trimmed since: then the rows it was opened on may be gone.
-    trimmed: bool,
+    pub(super) trimmed: bool,
 }
 
 #[derive(Debug, Clone)]
-enum Target {
+pub(super) enum Target {
     /// What it must read for ever.
     Reader(Vec<u8>),
     /// Written, and whether behind the last byte.
     Written(Rc<RefCell<Written>>, bool),
 }
 
+/// Makes series, and nothing else: who makes one takes its folder for empty.
+const MAKER: u32 = 300;
+
 type State = ([Option<SeriesRows>; 2], BTreeMap<Place, Veil>, usize);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Veil {
+pub(super) enum Veil {
     Emptied,
     Gone,
 }
 
 pub(super) struct World {
-    kernel: Kernel,
-    schema: Schema,
-    other: Collection,
+    pub(super) kernel: Kernel,
+    pub(super) schema: Schema,
+    pub(super) other: Collection,
     /// Rows of the series that there are.
-    series: [Option<SeriesRows>; 2],
-    open: Vec<(Fd, Target)>,
-    veils: BTreeMap<Place, Veil>,
+    pub(super) series: [Option<SeriesRows>; 2],
+    pub(super) open: Vec<(Fd, Target)>,
+    pub(super) veils: BTreeMap<Place, Veil>,
     /// Whether a veil outlasts the test, or is over at once.
-    lasting: bool,
-    rejected: usize,
-    serial: usize,
-    spool: std::path::PathBuf,
-    _folder: TempDir,
+    pub(super) lasting: bool,
+    pub(super) rejected: usize,
+    pub(super) serial: usize,
+    pub(super) spool: std::path::PathBuf,
+    pub(super) _folder: TempDir,
 }
 
-fn path((series, format): Place) -> String {
+pub(super) fn path((series, format): Place) -> String {
     format!("{}/{}", FOLDERS[series], FILES[format])
 }
 
@@ -99,6 +99,7 @@ impl World {
         let veil = if lasting { Duration::from_secs(3600) } else { Duration::ZERO };
         let mut kernel = Kernel::new(fs.with_veil(veil), &at("proc"));
         PIDS.iter().for_each(|pid| kernel.spawn(*pid, 0, "prog"));
+        kernel.spawn(MAKER, 0, "mkdir");
         World {
             kernel,
             schema,
@@ -132,7 +133,7 @@ impl World {
     }
 
     /// The rows of bytes; none where they are no file of this format.
-    fn parse(&self, format: usize, bytes: &[u8]) -> Option<SeriesRows> {
+    pub(super) fn parse(&self, format: usize, bytes: &[u8]) -> Option<SeriesRows> {
         let frames: Vec<_> = match format {
             0 => CsvReader::new(Arc::new(self.schema.clone()), bytes, 1000).collect::<Result<_, _>>().ok()?,
             _ => {
@@ -148,11 +149,11 @@ impl World {
         Some(rows)
     }
 
-    fn rows(&self, rows: &[(u8, u8)]) -> SeriesRows {
+    pub(super) fn rows(&self, rows: &[(u8, u8)]) -> SeriesRows {
         self.parse(0, &World::csv(rows, true)).unwrap()
     }
 
-    fn sorted(&self, rows: &[(u8, u8)]) -> Sorted {
+    pub(super) fn sorted(&self, rows: &[(u8, u8)]) -> Sorted {
         let text = World::csv(rows, true);
         let frame = crate::support::frame(&self.schema, std::str::from_utf8(&text).unwrap());
         Sorted::of(&self.schema, vec![lakota::data::frame::sort(&self.schema, &frame).unwrap()])
@@ -246,7 +247,7 @@ impl World {
         }
     }
 
-    fn close(&mut self, at: usize, dying: bool) {
+    pub(super) fn close(&mut self, at: usize, dying: bool) {
         let (fd, target) = self.open.remove(at);
         let Target::Written(file, _) = target else {
             assert_eq!(self.kernel.close(fd), Ok(()));
@@ -325,7 +326,7 @@ impl World {
             }
             Step::Unlink(pid, place) => self.unlink(PIDS[*pid], *place),
             Step::Make(series) => {
-                let done = self.kernel.mkdir(PIDS[0], FOLDERS[*series]);
+                let done = self.kernel.mkdir(MAKER, FOLDERS[*series]);
                 match &mut self.series[*series] {
                     Some(_) => assert_eq!(done, Err(Errno::EEXIST)),
                     gone => {
@@ -486,96 +487,10 @@ impl World {
             self.open.push((fd, Target::Written(file, false)));
         }
     }
-
-    fn elsewhere(&mut self, step: &Step) {
-        match step {
-            Step::Elsewhere(series, rows, all) => {
-                let mode = if *all { Mode::Overlay(Interval::ALL) } else { Mode::Upsert };
-                let Some(now) = &self.series[*series] else { return };
-                let new = self.rows(rows);
-                let mut batch = self.other.batch("").unwrap();
-                batch.write(LABELS[*series], &mode, self.sorted(rows)).unwrap();
-                batch.commit().unwrap();
-                let mut now = if *all { SeriesRows::new() } else { now.clone() };
-                now.extend(new);
-                self.series[*series] = Some(now);
-            }
-            Step::Heads(series, one, two) => {
-                let Some(base) = self.series[*series].clone() else { return };
-                let mut batches = [one, two].map(|rows| (self.other.batch("").unwrap(), rows));
-                for (batch, rows) in &mut batches {
-                    batch.write(LABELS[*series], &Mode::Upsert, self.sorted(rows)).unwrap();
-                }
-                let mut now = base.clone();
-                for (batch, rows) in batches {
-                    batch.commit().unwrap();
-                    let mut mine = base.clone();
-                    mine.extend(self.rows(rows));
-                    change(&mut now, &base, &mine);
-                }
-                self.series[*series] = Some(now);
-            }
-            Step::Trim => {
-                let stamps: Vec<_> = self.other.changelog().log().unwrap().stamps().collect();
-                ops::trim(&self.other, stamps[stamps.len() / 2].time).unwrap();
-                for (_, target) in &self.open {
-                    if let Target::Written(file, _) = target {
-                        file.borrow_mut().trimmed = true;
-                    }
-                }
-            }
-            _ => drop(ops::defrag(&self.other, 1000).unwrap()),
-        }
-    }
-
-    pub(super) fn check(&self) {
-        let walk = Walk(&self.kernel.fs);
-        for (i, rows) in self.series.iter().enumerate() {
-            assert_eq!(walk.exists(FOLDERS[i]), rows.is_some());
-            let Some(rows) = rows else { continue };
-            for format in 0..FILES.len() {
-                let at = path((i, format));
-                match self.veils.get(&(i, format)) {
-                    Some(Veil::Gone) => assert!(!walk.exists(&at)),
-                    Some(Veil::Emptied) => assert_eq!(walk.read(&at), b""),
-                    None => {
-                        let bytes = walk.read(&at);
-                        assert_eq!(self.parse(format, &bytes).as_ref(), Some(rows), "{at}");
-                    }
-                }
-            }
-        }
-        for (fd, target) in &self.open {
-            match target {
-                Target::Reader(bytes) => assert_eq!(self.kernel.read(*fd), *bytes, "a reader's file changed"),
-                Target::Written(file, _) => {
-                    let bytes = String::from_utf8_lossy(&self.kernel.read(*fd)).into_owned();
-                    assert_eq!(bytes, String::from_utf8_lossy(&file.borrow().bytes));
-                }
-            }
-        }
-        assert_eq!(walk.names(".lakota/rejected").len(), self.rejected, "{}", walk.text(".lakota/errors"));
-    }
-
-    pub(super) fn end(&mut self) {
-        while !self.open.is_empty() {
-            self.close(0, false);
-        }
-        self.check();
-        for (label, rows) in LABELS.iter().zip(&self.series) {
-            let Some(rows) = rows else { continue };
-            let mut found = series(&self.other, label, At::Newest);
-            found.values_mut().for_each(|lines| lines.sort());
-            assert_eq!(found, *rows, "what the store has");
-        }
-        self.kernel.check_clean();
-        let left = std::fs::read_dir(&self.spool).unwrap().count();
-        assert_eq!(left, 0, "files that nobody writes are left in the spool");
-    }
 }
 
 /// Makes to `now` the changes that lead from `base` to `mine`.
-fn change(now: &mut SeriesRows, base: &SeriesRows, mine: &SeriesRows) {
+pub(super) fn change(now: &mut SeriesRows, base: &SeriesRows, mine: &SeriesRows) {
     for key in base.keys().chain(mine.keys()) {
         if base.get(key) != mine.get(key) {
             match mine.get(key) {

@@ -67,7 +67,7 @@ fn a_rename_over_a_live_file_is_a_save() {
     assert_eq!(world.text(), "k,v\n1,1\n9,90\n", "a change of what there was when the file was made");
     assert!(world.revisions() > before + 1 && !Walk(&world.kernel.fs).exists("c/s/tmp"));
     world.kernel.save(100, "c/s/tmp", O_CREAT | O_EXCL, b"nonsense").unwrap();
-    assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, true), Err(Errno::EINVAL));
+    assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, true), Err(Errno::EBADMSG));
     assert!(Walk(&world.kernel.fs).exists("c/s/tmp"), "a refused one stays");
     assert_eq!(world.rejected(), ["nonsense"]);
     assert_eq!(world.kernel.rename(100, "c/s/tmp", LIVE, false), Err(Errno::EEXIST));
@@ -195,4 +195,55 @@ fn a_series_that_is_dropped_while_it_is_written_comes_back_with_the_rows() {
     world.kernel.write(fd, b"2,2\n").unwrap();
     world.kernel.close(fd).unwrap();
     assert_eq!(Walk(&world.kernel.fs).text("c/t/live.csv"), "k,v\n1,1\n2,2\n");
+}
+
+#[test]
+fn a_file_that_lay_there_is_moved_over_the_live_one_for_what_it_is() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/backup", O_CREAT | O_EXCL, ROWS.as_bytes()).unwrap();
+    world.kernel.save(100, LIVE, O_APPEND, b"3,30\n").unwrap();
+    world.kernel.rename(200, "c/s/backup", LIVE, true).unwrap();
+    assert_eq!(world.text(), ROWS, "another program moves it back");
+    world.kernel.save(100, "c/s/tmp", O_CREAT | O_EXCL, ROWS.as_bytes()).unwrap();
+    world.elsewhere("s", "k,v\n3,30\n");
+    world.kernel.rename(100, "c/s/tmp", LIVE, true).unwrap();
+    assert_eq!(world.text(), format!("{ROWS}3,30\n"), "one that edits in place found nothing to change");
+}
+
+#[test]
+fn a_file_that_lay_there_while_history_was_squashed_is_moved_over_the_live_one() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/backup", O_CREAT | O_EXCL, b"k,v\n1,11\n").unwrap();
+    world.elsewhere("s", "k,v\n3,30\n");
+    lakota::ops::squash(&world.other).unwrap();
+    world.kernel.rename(200, "c/s/backup", LIVE, true).unwrap();
+    assert_eq!(world.text(), "k,v\n1,11\n");
+}
+
+#[test]
+fn a_live_file_that_cannot_be_moved_leaves_what_has_the_name() {
+    let mut world = World::new();
+    world.kernel.save(100, "c/s/old", O_CREAT | O_EXCL, b"mine").unwrap();
+    assert_eq!(world.kernel.rename(100, LIVE, "c/s/old", false), Err(Errno::EEXIST));
+    world.kernel.mkdir(100, "c/s/folder").unwrap();
+    assert!(world.kernel.rename(100, LIVE, "c/s/folder", true).is_err());
+    let walk = Walk(&world.kernel.fs);
+    assert_eq!((walk.text("c/s/old").as_str(), world.text().as_str()), ("mine", ROWS));
+    assert_eq!(walk.names("c/s"), ["live.csv", "live.parquet", "latest", "revisions", "folder", "old"]);
+}
+
+#[test]
+fn rows_of_a_dropped_series_do_not_touch_another_that_has_its_name_now() {
+    let mut world = World::new();
+    world.elsewhere("t", "k,v\n7,70\n");
+    let replaces = world.kernel.open(100, LIVE, CUT).unwrap();
+    let appends = world.kernel.open(200, LIVE, O_WRONLY | O_APPEND).unwrap();
+    world.kernel.rmdir(200, "c/s").unwrap();
+    world.kernel.rename(200, "c/t", "c/s", true).unwrap();
+    for (fd, bytes) in [(replaces, "k,v\n1,1\n"), (appends, "3,30\n")] {
+        world.kernel.write(fd, bytes.as_bytes()).unwrap();
+        assert_eq!(world.kernel.close(fd), Err(Errno::ESTALE));
+    }
+    assert_eq!(world.text(), "k,v\n7,70\n");
+    assert_eq!(world.rejected(), ["k,v\n1,1\n", "3,30\n"]);
 }

@@ -77,3 +77,35 @@ fn many_writers_of_many_series_lose_nothing() {
     }
     desk.end();
 }
+
+#[test]
+fn threads_of_one_process_are_told_the_truth_by_each_close() {
+    let desk = Desk::new();
+    let live = desk.series("s");
+    let done = live.python(
+        r"
+import threading
+f = os.open(F, os.O_WRONLY | os.O_TRUNC); g = os.open(F, os.O_WRONLY | os.O_APPEND)
+os.write(g, b'2020-07-01,x\n')
+try: os.close(g)
+except OSError as e: assert e.errno == errno.EINVAL
+else: sys.exit('the close went well')
+os.write(f, b'2020-07-01,1\n'); os.close(f)
+bad = []
+def act(t):
+    for i in range(5):
+        row = f'20{t}{i}-01-01,{t}\n'
+        with open(F, 'a') as f: f.write(row)
+        if f'20{t}{i}-01-01T00:00:00,{t}.0\n' not in open(F).read(): bad.append(row)
+all = [threading.Thread(target=act, args=[t]) for t in range(3, 7)]
+for t in all: t.start()
+for t in all: t.join()
+assert not bad, bad
+",
+    );
+    assert_eq!(done.ran.code, Some(0), "{}", done.ran.err);
+    let told = done.before.told();
+    assert!(told.len() == 1 && told[0].contains("\"x\" is not a float"), "{told:#?}");
+    assert_eq!(live.csv().lines().count(), 2 + 20);
+    desk.end();
+}

@@ -28,7 +28,7 @@ fn what_cannot_be_rows_is_told_by_line_and_column() {
             // What mv says of this number is about folders.
             ("mv bad.csv $D/scratch; mv $D/scratch $F", 1, "cannot move"),
         ] {
-            let kept = live.bash(tool).is_refused(code, said, reason).unwrap();
+            let kept = live.bash(tool).refused(code, said, reason).unwrap();
             assert_eq!(desk.mount.text(&format!(".lakota/rejected/{kept}")), text, "{tool}");
             std::fs::remove_file(desk.mount.at(&format!(".lakota/rejected/{kept}"))).unwrap();
         }
@@ -42,8 +42,7 @@ fn what_cannot_be_rows_is_told_by_line_and_column() {
 fn a_builtin_that_cannot_tell_leaves_it_to_errors() {
     let desk = Desk::new();
     let live = desk.series("s");
-    let kept =
-        live.bash("echo what > $F").is_refused(0, "", "temp/s/live.csv: replace by bash (pid ").unwrap();
+    let kept = live.bash("echo what > $F").refused(0, "", "temp/s/live.csv: replace by bash (pid ").unwrap();
     assert_eq!(desk.mount.text(&format!(".lakota/rejected/{kept}")), "what\n");
     // `errors` and what is kept are there again at the next mount.
     desk.mount.unmount();
@@ -65,7 +64,7 @@ fn what_is_no_parquet_is_refused() {
         ("cp $P $F", "line 1"),
     ] {
         let done = live.bash(&format!("{tool} || true"));
-        assert!(done.is_refused(0, "", reason).is_some(), "{tool}");
+        assert!(done.refused(0, "", reason).is_some(), "{tool}");
     }
     desk.end();
 }
@@ -74,14 +73,14 @@ fn what_is_no_parquet_is_refused() {
 fn an_editor_in_place_that_writes_nonsense_fails() {
     let desk = Desk::new();
     let live = desk.series("s");
-    live.bash("sed -i s/24.2/what/ $F").is_refused(4, "cannot rename", "\"what\" is not a float");
+    live.bash("sed -i s/24.2/what/ $F").refused(4, "cannot rename", "\"what\" is not a float");
     assert_eq!(crate::sandbox::names(&live.at("")).iter().filter(|name| name.starts_with("sed")).count(), 0);
-    live.bash("echo 'timestamp,value\n2020-07-01,x' > bad; rsync bad $F").is_refused(
+    live.bash("echo 'timestamp,value\n2020-07-01,x' > bad; rsync bad $F").refused(
         23,
         "rename",
         "\"x\" is not a float",
     );
-    live.bash("echo 2020-07-01,x > bad; rsync --inplace bad $F || exit 9").is_refused(
+    live.bash("echo 2020-07-01,x > bad; rsync --inplace bad $F || exit 9").refused(
         9,
         "",
         "\"x\" is not a float",
@@ -97,7 +96,7 @@ fn each_user_sees_its_own_refusals() {
     }
     let desk = Desk::with("allow_other,umask=000");
     let live = desk.series("s");
-    live.bash("echo mine > $F").is_refused(0, "", "mine").unwrap();
+    live.bash("echo mine > $F").refused(0, "", "mine").unwrap();
     let nobody = |words: &str| {
         let mut command = limited("setpriv");
         command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-c", words]);
@@ -129,7 +128,7 @@ fn why_and_rejected_tell_what_was_refused_and_write_it_again() {
     let (live, other) = (desk.series("s"), desk.series("t"));
     other.bash("$LAKOTA why $F").fails(1, "nothing was refused");
     let kept =
-        live.bash("printf '2020-06-23,x\\n' | cat >> $F").is_refused(1, "Invalid argument", "\"x\"").unwrap();
+        live.bash("printf '2020-06-23,x\\n' | cat >> $F").refused(1, "Invalid argument", "\"x\"").unwrap();
     let why = live.bash("$LAKOTA why $F").ran.ok();
     for words in ["temp/s/live.csv", "append", "cat (pid ", "column value: \"x\" is not a float", &kept] {
         assert!(why.contains(words), "{words}: {why}");
@@ -154,7 +153,7 @@ fn why_and_rejected_tell_what_was_refused_and_write_it_again() {
         .does_nothing();
     // What was ended before it closed its file may be whole: then it is written as it was meant.
     let done = live.bash("bash -c 'exec 3>>$F; echo 2020-07-01,1 >&3; kill -9 $$'; true");
-    let kept = done.is_refused(0, "", "ended by signal 9").unwrap();
+    let kept = done.refused(0, "", "ended by signal 9").unwrap();
     live.bash(&format!("$LAKOTA rejected retry $M/.lakota/rejected/{kept}")).went_well();
     live.has(&format!("{}2020-07-01T00:00:00,1.0\n", ROWS.replace("24.2", "9.0")));
     assert_eq!(crate::sandbox::names(&desk.mount.at(".lakota/rejected")), [""; 0]);

@@ -224,7 +224,7 @@ fn what_children_write_after_their_shell_was_killed_is_kept() {
     let desk = Desk::new();
     let live = desk.series("s");
     let done = live.bash("bash -c 'exec 3>$F; echo 2020-07-01,1 >&3; kill -9 $$'; true");
-    let kept = done.is_refused(0, "", "ended by signal 9").unwrap();
+    let kept = done.refused(0, "", "ended by signal 9").unwrap();
     assert_eq!(desk.mount.text(&format!(".lakota/rejected/{kept}")), "2020-07-01,1\n");
     desk.end();
 }

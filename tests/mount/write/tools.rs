@@ -133,7 +133,22 @@ fn tools_that_change_a_file_in_place() {
 }
 
 #[test]
-fn tar_and_cpio_unpack_over_live_files() {
+fn scripting_languages_save_in_their_ways() {
+    let desk = Desk::new();
+    let live = desk.series("s");
+    live.python("import fileinput\nfor l in fileinput.input(F, inplace=True): print(l.replace('24.2', '24.3'), end='')")
+        .replaces("python3", &corrected());
+    live.python("import zipfile; z = zipfile.ZipFile('z.zip', 'w'); z.writestr('live.csv', '2020-07-01,1\\n'); z.close(); zipfile.ZipFile('z.zip').extractall(D)")
+        .replaces("python3", A);
+    live.python("import tempfile; t = tempfile.NamedTemporaryFile('w', dir=D, delete=False); t.write('2020-07-01,1\\n2020-07-02,2\\n'); t.close(); os.replace(t.name, F)")
+        .replaces("python3", AB);
+    live.bash("perl -e 'open F, \">>\", $ENV{F}; print F \"2020-07-02,3\\n\"; close F or die' ")
+        .appends("perl", &AB.replace("2.0\n", "3.0\n"));
+    desk.end();
+}
+
+#[test]
+fn tar_unpacks_over_live_files() {
     let desk = Desk::new();
     let live = desk.series("s");
     live.bash("tar -C $D -cf rows.tar live.csv live.parquet").does_nothing();

@@ -66,6 +66,9 @@ pub enum Problem {
     /// The input could not be read.
     #[error("cannot read the input")]
     Read(#[source] std::io::Error),
+    /// There is no place for what does not fit into memory.
+    #[error("cannot spool the input to a temporary file")]
+    Spool(#[source] std::io::Error),
     /// The input is no file of its format.
     #[error("not a readable {format} file: {message}")]
     Format {

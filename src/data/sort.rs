@@ -22,7 +22,7 @@ use mix::{MIXED_ROWS, Mix};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek};
+use std::io::{self, BufReader, BufWriter, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -177,11 +177,18 @@ fn open_run(file: File) -> Result<Reader, InputError> {
 }
 
 fn failed(error: &ArrowError) -> InputError {
-    InputError::new(Problem::Other(format!("cannot sort the input: {error}")))
+    match error {
+        // Runs are all that is written or read here.
+        ArrowError::IoError(_, cause) => unspooled(match cause.raw_os_error() {
+            Some(code) => io::Error::from_raw_os_error(code),
+            None => io::Error::other(cause.to_string()),
+        }),
+        error => InputError::new(Problem::Other(format!("cannot sort the input: {error}"))),
+    }
 }
 
-fn unspooled(error: std::io::Error) -> InputError {
-    InputError::new(Problem::Other(format!("cannot spool the input to a temporary file: {error}")))
+const fn unspooled(error: io::Error) -> InputError {
+    InputError::new(Problem::Spool(error))
 }
 
 /// Whether frames, of which none is empty, are in order.
@@ -465,6 +472,17 @@ mod tests {
             let (first, last) = sorted.span().unwrap();
             assert_eq!((shown(first), shown(last)), (vec![Value::Int(0)], vec![Value::Int(96)]), "{limit}");
         }
+    }
+
+    #[test]
+    fn a_place_for_runs_that_fails_tells_what_the_system_said() {
+        let schema = Arc::new(Schema::parse(["k int*"]).unwrap());
+        let mut sorter = Sorter::new(schema.clone(), schema.arrow().clone(), "/nowhere".into(), 1);
+        let k: ArrayRef = Arc::new(Int64Array::from(vec![2, 1]));
+        let error = sorter.push(RecordBatch::try_new(schema.arrow().clone(), vec![k]).unwrap()).unwrap_err();
+        assert!(matches!(&error.problem, Problem::Spool(e) if e.kind() == io::ErrorKind::NotFound));
+        let full = ArrowError::from(io::Error::from_raw_os_error(28));
+        assert!(matches!(failed(&full).problem, Problem::Spool(e) if e.raw_os_error() == Some(28)));
     }
 
     #[test]

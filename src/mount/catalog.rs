@@ -335,6 +335,12 @@ impl Catalog {
         Ok(self.shelves.read().get(label).cloned())
     }
 
+    /// Whether a collection is still there, whatever its label is now.
+    pub fn has(&self, shelf: &Shelf) -> Result<bool, RepoError> {
+        self.refresh()?;
+        Ok(self.shelves.read().values().any(|other| other.key() == shelf.key()))
+    }
+
     /// Notes that the list of collections was changed here.
     pub fn written(&self) {
         self.gate.lock().listed = None;

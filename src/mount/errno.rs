@@ -88,7 +88,9 @@ const fn of_system(code: i32) -> Errno {
 impl From<&InputError> for Errno {
     fn from(error: &InputError) -> Errno {
         match &error.problem {
-            Problem::Read(source) => source.raw_os_error().map_or(Errno::EIO, of_system),
+            Problem::Read(source) | Problem::Spool(source) => {
+                source.raw_os_error().map_or(Errno::EIO, of_system)
+            }
             _ => Errno::EINVAL,
         }
     }

@@ -137,12 +137,10 @@ pub(super) fn read_added(
     if let Some(before) = reached.filter(|before| before.bytes < len) {
         let text = || reader(schema, before.head.chain(At::new(file, before.bytes)));
         // An error counts lines from the file's start: it is met again below.
-        if let Ok(input) = sorted(collection, schema, text())
-            && let Some((first, last)) = input.rows.span()
-        {
-            let last = last.max(&before.last).clone();
+        if let Ok(input) = sorted(collection, schema, text()) {
+            let last = input.rows.span().map_or(&before.last, |(_, last)| last.max(&before.last)).clone();
             let after = if whole { Reached { bytes: len, last, ..before.clone() } } else { before.clone() };
-            if *first > before.last {
+            if input.rows.span().is_some_and(|(first, _)| *first > before.last) {
                 return Ok((input, Some(after)));
             }
             fresh = keys(schema, text())?.map(|keys| (keys, after));
@@ -264,7 +262,10 @@ impl Save<'_> {
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
             (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
-            (Way::Replace, None) => self.current(shelf, sheets)?,
+            // Not what came since, which the writer does not have.
+            (Way::Replace, None) => {
+                self.current(shelf, sheets)?.filter(|now| Some(now.sheet.content) == there)
+            }
         };
         Ok(Saved { stamp, basis })
     }

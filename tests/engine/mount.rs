@@ -10,6 +10,7 @@ mod write_large;
 mod write_model;
 mod write_names;
 mod write_races;
+mod write_rows;
 mod write_steps;
 
 use crate::support::{CountingClock, copy, frame, lines, repo_on};

@@ -213,6 +213,7 @@ impl Fs {
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
         copy.adopt_writer(writer.clone());
         if len > 0 {
+            pen.veils.written(series, format);
             let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
             let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
             let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;

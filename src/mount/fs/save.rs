@@ -147,6 +147,11 @@ impl Fs {
         basis: Option<&Basis>,
         input: Input,
     ) -> Result<Option<Basis>, Failure> {
+        if !self.tree.catalog.has(&rows.series.shelf)? {
+            let label = rows.series.shelf.collection().label();
+            let why = format!("collection {label} was deleted: nobody would find the rows");
+            return Err(Failure::refused(Errno::ESTALE, why));
+        }
         let (message, author) = (self.message(rows), self.author(rows.writer.uid));
         let save = Save { series: rows.series, way: rows.way, basis, author: &author, message: &message };
         let saved = save.run(&self.tree.sheets, input)?;

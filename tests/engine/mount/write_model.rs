@@ -6,21 +6,16 @@
 use super::kernel::{Fd, Kernel};
 use super::walk::Walk;
 use super::write_steps::{FILES, FOLDERS, How, LABELS, PIDS, Place, Step};
-use crate::support::{CountingClock, SeriesRows, keyed, repo_on};
-use bytes::Bytes;
+use crate::support::{CountingClock, SeriesRows, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::collection::Collection;
-use lakota::data::csv::CsvReader;
-use lakota::data::files::parquet::Sink;
 use lakota::data::schema::Schema;
-use lakota::data::sort::Sorted;
 use lakota::mount::errno::Errno;
 use lakota::mount::fs::Fs;
 use lakota::mount::options::MountOptions;
 use lakota::mount::spool::Spool;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,8 +33,10 @@ pub(super) struct Written {
     pub(super) unsaved: bool,
     pub(super) writer: u32,
     pub(super) stopped: bool,
-    /// When there was nothing in it last.
-    pub(super) emptied: usize,
+    /// Bytes of whole lines that are saved, while nothing but additions was made.
+    saved: usize,
+    /// When it was empty last.
+    emptied: usize,
     /// Whether history was trimmed since: then the rows it was opened on may be gone.
     pub(super) trimmed: bool,
 }
@@ -71,9 +68,10 @@ pub(super) struct World {
     pub(super) series: [Option<SeriesRows>; 2],
     pub(super) open: Vec<(Fd, Target)>,
     pub(super) veils: BTreeMap<Place, Veil>,
-    /// When something was saved under a name last, be it refused.
+    /// When something was to be saved of a file last.
     written: BTreeMap<Place, usize>,
-    ticks: Cell<usize>,
+    /// Steps so far.
+    ticks: usize,
     /// Whether a veil outlasts the test, or is over at once.
     pub(super) lasting: bool,
     pub(super) rejected: usize,
@@ -113,7 +111,7 @@ impl World {
             open: Vec::new(),
             veils: BTreeMap::new(),
             written: BTreeMap::new(),
-            ticks: Cell::new(0),
+            ticks: 0,
             lasting,
             rejected: 0,
             serial: 0,
@@ -122,63 +120,19 @@ impl World {
         }
     }
 
-    fn csv(rows: &[(u8, u8)], header: bool) -> Vec<u8> {
-        let lines: String = rows.iter().map(|(k, v)| format!("{k},{v}\n")).collect();
-        format!("{}{lines}", if header { "k,v\n" } else { "" }).into_bytes()
-    }
-
-    /// A whole file of rows.
-    fn file(&self, format: usize, rows: &[(u8, u8)]) -> Vec<u8> {
-        if format == 0 {
-            return World::csv(rows, true);
-        }
-        let frame =
-            crate::support::frame(&self.schema, std::str::from_utf8(&World::csv(rows, true)).unwrap());
-        let mut sink = Sink::new(Vec::new(), Arc::clone(self.schema.arrow())).unwrap();
-        sink.write(&frame).unwrap();
-        sink.finish().unwrap()
-    }
-
-    /// The rows of bytes; none where they are no file of this format.
-    pub(super) fn parse(&self, format: usize, bytes: &[u8]) -> Option<SeriesRows> {
-        let frames: Vec<_> = match format {
-            0 => CsvReader::new(Arc::new(self.schema.clone()), bytes, 1000).collect::<Result<_, _>>().ok()?,
-            _ => {
-                let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::copy_from_slice(bytes)).ok()?;
-                reader.build().ok()?.collect::<Result<_, _>>().ok()?
-            }
-        };
-        let mut rows = SeriesRows::new();
-        for (key, line) in frames.iter().flat_map(|frame| keyed(&self.schema, frame)) {
-            rows.entry(key).or_default().push(line);
-        }
-        rows.values_mut().for_each(|lines| lines.sort());
-        Some(rows)
-    }
-
-    pub(super) fn rows(&self, rows: &[(u8, u8)]) -> SeriesRows {
-        self.parse(0, &World::csv(rows, true)).unwrap()
-    }
-
-    pub(super) fn sorted(&self, rows: &[(u8, u8)]) -> Sorted {
-        let text = World::csv(rows, true);
-        let frame = crate::support::frame(&self.schema, std::str::from_utf8(&text).unwrap());
-        Sorted::of(&self.schema, vec![lakota::data::frame::sort(&self.schema, &frame).unwrap()])
-    }
-
     /// Saves what was written: what the close must answer.
     fn save(&mut self, file: &Rc<RefCell<Written>>, keeps: bool) -> Result<(), Errno> {
         let mut file = file.borrow_mut();
         let (series, format) = file.place;
         if file.bytes.is_empty() {
             file.unsaved = false;
-            // One that was written since is not empty.
-            if self.written.get(&file.place).is_none_or(|written| *written < file.emptied) {
+            // Not where it was written since, by another descriptor.
+            if self.written.get(&file.place).is_none_or(|at| *at < file.emptied) {
                 self.draw(file.place, Veil::Emptied);
             }
             return Ok(());
         }
-        self.written.insert(file.place, self.tick());
+        self.written.insert(file.place, self.ticks);
         let written = file.bytes[file.kept.unwrap_or(0)..].to_vec();
         let Some(rows) = self.parse(format, &written) else {
             file.unsaved = !keeps;
@@ -186,6 +140,16 @@ impl World {
             return Err(Errno::EINVAL);
         };
         file.unsaved = false;
+        let rows = if file.kept.is_some() {
+            let fresh = self.parse(format, &file.bytes[file.saved..]).unwrap_or_default();
+            if written.ends_with(b"\n") {
+                file.saved = file.bytes.len();
+            }
+            // What was saved may have been changed by others since.
+            rows.into_iter().filter(|(key, _)| fresh.contains_key(key)).collect()
+        } else {
+            rows
+        };
         match (&mut self.series[series], file.kept) {
             (Some(now), Some(_)) => now.extend(rows),
             (Some(now), None) => {
@@ -205,11 +169,6 @@ impl World {
         Ok(())
     }
 
-    fn tick(&self) -> usize {
-        self.ticks.set(self.ticks.get() + 1);
-        self.ticks.get()
-    }
-
     fn draw(&mut self, place: Place, veil: Veil) {
         if self.lasting {
             self.veils.insert(place, veil);
@@ -225,8 +184,19 @@ impl World {
     fn begun(&self, pid: u32, place: Place, bytes: Vec<u8>, kept: bool, unsaved: bool) -> Written {
         let kept = kept.then_some(bytes.len());
         let base = self.series[place.0].clone().unwrap_or_default();
-        let emptied = self.tick();
-        Written { place, bytes, base, kept, unsaved, writer: pid, stopped: false, emptied, trimmed: false }
+        let (saved, emptied) = (kept.unwrap_or(0), self.ticks);
+        Written {
+            place,
+            bytes,
+            base,
+            kept,
+            unsaved,
+            writer: pid,
+            stopped: false,
+            saved,
+            emptied,
+            trimmed: false,
+        }
     }
 
     fn open(&mut self, pid: u32, place: Place, how: How) {
@@ -315,6 +285,7 @@ impl World {
     }
 
     pub(super) fn run(&mut self, step: &Step) {
+        self.ticks += 1;
         let before = self.revisions();
         let rows = self.series.clone();
         match step {
@@ -455,12 +426,10 @@ impl World {
     fn cut(&self, fd: Fd, file: &Rc<RefCell<Written>>, len: usize) {
         assert_eq!(self.kernel.ftruncate(fd, len as u64), Ok(()));
         let file = &mut *file.borrow_mut();
-        if len == 0 {
-            file.emptied = self.tick();
-        }
         if len == 0 || len != file.bytes.len() {
             (file.kept, file.unsaved) = (None, true);
             file.bytes.resize(len, 0);
+            file.emptied = self.ticks;
         }
     }
 

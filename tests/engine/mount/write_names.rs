@@ -247,3 +247,30 @@ fn rows_of_a_dropped_series_do_not_touch_another_that_has_its_name_now() {
     assert_eq!(world.text(), "k,v\n7,70\n");
     assert_eq!(world.rejected(), ["k,v\n1,1\n", "3,30\n"]);
 }
+
+#[test]
+fn rows_for_a_collection_that_was_deleted_meanwhile_are_refused_and_kept() {
+    let mut world = World::new();
+    let appends = world.kernel.open(100, LIVE, O_WRONLY | O_APPEND).unwrap();
+    let renamed = world.kernel.open(200, LIVE, O_WRONLY | O_APPEND).unwrap();
+    world.kernel.rename(200, "c", "d", true).unwrap();
+    world.kernel.write(renamed, b"5,50\n").unwrap();
+    world.kernel.close(renamed).unwrap();
+    assert_eq!(Walk(&world.kernel.fs).text("d/s/live.csv"), "k,v\n1,10\n2,20\n5,50\n");
+    world.kernel.rmdir(200, "d/s").unwrap();
+    world.kernel.rmdir(200, "d").unwrap();
+    world.kernel.write(appends, b"3,30\n").unwrap();
+    assert_eq!(world.kernel.close(appends), Err(Errno::ESTALE));
+    assert_eq!(world.rejected(), ["3,30\n"]);
+    assert!(world.errors().contains("was deleted"), "{}", world.errors());
+}
+
+#[test]
+fn a_name_does_not_show_as_empty_where_a_file_took_it_since_it_was_emptied() {
+    let mut world = World::new();
+    let fd = world.kernel.open(100, LIVE, CUT).unwrap();
+    world.kernel.save(200, "c/s/tmp", O_CREAT, b"k,v\n1,1\n").unwrap();
+    world.kernel.rename(200, "c/s/tmp", LIVE, true).unwrap();
+    world.kernel.close(fd).unwrap();
+    assert_eq!(world.text(), "k,v\n1,1\n");
+}

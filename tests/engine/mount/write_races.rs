@@ -152,3 +152,28 @@ fn rows_that_are_appended_elsewhere_during_saves_all_survive() {
     let appended: String = (0..ROUNDS).map(|k| format!("{},1\n", 100 + k)).collect();
     assert_eq!(world.text(), format!("k,v\n1,{}\n2,20\n{appended}", ROUNDS - 1));
 }
+
+#[test]
+fn rows_that_come_while_nothing_is_changed_survive_the_next_save() {
+    for round in 0..20 {
+        let mut world = World::new();
+        let fd = world.kernel.open(100, LIVE, O_RDWR).unwrap();
+        std::thread::scope(|scope| {
+            let other = &world.other;
+            let adding = scope.spawn(move || {
+                let schema = other.schema().unwrap();
+                let mut batch = other.batch("").unwrap();
+                batch.overlay("s", &frame(&schema, "k,v\n9,90\n")).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+                batch.commit().unwrap();
+            });
+            while !adding.is_finished() {
+                world.kernel.pwrite(fd, 0, b"k").unwrap();
+                world.kernel.fsync(fd).unwrap();
+            }
+        });
+        world.kernel.pwrite(fd, 4, b"3").unwrap();
+        world.kernel.close(fd).unwrap();
+        assert_eq!(world.text(), "k,v\n2,20\n3,10\n9,90\n", "round {round}");
+    }
+}

@@ -120,6 +120,10 @@ impl Fs {
     fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
         let Some(file) = body.written() else { return Ok(()) };
         let file = (file.file(), body.written_len());
+        // As `echo >> live.csv` does, to end a line that may not have ended.
+        if ingest::is_blank(file)? {
+            return Ok(());
+        }
         let (input, reached) = ingest::read_added(rows.series, file, body.reached.as_ref())?;
         self.save_rows(rows, None, input)?;
         body.reached = reached;

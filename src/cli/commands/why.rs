@@ -50,7 +50,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         }
     }
     match newest {
-        Some((mount, refusal)) => output::print(&paragraph(&mount, &refusal, SystemClock.now())),
+        Some((mount, refusal)) => {
+            let asker = rustix::process::geteuid().as_raw();
+            output::print(&paragraph(&mount, &refusal, asker, SystemClock.now()))
+        }
         None => bail!("{shown}: nothing was refused"),
     }
 }
@@ -79,7 +82,7 @@ fn labels(place: Place, session: &Session) -> Wanted {
     wanted
 }
 
-fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
+fn paragraph(mount: &Mountpoint, refusal: &Refusal, asker: u32, now: u64) -> String {
     let mut out = String::new();
     let mut field = |name: &str, text: &str| {
         if !text.is_empty() {
@@ -91,7 +94,7 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
     let ago = kept.map(|kept| format!(" ({} ago)", refused::age(now.saturating_sub(kept.ticket.time))));
     field("file", &refusal.place);
     field("time", &format!("{}{}", refusal.time, ago.unwrap_or_default()));
-    field("who", &refusal.who);
+    field("who", &kept.map_or(refusal.who.clone(), |kept| refused::who(&kept.ticket, asker)));
     field("what", &kept.map_or(refusal.way.clone(), |kept| format!("{}, {} bytes", refusal.way, kept.size)));
     field("why", &refusal.reason);
     match (kept, &refusal.name) {
@@ -134,7 +137,7 @@ mod tests {
     fn all_that_is_known_is_told_and_what_to_type() {
         let mount = Mountpoint("/mnt".into());
         assert_eq!(
-            paragraph(&mount, &refusal(true), 1_795_365_132_506),
+            paragraph(&mount, &refusal(true), 0, 1_795_365_132_506),
             "file   temp/b l/live.csv\n\
              time   2026-11-22T16:30:12.506Z (2 min ago)\n\
              who    cp (pid 412)\n\
@@ -143,7 +146,7 @@ mod tests {
              kept   /mnt/.lakota/rejected/2026-11-22T16-30-12.506Z-temp-b l.csv\n\
              retry  lakota rejected retry '/mnt/.lakota/rejected/2026-11-22T16-30-12.506Z-temp-b l.csv'\n"
         );
-        let removed = paragraph(&mount, &refusal(false), 0);
+        let removed = paragraph(&mount, &refusal(false), 0, 0);
         assert!(removed.ends_with("kept   no more: 2026-11-22T16-30-12.506Z-temp-b l.csv was removed\n"));
     }
 

@@ -5,6 +5,7 @@
 //! and checked before the first row comes out, so bad input late in a file costs nothing.
 
 pub mod chain;
+mod mix;
 
 use super::frame;
 use super::input::{InputError, Problem};
@@ -15,7 +16,9 @@ use arrow_array::RecordBatch;
 use arrow_ipc::reader::StreamReader;
 use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
+use arrow_select::interleave::interleave_record_batch;
 use chain::{Chain, Known};
+use mix::{MIXED_ROWS, Mix};
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 use std::fs::File;
@@ -28,6 +31,12 @@ pub const MEMORY: usize = 96 << 20;
 
 /// Rows of a spilled frame: what each run keeps in memory while runs are merged.
 const SPILL_ROWS: usize = 8192;
+
+/// Bytes of one, where rows are long.
+const SPILL_BYTES: usize = 256 << 10;
+
+/// Rows of one however long they are.
+const SPILL_LEAST: usize = 256;
 
 /// Collects rows and gives them back sorted.
 #[derive(Debug)]
@@ -91,8 +100,29 @@ impl Sorter {
     }
 
     fn spill(&mut self) -> Result<(), InputError> {
-        let frames = self.take_sorted()?;
-        let (file, _counts) = write_run(&self.folder, &self.arrow, &frames)?;
+        self.bytes = 0;
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.retain(|frame| frame.num_rows() > 0);
+        let schema = self.key_schema()?;
+        let keys: Vec<Keys> = frames.iter().map(|frame| Keys::of(&schema, frame)).collect();
+        let (file, _counts) = if in_order(&keys) {
+            self.widen_span(&schema, &frames);
+            write_run(&self.folder, &self.arrow, frames.iter().cloned().map(Ok))?
+        } else {
+            // Never a second time in memory: put in order piece by piece as they are written.
+            let order = order(&keys);
+            drop(keys);
+            let ends = [order.first(), order.last()].into_iter().flatten();
+            let ends: Vec<_> =
+                ends.map(|&(frame, row)| frames[frame as usize].slice(row as usize, 1)).collect();
+            self.widen_span(&schema, &ends);
+            let all: Vec<&RecordBatch> = frames.iter().collect();
+            let pieces = order.chunks(SPILL_ROWS).map(|rows| {
+                let rows: Vec<_> = rows.iter().map(|&(frame, row)| (frame as usize, row as usize)).collect();
+                interleave_record_batch(&all, &rows)
+            });
+            write_run(&self.folder, &self.arrow, pieces)?
+        };
         self.runs.push(file);
         Ok(())
     }
@@ -119,16 +149,20 @@ type Reader = StreamReader<BufReader<File>>;
 fn write_run(
     folder: &Path,
     arrow: &SchemaRef,
-    frames: &[RecordBatch],
+    frames: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
 ) -> Result<(File, Vec<usize>), InputError> {
     let file = tempfile::tempfile_in(folder).map_err(unspooled)?;
     let mut writer =
         StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), arrow).map_err(|e| failed(&e))?;
-    let mut counts = Vec::with_capacity(frames.len());
+    let mut counts = Vec::new();
     for frame in frames {
-        counts.push(frame.num_rows().div_ceil(SPILL_ROWS));
-        for at in (0..frame.num_rows()).step_by(SPILL_ROWS) {
-            let part = frame.slice(at, SPILL_ROWS.min(frame.num_rows() - at));
+        let frame = frame.map_err(|e| failed(&e))?;
+        let (rows, bytes) = (frame.num_rows(), frame.get_array_memory_size());
+        let step =
+            (SPILL_BYTES * rows).checked_div(bytes).unwrap_or(SPILL_ROWS).clamp(SPILL_LEAST, SPILL_ROWS);
+        counts.push(rows.div_ceil(step));
+        for at in (0..rows).step_by(step) {
+            let part = frame.slice(at, step.min(rows - at));
             writer.write(&part).map_err(|e| failed(&e))?;
         }
     }
@@ -150,13 +184,26 @@ fn unspooled(error: std::io::Error) -> InputError {
     InputError::new(Problem::Other(format!("cannot spool the input to a temporary file: {error}")))
 }
 
+/// Whether frames, of which none is empty, are in order.
+fn in_order(keys: &[Keys]) -> bool {
+    let within = keys.iter().all(|keys| keys.first_disorder().is_none());
+    within && keys.windows(2).all(|w| w[0].cmp(w[0].rows() - 1, &w[1], 0) != Ordering::Greater)
+}
+
+/// The rows of frames in order, as frame and row; of equal ones the first first.
+fn order(keys: &[Keys]) -> Vec<(u32, u32)> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let rows = |(frame, keys): (usize, &Keys)| (0..number(keys.rows())).map(move |row| (number(frame), row));
+    let mut order: Vec<(u32, u32)> = keys.iter().enumerate().flat_map(rows).collect();
+    order.sort_by(|a, b| keys[a.0 as usize].cmp(a.1 as usize, &keys[b.0 as usize], b.1 as usize));
+    order
+}
+
 /// Frames in order, without a copy where they are in order already.
 fn sort_frames(schema: &Schema, mut frames: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
     frames.retain(|frame| frame.num_rows() > 0);
     let keys: Vec<Keys> = frames.iter().map(|frame| Keys::of(schema, frame)).collect();
-    let within = keys.iter().all(|keys| keys.first_disorder().is_none());
-    let between = keys.windows(2).all(|w| w[0].cmp(w[0].rows() - 1, &w[1], 0) != Ordering::Greater);
-    if within && between {
+    if in_order(&keys) {
         return Ok(frames);
     }
     let whole = frame::concat(schema, &frames)?;
@@ -275,14 +322,38 @@ impl Sorted {
                 self.refill(i)?;
             }
         }
-        let Some(least) = self.least(None) else { return Ok(None) };
-        // Rows of the least run up to the first that another run comes before. A later run's equal row comes after.
-        let limit = self.least(Some(least));
-        let Some(head) = &self.heads[least] else { return Ok(None) };
-        let end = limit.map_or(head.keys.rows(), |other| self.passed(least, other));
-        let part = head.frame.slice(head.row, end - head.row);
-        self.advance(least, end)?;
-        Ok(Some(part))
+        let mut mix = Mix::default();
+        while let Some((run, end)) = self.turn() {
+            let Some(head) = &self.heads[run] else { break };
+            // Many rows in a row are given as they are.
+            let many = end - head.row >= MIXED_ROWS;
+            if many && !mix.is_empty() {
+                break;
+            }
+            if many {
+                let part = head.frame.slice(head.row, end - head.row);
+                self.advance(run, end)?;
+                return Ok(Some(part));
+            }
+            mix.take(run, &head.frame, head.row..end);
+            let is_used_up = end == head.keys.rows();
+            self.advance(run, end)?;
+            if is_used_up {
+                mix.passed(run);
+            }
+            if mix.is_full() {
+                break;
+            }
+        }
+        mix.frame()
+    }
+
+    /// The run whose turn it is, and how far it comes before all others. A later run's equal row comes after.
+    fn turn(&self) -> Option<(usize, usize)> {
+        let least = self.least(None)?;
+        let head = self.heads[least].as_ref()?;
+        let end = self.least(Some(least)).map_or(head.keys.rows(), |other| self.passed(least, other));
+        Some((least, end))
     }
 
     /// The run whose next row comes first, of all but `without`.

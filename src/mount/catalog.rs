@@ -196,12 +196,15 @@ pub struct Shelf {
     turn: Mutex<()>,
     /// How often folders of series were removed through this mount.
     removed: Mutex<HashMap<SeriesId, u64>>,
+    /// What dropped series are that came back by being written.
+    returned: Mutex<HashMap<SeriesId, SeriesId>>,
 }
 
 impl Shelf {
     fn new(collection: Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Shelf {
         let gate = Mutex::new(Gate::new(&collection, watcher, poll));
-        Shelf { collection, gate, now: RwLock::default(), turn: Mutex::default(), removed: Mutex::default() }
+        let (now, turn) = (RwLock::default(), Mutex::default());
+        Shelf { collection, gate, now, turn, removed: Mutex::default(), returned: Mutex::default() }
     }
 
     /// The collection.
@@ -245,6 +248,17 @@ impl Shelf {
     /// comes again.
     pub fn remove(&self, id: SeriesId) {
         *self.removed.lock().entry(id).or_default() += 1;
+    }
+
+    /// Notes that a dropped series came back, as another one.
+    pub fn came_back(&self, id: SeriesId, now: SeriesId) {
+        self.returned.lock().insert(id, now);
+    }
+
+    /// What a dropped series is since it came back.
+    #[must_use]
+    pub fn returned(&self, id: SeriesId) -> Option<SeriesId> {
+        self.returned.lock().get(&id).copied()
     }
 
     /// How often the folder of a series was removed.

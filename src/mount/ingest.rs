@@ -15,11 +15,14 @@ use crate::collection::{Batch, Collection, CollectionError};
 use crate::data::csv::CsvReader;
 use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
+use crate::data::key::Keys;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::{Interval, Key};
 use crate::series::write::Mode;
-use arrow_array::RecordBatch;
+use arrow_array::{BooleanArray, RecordBatch};
+use arrow_select::filter::filter_record_batch;
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
@@ -30,6 +33,9 @@ const FRAME_ROWS: usize = 131_072;
 
 /// Blocks of CSV parsed side by side.
 const BLOCKS: usize = 8;
+
+/// Index values kept of lines that are added out of order.
+const KEYS: usize = 1 << 20;
 
 /// Looks at a collection that commits while a batch is begun.
 const LOOKS: usize = 16;
@@ -118,30 +124,38 @@ pub(super) struct Reached {
 }
 
 /// Reads the lines that were added to a file of `len` bytes; gives how far that reaches. What is saved is not read again, if what
-/// follows lies behind it: else they are taken together, since equal index values of one program stand side by side.
+/// follows lies behind it. Else of that only the rows are taken whose index values come again: equal ones of one program
+/// stand side by side, and the others may have been changed by somebody else since they were saved.
 pub(super) fn read_added(
     series: &Series,
     (file, len): (&File, u64),
     reached: Option<&Reached>,
 ) -> Result<(Input, Option<Reached>), Failure> {
     let (collection, schema) = (series.shelf.collection(), &Arc::clone(&series.shelf.now()?.state.schema));
+    let whole = ends_line(file, len)?;
+    let mut fresh = None;
     if let Some(before) = reached.filter(|before| before.bytes < len) {
-        let text = before.head.chain(At::new(file, before.bytes));
+        let text = || reader(schema, before.head.chain(At::new(file, before.bytes)));
         // An error counts lines from the file's start: it is met again below.
-        if let Ok(input) = sorted(collection, schema, reader(schema, text))
+        if let Ok(input) = sorted(collection, schema, text())
             && let Some((first, last)) = input.rows.span()
-            && *first > before.last
         {
-            let after =
-                ends_line(file, len)?.then(|| Reached { bytes: len, last: last.clone(), ..before.clone() });
-            return Ok((input, after));
+            let last = last.max(&before.last).clone();
+            let after = if whole { Reached { bytes: len, last, ..before.clone() } } else { before.clone() };
+            if *first > before.last {
+                return Ok((input, Some(after)));
+            }
+            fresh = keys(schema, text())?.map(|keys| (keys, after));
         }
     }
     let mut lines = reader(schema, At::new(file, 0));
+    if let Some((keys, after)) = fresh {
+        let rows = lines.map(|frame| only(schema, &frame?, &keys));
+        return Ok((sorted(collection, schema, rows)?, Some(after)));
+    }
     let input = sorted(collection, schema, &mut lines)?;
     let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
     let last = input.rows.span().map(|(_, last)| last.clone());
-    let whole = ends_line(file, len)?;
     let after = last.filter(|_| whole).map(|last| Reached { bytes: len, last, head });
     Ok((input, after))
 }
@@ -152,6 +166,29 @@ pub(super) fn is_blank((file, len): (&File, u64)) -> Result<bool, Failure> {
     let Some(some) = usize::try_from(len).ok().and_then(|len| some.get_mut(..len)) else { return Ok(false) };
     file.read_exact_at(some, 0).map_err(unread)?;
     Ok(some.iter().all(|byte| matches!(byte, b'\n' | b'\r')))
+}
+
+/// The index values of rows; none where they are too many to be kept.
+fn keys(
+    schema: &Schema,
+    frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
+) -> Result<Option<HashSet<Key>>, InputError> {
+    let mut all = HashSet::new();
+    for frame in frames {
+        let keys = Keys::of(schema, &frame?);
+        all.extend((0..keys.rows()).map(|row| keys.key(row)));
+        if all.len() > KEYS {
+            return Ok(None);
+        }
+    }
+    Ok(Some(all))
+}
+
+/// The rows whose index values are among `keys`.
+fn only(schema: &Schema, frame: &RecordBatch, keys: &HashSet<Key>) -> Result<RecordBatch, InputError> {
+    let own = Keys::of(schema, frame);
+    let among: BooleanArray = (0..own.rows()).map(|row| Some(keys.contains(&own.key(row)))).collect();
+    filter_record_batch(frame, &among).map_err(|e| InputError::new(Problem::Other(e.to_string())))
 }
 
 const fn unread(source: io::Error) -> Failure {
@@ -225,9 +262,13 @@ impl Save<'_> {
             return self.beside(collection, sheets, basis, input);
         }
         same(&input.schema, &batch)?;
+        let dropped = batch.base().id(&label).map_err(CollectionError::from)?.is_none();
         batch.write(&label, &mode, input.rows)?;
         let stamp = batch.commit()?;
         shelf.written();
+        if stamp.is_some() && dropped {
+            self.note_return(shelf, &label);
+        }
         let basis = match (self.way, stamp) {
             (Way::Append, _) => None,
             (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
@@ -258,6 +299,15 @@ impl Save<'_> {
         Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp) })
     }
 
+    /// The series came back under its label, as another one: what its writers save next is meant for that.
+    fn note_return(&self, shelf: &Shelf, label: &str) {
+        match shelf.now().and_then(|now| now.state.id(label).map_err(CollectionError::from)) {
+            Ok(Some(id)) => shelf.came_back(self.series.id, id),
+            Ok(None) => {}
+            Err(error) => log::warn!("cannot look at {label:?}, which was just written: {error}"),
+        }
+    }
+
     fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
         let now = shelf.now()?;
         let sheet = sheets.get(&now, self.series, &now.point)?;
@@ -278,7 +328,12 @@ impl Save<'_> {
             // The look was too old, or somebody renamed the series since.
             shelf.written();
             if self.current(shelf, sheets)?.is_none() {
-                // Dropped, it comes back: under its name, whatever has that now.
+                // Dropped, it comes back under its name; but rows of another series that has that now are not touched.
+                let taken = batch.base().id(&label).map_err(CollectionError::from)?;
+                if taken.is_some() && taken != shelf.returned(self.series.id) {
+                    let why = format!("the series was dropped, {label:?} is another one now: open it again");
+                    return Err(Failure::refused(Errno::ESTALE, why));
+                }
                 return Ok((batch, label));
             }
         }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long the kernel may take to look a name up again.
-const REOPEN: Duration = Duration::from_secs(1);
+const REOPEN: Duration = Duration::from_secs(30);
 
 /// Scratch files of which it is kept what they are a change of.
 const BASES: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);

@@ -68,6 +68,14 @@ pub fn others(proc: &Path, pid: u32, ino: u64, shown: u64) -> Option<usize> {
     Some(count)
 }
 
+/// Whether any process that may be looked at has such a descriptor.
+#[must_use]
+pub fn anyone(proc: &Path, ino: u64, shown: u64) -> bool {
+    let pids = fs::read_dir(proc).into_iter().flatten().flatten();
+    let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.any(|pid| others(proc, pid, ino, shown).is_some_and(|count| count > 0))
+}
+
 /// The signal by which a process is dying; `None` where it lives, ends by itself, or may not be looked at.
 ///
 /// To be asked while it waits for an answer, of the thread that asks: the process is gone when a file is released. Of processes of
@@ -179,6 +187,7 @@ mod tests {
         assert_eq!(others(&root, 70, 1234, 1234), Some(3));
         assert_eq!(others(&root, 70, 99, 99), Some(0));
         assert_eq!(others(&root, 72, 1234, 1234), None);
+        assert!(anyone(&root, 1234, 1234) && !anyone(&root, 99, 99));
     }
 
     #[test]

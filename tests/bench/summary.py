@@ -79,7 +79,7 @@ TARGETS = [
     Target("what that stores", "write", "cp_changed_stored", 2, "MB"),
     Target("append of one row to it, from open to close", "write", "append", 10, "ms"),
     Target("1,000 appends of one row, the last 100", "write", "appends", 1.5, "ms", ("first 100", "appends")),
-    Target("then a reading of live.parquet", "write", "appended_read", 1.2, "ms", ("at once", "appended_read")),
+    Target("then a reading of live.csv", "write", "appended_read", 1.2, "ms", ("at once", "appended_read")),
     Target("cp of 10 MB of Parquet onto live.parquet", "write", "cp_parquet", 1.3, "ms", ("lakota write", "cp_parquet")),
     Target("read with 8 unmerged heads against one", "heads", "read_eight_heads", 2, "ms", (OURS, "read_one_head")),
 ]

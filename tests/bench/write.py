@@ -95,6 +95,7 @@ def large(binary):
             times["cp_changed"].append(cp(CHANGED))
             stored.append(disk_bytes(REPO) - before)
             assert store.revisions() == 2, "a copy made no revision of its own"
+            os.sync()
             times["append"].extend(append(row(number)) for number in range(SMALL_APPENDS))
             assert store.revisions() == 2 + SMALL_APPENDS
     for op, samples in times.items():
@@ -114,9 +115,16 @@ def appends(binary):
         whole.write_bytes(text)
         store.lakota("create", "w2/at_once")
         store.lakota("write", "w2/at_once", whole)
-        for who, name in (("at once", "at_once"), (OURS, "s")):
-            read = [timed((MNT / "w2" / name / "live.parquet").read_bytes)[0] for _ in range(5)]
-            emit(who, "write", "appended_read", "ms", read[1:])
+        times = {"at_once": [], "s": []}
+        for _ in range(5):
+            for name, samples in times.items():
+                # A mount just made: the kernel has nothing of it.
+                store.__exit__()
+                store.lakota("mount", MNT, "-o", f"spool={SPOOL}")
+                (MNT / ".lakota/status").read_bytes()
+                samples.append(timed((MNT / "w2" / name / "live.csv").read_bytes)[0])
+        emit("at once", "write", "appended_read", "ms", times["at_once"])
+        emit(OURS, "write", "appended_read", "ms", times["s"])
 
 
 def parquet(binary):

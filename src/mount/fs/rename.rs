@@ -21,8 +21,8 @@ use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -206,7 +206,8 @@ impl Fs {
         let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
         let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
-        let len = file.metadata().map_err(Failure::spool)?.len();
+        let began = file.metadata().map_err(Failure::spool)?;
+        let len = began.len();
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
@@ -216,8 +217,12 @@ impl Fs {
             let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
             let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
             basis = saved.or(basis);
+            pen.veils.written(series, format);
         }
-        if open {
+        // Nor is what came while it was read: from who opened it since, and may have closed it again.
+        let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
+        let grown = || file.metadata().is_ok_and(|now| state(&now) != state(&began));
+        if open || self.handles.is_written(ino) || grown() {
             let path = folder.path(name).map_err(Failure::spool)?;
             let adopted =
                 pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;

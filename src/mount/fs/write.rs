@@ -323,13 +323,14 @@ impl Fs {
         pen.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
             let writer = copy.writer().map_or(0, |writer| writer.pid);
-            // A process that may not be looked at, or is from elsewhere, may have it open.
+            // A process that may not be looked at, or is from elsewhere, may have it open; one that inherited it too.
             let open = match process::of_thread(&pen.proc, writer) {
                 None => writer == 0,
                 Some(_) => {
                     process::others(&pen.proc, writer, copy.ino, copy.shown).is_none_or(|count| count > 0)
                 }
             };
+            let open = open || process::anyone(&pen.proc, copy.ino, copy.shown);
             if open {
                 self.keep_unclosed(pen, &copy);
             } else if let Err(failure) = self.save_or_keep(pen, &copy) {

@@ -216,6 +216,11 @@ impl Kernel {
         self.fs.forget(open.ino, 1);
     }
 
+    /// Takes a descriptor away as the end of a mount does: its close and its release are not heard of.
+    pub(super) fn vanish(&mut self, fd: Fd) {
+        self.take(fd);
+    }
+
     fn take(&mut self, fd: Fd) -> Rc<Open> {
         for list in ["fd", "fdinfo"].iter().filter(|_| fd.0 != 0) {
             std::fs::remove_file(self.proc.join(format!("{}/{list}/{}", fd.0, fd.1))).unwrap();

@@ -192,6 +192,24 @@ fn a_descriptor_goes_on_after_a_save() {
 }
 
 #[test]
+fn rows_that_were_added_and_corrected_elsewhere_stay_so_when_more_are_added() {
+    let mut world = World::new();
+    let fd = world.open(O_WRONLY | O_APPEND);
+    let add = |text: &str| {
+        world.kernel.write(fd, text.as_bytes()).unwrap();
+        world.kernel.fsync(fd).unwrap();
+        world.text()
+    };
+    add("7,70\n8,80\n");
+    world.elsewhere("s", "k,v\n7,77\n");
+    assert_eq!(add("5,50\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,80\n", "late");
+    assert_eq!(add("8,81\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,80\n8,81\n", "the last one once more");
+    world.elsewhere("s", "k,v\n8,88\n");
+    assert_eq!(add("9,90\n"), "k,v\n1,10\n2,20\n5,50\n7,77\n8,88\n9,90\n", "behind all");
+    world.kernel.close(fd).unwrap();
+}
+
+#[test]
 fn a_refused_fsync_keeps_what_was_written_and_later_writes_go_on() {
     let mut world = World::new();
     let fd = world.open(CUT);
@@ -224,6 +242,26 @@ fn a_mount_that_ends_keeps_what_nobody_closed() {
     assert!(world.errors().contains("the mount ended before"), "{}", world.errors());
     assert_eq!(world.text(), ROWS);
     world.kernel.close(fd).unwrap();
+}
+
+#[test]
+fn a_mount_that_ends_saves_no_half_of_what_a_child_still_writes() {
+    let mut world = World::new();
+    let fd = world.open(CUT);
+    let child = world.kernel.dup(fd, 200);
+    world.kernel.close(fd).unwrap();
+    world.kernel.write(child, b"k,v\n1,1\n").unwrap();
+    world.kernel.fs.finish();
+    assert_eq!(world.rejected(), ["k,v\n1,1\n"]);
+    world.kernel.close(child).unwrap();
+    // What nobody has open any more, and no close of its writer told of, is whole.
+    let fd = world.open(CUT);
+    let child = world.kernel.dup(fd, 200);
+    world.kernel.close(fd).unwrap();
+    world.kernel.write(child, b"k,v\n3,3\n").unwrap();
+    world.kernel.vanish(child);
+    world.kernel.fs.finish();
+    assert_eq!(world.text(), "k,v\n3,3\n");
 }
 
 #[test]

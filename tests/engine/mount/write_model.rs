@@ -20,7 +20,7 @@ use lakota::mount::fs::Fs;
 use lakota::mount::options::MountOptions;
 use lakota::mount::spool::Spool;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -38,6 +38,8 @@ pub(super) struct Written {
     pub(super) unsaved: bool,
     pub(super) writer: u32,
     pub(super) stopped: bool,
+    /// When there was nothing in it last.
+    pub(super) emptied: usize,
     /// Whether history was trimmed since: then the rows it was opened on may be gone.
     pub(super) trimmed: bool,
 }
@@ -69,6 +71,9 @@ pub(super) struct World {
     pub(super) series: [Option<SeriesRows>; 2],
     pub(super) open: Vec<(Fd, Target)>,
     pub(super) veils: BTreeMap<Place, Veil>,
+    /// When something was saved under a name last, be it refused.
+    written: BTreeMap<Place, usize>,
+    ticks: Cell<usize>,
     /// Whether a veil outlasts the test, or is over at once.
     pub(super) lasting: bool,
     pub(super) rejected: usize,
@@ -107,6 +112,8 @@ impl World {
             series: [Some(SeriesRows::new()), Some(SeriesRows::new())],
             open: Vec::new(),
             veils: BTreeMap::new(),
+            written: BTreeMap::new(),
+            ticks: Cell::new(0),
             lasting,
             rejected: 0,
             serial: 0,
@@ -165,9 +172,13 @@ impl World {
         let (series, format) = file.place;
         if file.bytes.is_empty() {
             file.unsaved = false;
-            self.draw(file.place, Veil::Emptied);
+            // One that was written since is not empty.
+            if self.written.get(&file.place).is_none_or(|written| *written < file.emptied) {
+                self.draw(file.place, Veil::Emptied);
+            }
             return Ok(());
         }
+        self.written.insert(file.place, self.tick());
         let written = file.bytes[file.kept.unwrap_or(0)..].to_vec();
         let Some(rows) = self.parse(format, &written) else {
             file.unsaved = !keeps;
@@ -194,6 +205,11 @@ impl World {
         Ok(())
     }
 
+    fn tick(&self) -> usize {
+        self.ticks.set(self.ticks.get() + 1);
+        self.ticks.get()
+    }
+
     fn draw(&mut self, place: Place, veil: Veil) {
         if self.lasting {
             self.veils.insert(place, veil);
@@ -209,7 +225,8 @@ impl World {
     fn begun(&self, pid: u32, place: Place, bytes: Vec<u8>, kept: bool, unsaved: bool) -> Written {
         let kept = kept.then_some(bytes.len());
         let base = self.series[place.0].clone().unwrap_or_default();
-        Written { place, bytes, base, kept, unsaved, writer: pid, stopped: false, trimmed: false }
+        let emptied = self.tick();
+        Written { place, bytes, base, kept, unsaved, writer: pid, stopped: false, emptied, trimmed: false }
     }
 
     fn open(&mut self, pid: u32, place: Place, how: How) {
@@ -438,6 +455,9 @@ impl World {
     fn cut(&self, fd: Fd, file: &Rc<RefCell<Written>>, len: usize) {
         assert_eq!(self.kernel.ftruncate(fd, len as u64), Ok(()));
         let file = &mut *file.borrow_mut();
+        if len == 0 {
+            file.emptied = self.tick();
+        }
         if len == 0 || len != file.bytes.len() {
             (file.kept, file.unsaved) = (None, true);
             file.bytes.resize(len, 0);

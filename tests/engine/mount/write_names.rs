@@ -231,3 +231,19 @@ fn a_live_file_that_cannot_be_moved_leaves_what_has_the_name() {
     assert_eq!((walk.text("c/s/old").as_str(), world.text().as_str()), ("mine", ROWS));
     assert_eq!(walk.names("c/s"), ["live.csv", "live.parquet", "latest", "revisions", "folder", "old"]);
 }
+
+#[test]
+fn rows_of_a_dropped_series_do_not_touch_another_that_has_its_name_now() {
+    let mut world = World::new();
+    world.elsewhere("t", "k,v\n7,70\n");
+    let replaces = world.kernel.open(100, LIVE, CUT).unwrap();
+    let appends = world.kernel.open(200, LIVE, O_WRONLY | O_APPEND).unwrap();
+    world.kernel.rmdir(200, "c/s").unwrap();
+    world.kernel.rename(200, "c/t", "c/s", true).unwrap();
+    for (fd, bytes) in [(replaces, "k,v\n1,1\n"), (appends, "3,30\n")] {
+        world.kernel.write(fd, bytes.as_bytes()).unwrap();
+        assert_eq!(world.kernel.close(fd), Err(Errno::ESTALE));
+    }
+    assert_eq!(world.text(), "k,v\n7,70\n");
+    assert_eq!(world.rejected(), ["k,v\n1,1\n", "3,30\n"]);
+}

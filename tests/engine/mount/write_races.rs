@@ -81,6 +81,51 @@ fn what_is_written_while_a_rename_is_under_way_is_not_lost() {
 }
 
 #[test]
+fn what_is_added_to_a_file_after_its_rename_began_is_not_lost() {
+    let mut world = World::new();
+    let rows = |range: std::ops::Range<u32>| range.map(|k| format!("{k},{k}\n")).collect::<String>();
+    const ROUNDS: u32 = 6;
+    let mut took = Duration::ZERO;
+    for n in 0..=ROUNDS {
+        let text = format!("k,v\n{}", rows(0..8_000 + n));
+        world.kernel.save(100, "c/s/tmp", O_CREAT, text.as_bytes()).unwrap();
+        let added = format!("{},1\n", 9_000 + n);
+        let mut both = false;
+        let World { kernel, .. } = &world;
+        let (fs, caller) = (&kernel.fs, kernel.caller(100));
+        let folder = Walk(fs).found("c/s").attr.ino;
+        // Both are known to the kernel before: so its looks do not tell.
+        Walk(fs)
+            .at("c/s/tmp", |ino, _| {
+                Walk(fs)
+                    .at("c/s", |_, _| {
+                        std::thread::scope(|scope| {
+                            let began = Instant::now();
+                            let renaming = scope.spawn(move || {
+                                let how = Renaming { replace: true };
+                                let (from, to) = ((folder, "tmp".as_ref()), (folder, "live.csv".as_ref()));
+                                fs.rename(caller, from, to, how).map(|()| began.elapsed())
+                            });
+                            std::thread::sleep(took * n / (ROUNDS + 2));
+                            if n > 0 && !renaming.is_finished() {
+                                let handle = fs.open(caller, ino, O_WRONLY | O_APPEND).unwrap().handle;
+                                fs.write(handle, text.len() as u64, added.as_bytes(), true).unwrap();
+                                fs.flush(caller, handle).unwrap();
+                                fs.release(handle);
+                                both = !renaming.is_finished();
+                            }
+                            took = renaming.join().unwrap().unwrap();
+                        });
+                    })
+                    .unwrap();
+            })
+            .unwrap();
+        let expected = if both { format!("{text}{added}") } else { text };
+        assert!(!both || world.text() == expected, "round {n}");
+    }
+}
+
+#[test]
 fn rows_that_are_appended_elsewhere_during_saves_all_survive() {
     let mut world = World::new();
     const ROUNDS: u64 = 30;

@@ -43,6 +43,7 @@ class Saver(threading.Thread):
         super().__init__(daemon=True)
         self.series, self.live = name, f"{MOUNT}/temp/{name}/live.csv"
         self.safe, self.trying, self.written, self.count, self.error = rows, [], [], 0, None
+        self.saved = ""
 
     def run(self):
         try:
@@ -52,7 +53,7 @@ class Saver(threading.Thread):
                 self.trying, self.written = [*self.trying, state], [*self.written, bytes_written]
                 if not self.save(bytes_written):
                     return
-                self.safe, self.trying, self.written = state, [], []
+                self.safe, self.trying, self.written, self.saved = state, [], [], bytes_written
         except OSError:
             return  # the server is gone
         except Exception as error:
@@ -159,8 +160,8 @@ def check_rejected(round, savers):
         with open(f"{MOUNT}/.lakota/rejected/{one['name']}") as file:
             text = file.read()
         saver = next(saver for saver in savers if saver.series == one["series"])
-        # Who adds a row after the other may have several that are not saved.
-        possible = ["".join(saver.written[i:]) for i in range(len(saver.written))] + saver.written
+        # Who adds a row after the other may have several that are not saved. The last save may have returned before its bytes went.
+        possible = ["".join(saver.written[i:]) for i in range(len(saver.written))] + saver.written + [saver.saved]
         known = any(whole.startswith(text) for whole in possible)
         assert known, f"round {round}: {one['name']} of {one['way']} is not what {saver.series} wrote: {text[:200]!r}"
         lakota("rejected", MOUNT, "drop", one["name"])

@@ -8,6 +8,7 @@ use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock};
 use crate::collection::At;
 use crate::mount::session::error::word;
+use crate::mount::spool::{Ticket, Way};
 use anyhow::{Result, anyhow, bail};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -101,6 +102,7 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, asker: u32, now: u64) -> Str
         (Some(kept), _) => {
             let path = mount.rejected(&kept.name);
             field("kept", &path.display().to_string());
+            field("note", note(&kept.ticket));
             field("retry", &format!("lakota rejected retry {}", word(&path)));
         }
         (None, Some(name)) => field("kept", &format!("no more: {name} was removed")),
@@ -110,10 +112,21 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, asker: u32, now: u64) -> Str
     out
 }
 
+/// What to think of before bytes are written again that may be a part of a file.
+fn note(ticket: &Ticket) -> &'static str {
+    match (ticket.may_be_part(), ticket.way) {
+        (false, _) => "",
+        (true, Way::Append) => "the last line may not be whole: `lakota rejected show` it first",
+        (true, Way::Replace) => {
+            "this may be a part of the file, and a retry drops the rows that it lacks: `lakota rejected show` it first"
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::{Kept, Ticket, Way};
+    use crate::mount::spool::{ENDED, Kept};
 
     fn refusal(kept: bool) -> Refusal {
         let ticket = Ticket {
@@ -148,6 +161,18 @@ mod tests {
         );
         let removed = paragraph(&mount, &refusal(false), 0, 0);
         assert!(removed.ends_with("kept   no more: 2026-11-22T16-30-12.506Z-temp-b l.csv was removed\n"));
+    }
+
+    #[test]
+    fn what_may_be_a_part_is_not_to_be_written_again_unseen() {
+        let mount = Mountpoint("/mnt".into());
+        let mut cut = refusal(true);
+        cut.kept.as_mut().unwrap().ticket.reason = ENDED.into();
+        let told = paragraph(&mount, &cut, 0, 0);
+        assert!(told.contains("\nnote   this may be a part of the file, and a retry drops"), "{told}");
+        cut.kept.as_mut().unwrap().ticket.way = Way::Append;
+        assert!(paragraph(&mount, &cut, 0, 0).contains("\nnote   the last line may not be whole"));
+        assert!(!paragraph(&mount, &refusal(true), 0, 0).contains("note "));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
-use crate::mount::spool::{Ticket, Way};
+use crate::mount::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
@@ -65,7 +65,7 @@ impl Fs {
             Some(signal) => {
                 let _busy = pen.busy();
                 let body = &mut *copy.body();
-                let why = format!("ended by signal {signal} before it closed the file");
+                let why = format!("{STOPPED} {signal} before it closed the file");
                 let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
                 copy.settled(body);
                 Err(failure)
@@ -76,7 +76,7 @@ impl Fs {
     /// Keeps what was written when the mount ends before the file is closed.
     pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
         let body = &mut *copy.body();
-        let why = Failure::refused(Errno::EIO, "the mount ended before the file was closed");
+        let why = Failure::refused(Errno::EIO, ENDED);
         self.keep_refused(pen, copy, body, why);
         copy.settled(body);
     }
@@ -84,7 +84,7 @@ impl Fs {
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(errno) = body.failed {
-            let why = format!("a write failed ({errno:?}), so not all of the file is there");
+            let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(errno, why));
         }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };

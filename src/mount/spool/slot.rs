@@ -6,6 +6,7 @@
 use super::SpoolError;
 use super::folder::Folder;
 use super::rejected::{Rejected, read_ticket, unknown};
+use super::ticket::ENDED;
 use crate::digest::Digest;
 use rustix::fs::{FlockOperation, RenameFlags};
 use rustix::io::Errno;
@@ -23,9 +24,6 @@ const MAX_STEM: usize = 200;
 
 /// Hex digits that tell places apart.
 const DIGITS: usize = 16;
-
-/// Why leftovers were not committed.
-pub(super) const ENDED: &str = "the mount ended before the file was closed";
 
 /// A slot that is held.
 #[derive(Debug)]

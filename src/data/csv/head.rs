@@ -65,7 +65,8 @@ fn stranger_problem(names: &[String], i: usize, schema: &Schema) -> Problem {
             "columns are parted by commas, these seem to be by {mark:?}; the schema has {names_wanted}"
         )),
         None if names[i].is_empty() => Problem::Other(format!(
-            "unknown column, without a name (pandas writes its index so: `index=False` leaves it out); the schema has {names_wanted}"
+            "unknown column; the schema has {names_wanted} (an index without a name? pandas leaves it out with \
+             `index=False`, R with `row.names = FALSE`)"
         )),
         None => Problem::UnknownColumn { names: names_wanted },
     }

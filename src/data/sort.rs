@@ -472,4 +472,22 @@ mod tests {
         let keys: Vec<i64> = (0..1000).map(|i| i / 3).collect();
         assert_eq!(sorted(&keys, 10, 1), model(&keys));
     }
+
+    #[test]
+    fn rows_of_many_runs_come_out_in_frames_of_many() {
+        let schema = Arc::new(Schema::parse(["k int*"]).unwrap());
+        let mut sorter = Sorter::new(schema.clone(), schema.arrow().clone(), std::env::temp_dir(), 1 << 14);
+        for part in 0..20 {
+            let k: ArrayRef = Arc::new(Int64Array::from_iter_values((0..2000).map(|n| n * 20 + part)));
+            sorter.push(RecordBatch::try_new(schema.arrow().clone(), vec![k]).unwrap()).unwrap();
+        }
+        let mut sorted = sorter.finish().unwrap();
+        let (mut next, mut frames) = (0, 0);
+        while let Some(frame) = sorted.next_frame().unwrap() {
+            let values = frame.column(0).as_primitive::<Int64Type>().values().to_vec();
+            assert_eq!(values, (next..next + values.len() as i64).collect::<Vec<_>>());
+            (next, frames) = (next + values.len() as i64, frames + 1);
+        }
+        assert!(next == 40_000 && frames <= 10, "{next} rows in {frames} frames");
+    }
 }

@@ -41,7 +41,8 @@ else
     echo "no program at $program: build it with 'cargo build --release', then run this again" >&2
 fi
 
-put 755 "$scripts/mount.lakota" /sbin/mount.lakota
+sed "s|@BIN@|$prefix/bin|" "$scripts/mount.lakota" >"$work/mount.lakota"
+put 755 "$work/mount.lakota" /sbin/mount.lakota
 # mount(8) looks for the helper by the type that mount tables show, for `remount` and `mount -t fuse.lakota`.
 ln -sf mount.lakota "$root/sbin/mount.fuse.lakota"
 echo "installed $root/sbin/mount.fuse.lakota"

@@ -44,17 +44,18 @@ struct Cli {
 #[derive(Debug, clap::Args)]
 pub(crate) struct Global {
     /// Folder of the repository
+    #[arg(display_order = 900)]
     #[arg(short, long, global = true, env = "LAKOTA_REPO", default_value = ".lakota", value_name = "PATH")]
     #[arg(hide_env_values = true)]
     pub(crate) repo: PathBuf,
     /// Say nothing of what was done
-    #[arg(short, long, global = true)]
+    #[arg(short, long, global = true, display_order = 901)]
     pub(crate) quiet: bool,
     /// Log what is done to stderr; twice for more
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, display_order = 902, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// Tell the time and the memory taken, on stderr
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 903)]
     pub(crate) timing: bool,
 }
 

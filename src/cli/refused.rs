@@ -5,6 +5,7 @@
 use crate::clock::iso;
 use crate::data::label::unescape;
 use crate::mount::name::{CONTROL, label_of};
+use crate::mount::process::user_name;
 use crate::mount::spool::{Kept, Ticket};
 use std::path::Path;
 
@@ -163,12 +164,28 @@ pub(crate) fn last(errors: &str, kept: &[Kept], wanted: &Wanted) -> Option<Refus
     let newest = kept.iter().filter(matches).max_by_key(|one| one.ticket.time).map(Refusal::of);
     match (line, newest) {
         (Some(line), Some(newest)) if newest.time >= line.time => Some(newest),
-        (Some(mut line), _) => {
+        (Some(mut line), newest) => {
             line.kept = kept.iter().find(|one| Some(&one.name) == line.name.as_ref()).cloned();
-            Some(line)
+            // Bytes that were written again, and refused again, are kept under their first name.
+            let first = newest.filter(|newest| line.kept.is_none() && same_fault(newest, &line));
+            Some(first.unwrap_or(line))
         }
         (None, newest) => newest,
     }
+}
+
+/// Whether `b` is of a `lakota rejected retry` that was refused for what `a` was.
+fn same_fault(a: &Refusal, b: &Refusal) -> bool {
+    b.who.starts_with("lakota (") && (&a.place, &a.way, &a.reason) == (&b.place, &b.way, &b.reason)
+}
+
+/// Who wrote: `cp (pid 412)`, and of another user than who asks also their name.
+pub(crate) fn who(ticket: &Ticket, asker: u32) -> String {
+    if ticket.uid == asker {
+        return ticket.who();
+    }
+    let user = user_name(Path::new("/etc/passwd"), ticket.uid).unwrap_or_else(|| ticket.uid.to_string());
+    format!("{} of {user}", ticket.who())
 }
 
 /// A span of time for people: `41 s`, `3 min`, `2 h`, `5 d`.
@@ -267,6 +284,26 @@ mod tests {
         assert_eq!(last_at("temp/rome").as_deref(), Some("2000-rome.csv"));
         assert_eq!(last_at("").as_deref(), Some("3000-bxl.csv"));
         assert_eq!((last_at("temp/bx"), last_at("tem"), last_at("temp/.schema")), (None, None, None));
+    }
+
+    #[test]
+    fn bytes_that_were_refused_again_are_told_under_their_first_name() {
+        let all = [kept(1000, "bxl", "live.csv")];
+        let again = |reason: &str| {
+            let again = Ticket { process: "lakota".into(), reason: reason.into(), ..all[0].ticket.clone() };
+            Ticket { time: 2000, ..again }.line(Some("gone.csv"))
+        };
+        let found = |line: &str| last(line, &all, &at("temp/bxl")).unwrap();
+        assert_eq!(found(&again(&all[0].ticket.reason)).kept.as_ref(), Some(&all[0]));
+        assert_eq!(found(&again("another reason")).kept, None);
+    }
+
+    #[test]
+    fn other_users_are_named() {
+        let ticket = ticket(0, "bxl", "live.csv");
+        assert_eq!(who(&ticket, 0), "cp (pid 412)");
+        assert_eq!(who(&ticket, 12345), "cp (pid 412) of root");
+        assert_eq!(who(&Ticket { uid: 4_000_000_000, ..ticket }, 0), "cp (pid 412) of 4000000000");
     }
 
     #[test]

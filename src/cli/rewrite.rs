@@ -29,6 +29,10 @@ pub(crate) fn target(mountpoint: &Path, ticket: &Ticket, to: Option<&Place>) -> 
     if !folder.is_dir() {
         bail!("{} does not exist: `mkdir {}` makes it", folder.display(), word(&folder));
     }
+    // A collection has none before its columns are taken.
+    if to.is_none() && series.is_empty() && ticket.file == name::SCHEMA {
+        return Ok(folder.join(name::SCHEMA));
+    }
     let format = if ticket.file.ends_with(".parquet") { Format::Parquet } else { Format::Csv };
     let live = [Names::Live, Names::Label].map(|names| name::live(names, series, format));
     let own = to.is_none().then(|| ticket.file.clone());
@@ -38,11 +42,11 @@ pub(crate) fn target(mountpoint: &Path, ticket: &Ticket, to: Option<&Place>) -> 
     found.with_context(|| format!("{} has no live file", folder.display()))
 }
 
-/// Writes all of `source` to a file that exists, as the bytes were meant.
+/// Writes all of `source` to a file, as the bytes were meant.
 pub(crate) fn write(source: &mut File, target: &Path, way: Way) -> io::Result<()> {
     let mut options = File::options();
     match way {
-        Way::Replace => options.write(true).truncate(true),
+        Way::Replace => options.write(true).truncate(true).create(true),
         Way::Append => options.append(true),
     };
     let mut file = options.open(target)?;
@@ -137,6 +141,9 @@ mod tests {
         assert_eq!(at(&ticket("%2Ex.csv"), None), path("a%2Fb/%2Ex/live.csv"), "named otherwise now");
         assert_eq!(at(&ticket("live.csv"), Some("c/d")), path("c/d/d.csv"));
         assert_eq!(at(&Ticket { series: String::new(), ..ticket(".schema") }, None), path("a%2Fb/.schema"));
+        std::fs::create_dir(folder.path().join("new")).unwrap();
+        let unborn = Ticket { collection: "new".into(), series: String::new(), ..ticket(".schema") };
+        assert_eq!(at(&unborn, None), path("new/.schema"), "it is not there before its columns are taken");
         assert!(at(&ticket("live.parquet"), Some("c/d")).unwrap_err().contains("no live file"));
         assert!(at(&ticket("live.csv"), Some("c/e")).unwrap_err().contains("`mkdir "));
         assert!(at(&ticket("live.csv"), Some("c")).unwrap_err().contains("expected COLLECTION/SERIES"));

@@ -29,7 +29,7 @@ pub enum Problem {
         expected: &'static str,
     },
     /// A line with too few or too many fields.
-    #[error("{found} fields, expected {expected} ({names})")]
+    #[error("{found} {}, expected {expected} ({names})", noun(*.found))]
     Fields {
         /// Fields of the line.
         found: usize,
@@ -77,6 +77,10 @@ pub enum Problem {
         /// What its reader says.
         message: String,
     },
+}
+
+const fn noun(fields: usize) -> &'static str {
+    if fields == 1 { "field" } else { "fields" }
 }
 
 impl InputError {

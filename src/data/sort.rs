@@ -5,6 +5,7 @@
 //! and checked before the first row comes out, so bad input late in a file costs nothing.
 
 pub mod chain;
+mod mix;
 
 use super::frame;
 use super::input::{InputError, Problem};
@@ -17,11 +18,11 @@ use arrow_ipc::writer::StreamWriter;
 use arrow_schema::{ArrowError, SchemaRef};
 use arrow_select::interleave::interleave_record_batch;
 use chain::{Chain, Known};
+use mix::{MIXED_ROWS, Mix};
 use std::cmp::Ordering;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Seek};
-use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -31,8 +32,11 @@ pub const MEMORY: usize = 96 << 20;
 /// Rows of a spilled frame: what each run keeps in memory while runs are merged.
 const SPILL_ROWS: usize = 8192;
 
-/// Rows of several runs that are given as one frame.
-const MIXED_ROWS: usize = 4096;
+/// Bytes of one, where rows are long.
+const SPILL_BYTES: usize = 256 << 10;
+
+/// Rows of one however long they are.
+const SPILL_LEAST: usize = 256;
 
 /// Collects rows and gives them back sorted.
 #[derive(Debug)]
@@ -96,8 +100,29 @@ impl Sorter {
     }
 
     fn spill(&mut self) -> Result<(), InputError> {
-        let frames = self.take_sorted()?;
-        let (file, _counts) = write_run(&self.folder, &self.arrow, &frames)?;
+        self.bytes = 0;
+        let mut frames = std::mem::take(&mut self.frames);
+        frames.retain(|frame| frame.num_rows() > 0);
+        let schema = self.key_schema()?;
+        let keys: Vec<Keys> = frames.iter().map(|frame| Keys::of(&schema, frame)).collect();
+        let (file, _counts) = if in_order(&keys) {
+            self.widen_span(&schema, &frames);
+            write_run(&self.folder, &self.arrow, frames.iter().cloned().map(Ok))?
+        } else {
+            // Never a second time in memory: put in order piece by piece as they are written.
+            let order = order(&keys);
+            drop(keys);
+            let ends = [order.first(), order.last()].into_iter().flatten();
+            let ends: Vec<_> =
+                ends.map(|&(frame, row)| frames[frame as usize].slice(row as usize, 1)).collect();
+            self.widen_span(&schema, &ends);
+            let all: Vec<&RecordBatch> = frames.iter().collect();
+            let pieces = order.chunks(SPILL_ROWS).map(|rows| {
+                let rows: Vec<_> = rows.iter().map(|&(frame, row)| (frame as usize, row as usize)).collect();
+                interleave_record_batch(&all, &rows)
+            });
+            write_run(&self.folder, &self.arrow, pieces)?
+        };
         self.runs.push(file);
         Ok(())
     }
@@ -124,16 +149,20 @@ type Reader = StreamReader<BufReader<File>>;
 fn write_run(
     folder: &Path,
     arrow: &SchemaRef,
-    frames: &[RecordBatch],
+    frames: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
 ) -> Result<(File, Vec<usize>), InputError> {
     let file = tempfile::tempfile_in(folder).map_err(unspooled)?;
     let mut writer =
         StreamWriter::try_new(BufWriter::with_capacity(1 << 20, file), arrow).map_err(|e| failed(&e))?;
-    let mut counts = Vec::with_capacity(frames.len());
+    let mut counts = Vec::new();
     for frame in frames {
-        counts.push(frame.num_rows().div_ceil(SPILL_ROWS));
-        for at in (0..frame.num_rows()).step_by(SPILL_ROWS) {
-            let part = frame.slice(at, SPILL_ROWS.min(frame.num_rows() - at));
+        let frame = frame.map_err(|e| failed(&e))?;
+        let (rows, bytes) = (frame.num_rows(), frame.get_array_memory_size());
+        let step =
+            (SPILL_BYTES * rows).checked_div(bytes).unwrap_or(SPILL_ROWS).clamp(SPILL_LEAST, SPILL_ROWS);
+        counts.push(rows.div_ceil(step));
+        for at in (0..rows).step_by(step) {
+            let part = frame.slice(at, step.min(rows - at));
             writer.write(&part).map_err(|e| failed(&e))?;
         }
     }
@@ -162,13 +191,26 @@ const fn unspooled(error: io::Error) -> InputError {
     InputError::new(Problem::Spool(error))
 }
 
+/// Whether frames, of which none is empty, are in order.
+fn in_order(keys: &[Keys]) -> bool {
+    let within = keys.iter().all(|keys| keys.first_disorder().is_none());
+    within && keys.windows(2).all(|w| w[0].cmp(w[0].rows() - 1, &w[1], 0) != Ordering::Greater)
+}
+
+/// The rows of frames in order, as frame and row; of equal ones the first first.
+fn order(keys: &[Keys]) -> Vec<(u32, u32)> {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let rows = |(frame, keys): (usize, &Keys)| (0..number(keys.rows())).map(move |row| (number(frame), row));
+    let mut order: Vec<(u32, u32)> = keys.iter().enumerate().flat_map(rows).collect();
+    order.sort_by(|a, b| keys[a.0 as usize].cmp(a.1 as usize, &keys[b.0 as usize], b.1 as usize));
+    order
+}
+
 /// Frames in order, without a copy where they are in order already.
 fn sort_frames(schema: &Schema, mut frames: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
     frames.retain(|frame| frame.num_rows() > 0);
     let keys: Vec<Keys> = frames.iter().map(|frame| Keys::of(schema, frame)).collect();
-    let within = keys.iter().all(|keys| keys.first_disorder().is_none());
-    let between = keys.windows(2).all(|w| w[0].cmp(w[0].rows() - 1, &w[1], 0) != Ordering::Greater);
-    if within && between {
+    if in_order(&keys) {
         return Ok(frames);
     }
     let whole = frame::concat(schema, &frames)?;
@@ -222,47 +264,6 @@ impl Run {
             Run::Memory(frames) => Ok(frames.pop_front()),
             Run::Spilled(reader) => reader.next().transpose().map_err(|e| failed(&e)),
         }
-    }
-}
-
-/// Rows of several runs, in order: a frame of a few thousand, since a frame for each change of runs would be one for nearly every
-/// row where the input is in no order.
-#[derive(Debug, Default)]
-struct Mix {
-    frames: Vec<RecordBatch>,
-    /// The frame that each run is at.
-    current: HashMap<usize, usize>,
-    rows: Vec<(usize, usize)>,
-}
-
-impl Mix {
-    fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
-    fn is_full(&self) -> bool {
-        self.rows.len() >= MIXED_ROWS
-    }
-
-    fn take(&mut self, run: usize, frame: &RecordBatch, rows: Range<usize>) {
-        let at = *self.current.entry(run).or_insert_with(|| {
-            self.frames.push(frame.clone());
-            self.frames.len() - 1
-        });
-        self.rows.extend(rows.map(|row| (at, row)));
-    }
-
-    /// A run goes on with another frame.
-    fn passed(&mut self, run: usize) {
-        self.current.remove(&run);
-    }
-
-    fn frame(&self) -> Result<Option<RecordBatch>, InputError> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let frames: Vec<&RecordBatch> = self.frames.iter().collect();
-        interleave_record_batch(&frames, &self.rows).map(Some).map_err(|e| failed(&e))
     }
 }
 
@@ -488,5 +489,23 @@ mod tests {
     fn sorted_input_is_not_copied_out_of_order() {
         let keys: Vec<i64> = (0..1000).map(|i| i / 3).collect();
         assert_eq!(sorted(&keys, 10, 1), model(&keys));
+    }
+
+    #[test]
+    fn rows_of_many_runs_come_out_in_frames_of_many() {
+        let schema = Arc::new(Schema::parse(["k int*"]).unwrap());
+        let mut sorter = Sorter::new(schema.clone(), schema.arrow().clone(), std::env::temp_dir(), 1 << 14);
+        for part in 0..20 {
+            let k: ArrayRef = Arc::new(Int64Array::from_iter_values((0..2000).map(|n| n * 20 + part)));
+            sorter.push(RecordBatch::try_new(schema.arrow().clone(), vec![k]).unwrap()).unwrap();
+        }
+        let mut sorted = sorter.finish().unwrap();
+        let (mut next, mut frames) = (0, 0);
+        while let Some(frame) = sorted.next_frame().unwrap() {
+            let values = frame.column(0).as_primitive::<Int64Type>().values().to_vec();
+            assert_eq!(values, (next..next + values.len() as i64).collect::<Vec<_>>());
+            (next, frames) = (next + values.len() as i64, frames + 1);
+        }
+        assert!(next == 40_000 && frames <= 10, "{next} rows in {frames} frames");
     }
 }

@@ -1,11 +1,16 @@
 //! What stands in the way of a mount here, found before one is tried.
 
 use super::host::{Host, HostError};
+use super::spool::{SpoolError, room};
 use super::table::{Health, Mount};
 use std::error::Error;
+use std::path::Path;
 
 /// The oldest kernel with reads of 1 MiB.
 const KERNEL: (u32, u32) = (4, 20);
+
+/// Bytes that a spool should have: refused files are kept for 30 days, and what is being written waits there.
+const ROOM: u64 = 1 << 30;
 
 /// What a check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +44,24 @@ impl Check {
     }
 
     fn of(name: &'static str, done: Result<(), HostError>, fine: String) -> Check {
-        match done {
-            Ok(()) => Check::ok(name, fine),
-            Err(error) => {
-                let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
-                Check { finding: Finding::Fail, name, text: format!("{error}{cause}") }
-            }
-        }
+        done.map_or_else(|error| Check::failed(name, &error), |()| Check::ok(name, fine))
+    }
+
+    fn failed(name: &'static str, error: &dyn Error) -> Check {
+        let cause = error.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
+        Check { finding: Finding::Fail, name, text: format!("{error}{cause}") }
     }
 }
 
 /// Looks at everything. `release` is the kernel's, `filesystems` what `/proc/filesystems` holds, `mounts` are the
-/// lakota mounts there are.
+/// lakota mounts there are, `spool` is where spools are if nothing else is asked for.
 #[must_use]
-pub fn checks(host: &Host, release: &str, filesystems: &str, mounts: &[(Mount, Health)]) -> Vec<Check> {
+pub fn checks(
+    host: &Host,
+    (release, filesystems): (&str, &str),
+    spool: Option<&Path>,
+    mounts: &[(Mount, Health)],
+) -> Vec<Check> {
     let mut found = vec![
         Check::of("device", host.check_device(), format!("{} opens", host.device.display())),
         kernel(release, filesystems),
@@ -60,6 +69,7 @@ pub fn checks(host: &Host, release: &str, filesystems: &str, mounts: &[(Mount, H
         others(host),
         helper(host),
         log(host),
+        spool.map_or_else(homeless, |base| spooled(base, room(base))),
     ];
     found.extend(mounts.iter().filter_map(|(mount, health)| sick(mount, *health)));
     found
@@ -121,6 +131,25 @@ fn log(host: &Host) -> Check {
     Check::warn("log", format!("no system's log at {log}: mount with --log-file to keep one"))
 }
 
+fn homeless() -> Check {
+    Check::warn("spool", "this user has no home: mount with `-o spool=DIR`, or with `-o ro`")
+}
+
+fn spooled(base: &Path, room: Result<u64, SpoolError>) -> Check {
+    let shown = base.display();
+    match room {
+        Ok(free) if free < ROOM => {
+            let text = format!(
+                "{shown} has {} MiB free, which what is being written may fill: `-o spool=DIR` names another folder",
+                free >> 20
+            );
+            Check::warn("spool", text)
+        }
+        Ok(free) => Check::ok("spool", format!("{shown} has {:.1} GiB free", free as f64 / ROOM as f64)),
+        Err(error) => Check::failed("spool", &error),
+    }
+}
+
 fn sick(mount: &Mount, health: Health) -> Option<Check> {
     let at = mount.mountpoint.display();
     match health {
@@ -149,8 +178,11 @@ mod tests {
     #[test]
     fn a_machine_with_everything_is_fine() {
         let folder = tempfile::tempdir().unwrap();
-        let found = checks(&host(&folder), "6.18.44-x", FUSE, &[]);
-        assert!(found.iter().all(|check| check.finding == Finding::Ok), "{found:?}");
+        let found = checks(&host(&folder), ("6.18.44-x", FUSE), Some(folder.path()), &[]);
+        assert!(
+            found.iter().filter(|check| check.name != "spool").all(|check| check.finding == Finding::Ok),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -161,11 +193,28 @@ mod tests {
         for file in [&host.device, &host.conf, &host.helper, &host.log] {
             std::fs::remove_file(file).unwrap();
         }
-        let found = checks(&host, "3.10.0", "", &[]);
+        let found = checks(&host, ("3.10.0", ""), None, &[]);
         assert_eq!(finding(&found, "device"), Finding::Fail);
-        for name in ["kernel", "allow_other", "helper", "log"] {
+        for name in ["kernel", "allow_other", "helper", "log", "spool"] {
             assert_eq!(finding(&found, name), Finding::Warn, "{name}");
         }
+    }
+
+    #[test]
+    fn a_spool_is_looked_at_and_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let look = |base: &Path| spooled(base, room(base));
+        let missing = folder.path().join("state/lakota");
+        assert!(look(&missing).text.starts_with(&format!("{} has ", missing.display())));
+        assert!(!missing.exists() && !folder.path().join("state").exists());
+        std::fs::create_dir(folder.path().join("state")).unwrap();
+        std::fs::write(&missing, "").unwrap();
+        let file = look(&missing);
+        assert_eq!(file.finding, Finding::Fail);
+        assert!(file.text.contains("is no folder: name another with `-o spool=DIR`"), "{file:?}");
+        assert_eq!(look(&missing.join("below")).finding, Finding::Fail);
+        assert_eq!(spooled(&missing, Ok(ROOM - 1)).finding, Finding::Warn);
+        assert_eq!(spooled(&missing, Ok(ROOM)).text, format!("{} has 1.0 GiB free", missing.display()));
     }
 
     #[test]
@@ -179,7 +228,7 @@ mod tests {
         };
         let mounts =
             [(mount("/a"), Health::Alive), (mount("/b"), Health::Dead), (mount("/c"), Health::Hangs)];
-        let found = checks(&host(&folder), "6.1", FUSE, &mounts);
+        let found = checks(&host(&folder), ("6.1", FUSE), Some(folder.path()), &mounts);
         let texts: Vec<&str> = found.iter().filter(|c| c.name == "mounts").map(|c| c.text.as_str()).collect();
         assert_eq!(
             texts,

@@ -15,6 +15,7 @@ use super::copy::Purpose;
 use super::errno::{Errno, Failure};
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
+use super::name;
 use super::node::{self, File, Node, What};
 use super::options::MountOptions;
 use super::pen::Pen;
@@ -442,6 +443,7 @@ fn shown(node: &Node) -> String {
         What::Empty(of, format) => format!(" {}{}", format.extension(), series(of)),
         What::Scratch(of, _) => format!(" a scratch file{}", series(of)),
         What::Unborn(label) => format!(" of {label}"),
+        _ if node.is_text_of(name::SCHEMA) => format!(" {}", name::SCHEMA),
         _ if node.ino == ROOT => " of the root".to_owned(),
         _ => String::new(),
     }

@@ -158,6 +158,14 @@ pub(super) fn read_added(
     Ok((input, after))
 }
 
+/// Whether a file of `len` bytes is nothing but ends of lines.
+pub(super) fn is_blank((file, len): (&File, u64)) -> Result<bool, Failure> {
+    let mut some = [0; 64];
+    let Some(some) = usize::try_from(len).ok().and_then(|len| some.get_mut(..len)) else { return Ok(false) };
+    file.read_exact_at(some, 0).map_err(unread)?;
+    Ok(some.iter().all(|byte| matches!(byte, b'\n' | b'\r')))
+}
+
 /// The index values of rows; none where they are too many to be kept.
 fn keys(
     schema: &Schema,

@@ -108,6 +108,12 @@ impl Node {
         Node { mode: 0o444, ..Node::new(ino, mtime, What::Text(text.into())) }
     }
 
+    /// Whether it is a text of that name.
+    #[must_use]
+    pub fn is_text_of(&self, name: &str) -> bool {
+        matches!(&self.what, What::Text(text) if Node::text(name, text, self.mtime).ino == self.ino)
+    }
+
     /// The same, for one user only.
     #[must_use]
     pub fn private(self, uid: u32) -> Node {

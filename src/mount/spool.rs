@@ -13,11 +13,11 @@ mod rejected;
 mod slot;
 mod ticket;
 
-pub use base::default_base;
+pub use base::{default_base, room};
 pub use error::SpoolError;
 pub use file::SpoolFile;
 pub use rejected::Kept;
-pub use ticket::{Ticket, Way};
+pub use ticket::{ENDED, SHORT, STOPPED, Ticket, Way};
 
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;

@@ -231,7 +231,10 @@ fn commands_in_a_mount_are_told_its_repository() {
 fn doctor_finds_a_machine_that_can_mount_well() {
     let sandbox = Sandbox::new();
     let said = sandbox.run(&["doctor"]).ok();
-    assert!(said.contains("/dev/fuse") && said.contains("fusermount3"), "{said}");
+    assert!(
+        said.contains("/dev/fuse") && said.contains("fusermount3") && said.contains("  spool "),
+        "{said}"
+    );
 }
 
 #[test]

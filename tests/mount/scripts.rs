@@ -67,6 +67,9 @@ fn uninstall_takes_away_all_that_install_put() {
     for name in ["usr/bin/lakota", "sbin/mount.lakota", "sbin/mount.fuse.lakota", "system/lakota@.service"] {
         assert!(installed.lines().any(|line| line.ends_with(name)), "{name}: {installed}");
     }
+    // mount(8) gives the helper no PATH that has the program, wherever it was put.
+    let helper = std::fs::read_to_string(sandbox.path("root/sbin/mount.lakota")).unwrap();
+    assert!(helper.contains("'/usr/bin/lakota'") && !helper.contains("@BIN@"), "{helper}");
     script("uninstall.sh");
     assert_eq!(files(), "");
 }

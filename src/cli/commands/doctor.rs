@@ -4,6 +4,7 @@ use super::mounts;
 use crate::cli::output;
 use crate::mount::doctor::{Check, Finding, checks};
 use crate::mount::host::Host;
+use crate::mount::spool::default_base;
 use anyhow::{Result, bail};
 use std::env;
 
@@ -17,7 +18,8 @@ pub(crate) fn run() -> Result<()> {
     let host = Host::here(env::var_os("PATH").unwrap_or_default());
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let found = checks(&host, &release, &filesystems, &mounts::all()?);
+    let spool = default_base(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"), host.root);
+    let found = checks(&host, (&release, &filesystems), spool.as_deref(), &mounts::all()?);
     output::print(&found.iter().map(line).collect::<String>())?;
     if found.iter().any(|check| check.finding == Finding::Fail) {
         bail!("mounting would fail here");

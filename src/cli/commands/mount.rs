@@ -31,7 +31,7 @@ use std::process::{Command, Stdio};
   allow_other           let other users in, as owners and permission bits say
   uid=N, gid=N          owner of all files; else who mounts
   umask=BITS            permission bits taken away, in octal (022)
-  hide_revisions        leave `revisions` out of listings; it can still be entered
+  hide_revisions        leave `revisions` and `latest` out of listings; they can still be entered
   names=live|label      live.csv, or bxl.csv for the series bxl
   cache=SIZE            memory for what is read (256M)
   poll=TIME             how old a look at a remote repository may be (1s)

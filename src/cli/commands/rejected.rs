@@ -4,7 +4,7 @@ use crate::cli::args::Place;
 use crate::cli::exit::Usage;
 use crate::cli::mounted::Mountpoint;
 use crate::cli::output::Output;
-use crate::cli::refused::age;
+use crate::cli::refused::{age, who};
 use crate::cli::rewrite;
 use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock, iso};
@@ -153,8 +153,10 @@ fn list(args: &Args, session: &Session) -> Result<()> {
         for found in &all {
             out.extend_from_slice(format!("{}\n", object(found, now)).as_bytes());
         }
-    } else if !all.is_empty() {
-        out = table(&all, mounts.len() > 1, now)?;
+    } else if all.is_empty() {
+        session.say("nothing that was refused is kept");
+    } else {
+        out = table(&all, mounts.len() > 1, rustix::process::geteuid().as_raw(), now)?;
     }
     Output::stdout()?.put(&out)
 }
@@ -179,7 +181,7 @@ fn object(found: &Found, now: u64) -> serde_json::Value {
     })
 }
 
-fn table(all: &[Found], several: bool, now: u64) -> Result<Vec<u8>> {
+fn table(all: &[Found], several: bool, asker: u32, now: u64) -> Result<Vec<u8>> {
     let texts = |of: &dyn Fn(&Found) -> String| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(all.iter().map(of)))
     };
@@ -192,7 +194,7 @@ fn table(all: &[Found], several: bool, now: u64) -> Result<Vec<u8>> {
         texts(&|found| age(now.saturating_sub(found.kept.ticket.time))),
         texts(&|found| found.kept.ticket.place()),
         texts(&|found| found.kept.ticket.way.to_string()),
-        texts(&|found| found.kept.ticket.who()),
+        texts(&|found| who(&found.kept.ticket, asker)),
         texts(&|found| found.kept.ticket.reason.clone()),
     ];
     if several {
@@ -267,14 +269,14 @@ mod tests {
     #[test]
     fn the_list_is_a_table_for_people() {
         let now = 1_795_365_012_506 + 180_000;
-        let text = String::from_utf8(table(&[found("no\nrows")], false, now).unwrap()).unwrap();
+        let text = String::from_utf8(table(&[found("no\nrows")], false, 7, now).unwrap()).unwrap();
         assert_eq!(
             text,
             "name   size  age    place              way     who           reason\n\
              -----  ----  -----  -----------------  ------  ------------  --------\n\
              a.csv    83  3 min  temp/bxl/live.csv  append  cp (pid 412)  no\\nrows\n"
         );
-        let several = String::from_utf8(table(&[found("x")], true, now).unwrap()).unwrap();
+        let several = String::from_utf8(table(&[found("x")], true, 7, now).unwrap()).unwrap();
         assert!(several.starts_with("name   mountpoint  size"), "{several}");
     }
 

@@ -8,6 +8,7 @@ use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock};
 use crate::collection::At;
 use crate::mount::session::error::word;
+use crate::mount::spool::{Ticket, Way};
 use anyhow::{Result, anyhow, bail};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         }
     }
     match newest {
-        Some((mount, refusal)) => output::print(&paragraph(&mount, &refusal, SystemClock.now())),
+        Some((mount, refusal)) => {
+            let asker = rustix::process::geteuid().as_raw();
+            output::print(&paragraph(&mount, &refusal, asker, SystemClock.now()))
+        }
         None => bail!("{shown}: nothing was refused"),
     }
 }
@@ -79,7 +83,7 @@ fn labels(place: Place, session: &Session) -> Wanted {
     wanted
 }
 
-fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
+fn paragraph(mount: &Mountpoint, refusal: &Refusal, asker: u32, now: u64) -> String {
     let mut out = String::new();
     let mut field = |name: &str, text: &str| {
         if !text.is_empty() {
@@ -91,13 +95,14 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
     let ago = kept.map(|kept| format!(" ({} ago)", refused::age(now.saturating_sub(kept.ticket.time))));
     field("file", &refusal.place);
     field("time", &format!("{}{}", refusal.time, ago.unwrap_or_default()));
-    field("who", &refusal.who);
+    field("who", &kept.map_or(refusal.who.clone(), |kept| refused::who(&kept.ticket, asker)));
     field("what", &kept.map_or(refusal.way.clone(), |kept| format!("{}, {} bytes", refusal.way, kept.size)));
     field("why", &refusal.reason);
     match (kept, &refusal.name) {
         (Some(kept), _) => {
             let path = mount.rejected(&kept.name);
             field("kept", &path.display().to_string());
+            field("note", note(&kept.ticket));
             field("retry", &format!("lakota rejected retry {}", word(&path)));
         }
         (None, Some(name)) => field("kept", &format!("no more: {name} was removed")),
@@ -107,10 +112,21 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, now: u64) -> String {
     out
 }
 
+/// What to think of before bytes are written again that may be a part of a file.
+fn note(ticket: &Ticket) -> &'static str {
+    match (ticket.may_be_part(), ticket.way) {
+        (false, _) => "",
+        (true, Way::Append) => "the last line may not be whole: `lakota rejected show` it first",
+        (true, Way::Replace) => {
+            "this may be a part of the file, and a retry drops the rows that it lacks: `lakota rejected show` it first"
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::{Kept, Ticket, Way};
+    use crate::mount::spool::{ENDED, Kept};
 
     fn refusal(kept: bool) -> Refusal {
         let ticket = Ticket {
@@ -134,7 +150,7 @@ mod tests {
     fn all_that_is_known_is_told_and_what_to_type() {
         let mount = Mountpoint("/mnt".into());
         assert_eq!(
-            paragraph(&mount, &refusal(true), 1_795_365_132_506),
+            paragraph(&mount, &refusal(true), 0, 1_795_365_132_506),
             "file   temp/b l/live.csv\n\
              time   2026-11-22T16:30:12.506Z (2 min ago)\n\
              who    cp (pid 412)\n\
@@ -143,8 +159,20 @@ mod tests {
              kept   /mnt/.lakota/rejected/2026-11-22T16-30-12.506Z-temp-b l.csv\n\
              retry  lakota rejected retry '/mnt/.lakota/rejected/2026-11-22T16-30-12.506Z-temp-b l.csv'\n"
         );
-        let removed = paragraph(&mount, &refusal(false), 0);
+        let removed = paragraph(&mount, &refusal(false), 0, 0);
         assert!(removed.ends_with("kept   no more: 2026-11-22T16-30-12.506Z-temp-b l.csv was removed\n"));
+    }
+
+    #[test]
+    fn what_may_be_a_part_is_not_to_be_written_again_unseen() {
+        let mount = Mountpoint("/mnt".into());
+        let mut cut = refusal(true);
+        cut.kept.as_mut().unwrap().ticket.reason = ENDED.into();
+        let told = paragraph(&mount, &cut, 0, 0);
+        assert!(told.contains("\nnote   this may be a part of the file, and a retry drops"), "{told}");
+        cut.kept.as_mut().unwrap().ticket.way = Way::Append;
+        assert!(paragraph(&mount, &cut, 0, 0).contains("\nnote   the last line may not be whole"));
+        assert!(!paragraph(&mount, &refusal(true), 0, 0).contains("note "));
     }
 
     #[test]

@@ -38,7 +38,7 @@ pub(super) fn head(block: &[u8], schema: &Schema, partial: bool) -> Result<Optio
         let header = if known.is_empty() { !data && fields.iter().all(is_word) } else { !data || !typed() };
         let stranger = found.iter().position(Option::is_none).filter(|_| header);
         return match stranger {
-            Some(i) => Err(at_line(Problem::UnknownColumn { names: list(schema) }).in_column(&names[i])),
+            Some(i) => Err(at_line(stranger_problem(&names, i, schema)).in_column(&names[i])),
             None => Ok(Some(positional)),
         };
     }
@@ -53,6 +53,22 @@ pub(super) fn head(block: &[u8], schema: &Schema, partial: bool) -> Result<Optio
             Err(at_line(problem).in_column(&schema.columns()[i].name))
         }
         None => Ok(Some(Head { positions: known, header: true, data: next })),
+    }
+}
+
+/// What is wrong with a column that the schema does not have, and how it may have come about.
+fn stranger_problem(names: &[String], i: usize, schema: &Schema) -> Problem {
+    let names_wanted = list(schema);
+    let mark = [';', '\t', '|'].into_iter().find(|mark| names.len() == 1 && names[i].contains(*mark));
+    match mark {
+        Some(mark) => Problem::Other(format!(
+            "columns are parted by commas, these seem to be by {mark:?}; the schema has {names_wanted}"
+        )),
+        None if names[i].is_empty() => Problem::Other(format!(
+            "unknown column; the schema has {names_wanted} (an index without a name? pandas leaves it out with \
+             `index=False`, R with `row.names = FALSE`)"
+        )),
+        None => Problem::UnknownColumn { names: names_wanted },
     }
 }
 

@@ -92,6 +92,18 @@ fn wrong_headers_are_named() {
     assert_eq!(unknown, "line 1, column value: unknown column; the schema has t, v");
     assert!(failure(TWO, "\ntime,value\n").starts_with("line 2, column time: unknown column"));
     assert!(failure(TWO, "t\n2020-01-01\n").starts_with("line 1, column v: column missing"));
+    let unnamed = failure(TWO, ",t,v\n0,2020-01-01,1\n");
+    assert!(
+        unnamed.starts_with(
+            "line 1, column \"\": unknown column; the schema has t, v (an index without a name?"
+        ),
+        "{unnamed}"
+    );
+    let parted = failure(TWO, "t;v\n2020-01-01;1\n");
+    assert_eq!(
+        parted,
+        "line 1, column t;v: columns are parted by commas, these seem to be by ';'; the schema has t, v"
+    );
     assert!(failure(TWO, "t,v,v\n").contains("column v: the header names this column twice"));
 }
 
@@ -144,7 +156,7 @@ fn stray_quotes_are_refused_with_their_line() {
 #[test]
 fn wrong_number_of_fields_is_refused_with_its_line() {
     let few = failure(TWO, "t,v\n2020-01-01,1\n2020-01-02\n");
-    assert_eq!(few, "line 3: 1 fields, expected 2 (t, v)");
+    assert_eq!(few, "line 3: 1 field, expected 2 (t, v)");
     assert_eq!(failure(TWO, "2020-01-01,1\n1,2020-01-02,2\n"), "line 2: 3 fields, expected 2 (t, v)");
 }
 

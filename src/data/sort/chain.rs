@@ -86,7 +86,7 @@ impl Chain {
                 *link = Link::Spilled(run, 0);
             }
         }
-        let (file, counts) = write_run(&self.folder, self.schema.arrow(), &frames)?;
+        let (file, counts) = write_run(&self.folder, self.schema.arrow(), frames.iter().cloned().map(Ok))?;
         let mut counts = counts.into_iter();
         for (_, link) in &mut self.links {
             if let Link::Spilled(of, frames) = link

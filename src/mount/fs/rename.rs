@@ -218,6 +218,7 @@ impl Fs {
             let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
             let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
             basis = saved.or(basis);
+            pen.veils.written(series, format);
         }
         // Nor is what came while it was read: from who opened it since, and may have closed it again.
         let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());

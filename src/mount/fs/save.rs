@@ -12,7 +12,7 @@ use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
-use crate::mount::spool::{Ticket, Way};
+use crate::mount::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
@@ -65,7 +65,7 @@ impl Fs {
             Some(signal) => {
                 let _busy = pen.busy();
                 let body = &mut *copy.body();
-                let why = format!("ended by signal {signal} before it closed the file");
+                let why = format!("{STOPPED} {signal} before it closed the file");
                 let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
                 copy.settled(body);
                 Err(failure)
@@ -76,7 +76,7 @@ impl Fs {
     /// Keeps what was written when the mount ends before the file is closed.
     pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
         let body = &mut *copy.body();
-        let why = Failure::refused(Errno::EIO, "the mount ended before the file was closed");
+        let why = Failure::refused(Errno::EIO, ENDED);
         self.keep_refused(pen, copy, body, why);
         copy.settled(body);
     }
@@ -84,7 +84,7 @@ impl Fs {
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(errno) = body.failed {
-            let why = format!("a write failed ({errno:?}), so not all of the file is there");
+            let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(errno, why));
         }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
@@ -120,6 +120,10 @@ impl Fs {
     fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
         let Some(file) = body.written() else { return Ok(()) };
         let file = (file.file(), body.written_len());
+        // As `echo >> live.csv` does, to end a line that may not have ended.
+        if ingest::is_blank(file)? {
+            return Ok(());
+        }
         let (input, reached) = ingest::read_added(rows.series, file, body.reached.as_ref())?;
         self.save_rows(rows, None, input)?;
         body.reached = reached;

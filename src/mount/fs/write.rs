@@ -72,7 +72,7 @@ impl Fs {
                 let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
                 Ok(Opening::Scratch(Arc::new(file), node.ino, true))
             }
-            What::Text(_) | What::Kept(..) => Err(Errno::EPERM.into()),
+            What::Text(_) | What::Kept(..) => Err(unwritable(node)),
             What::Link(_) => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EISDIR.into()),
         }
@@ -213,6 +213,7 @@ impl Fs {
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
+            What::Text(_) | What::Kept(..) => Err(unwritable(node)),
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
@@ -350,4 +351,13 @@ impl Fs {
     pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
         [name::LATEST, name::REVISIONS, name::AT].iter().any(|own| name == *own)
     }
+}
+
+/// Why the bytes of a file of the mount's own cannot be written.
+fn unwritable(node: &Node) -> Failure {
+    if !node.is_text_of(name::SCHEMA) {
+        return Errno::EROFS.into();
+    }
+    let why = "the columns of a collection stay: make a collection with others, and copy the rows to it";
+    Failure::refused(Errno::EPERM, why)
 }

@@ -1,7 +1,10 @@
 //! The base folder of spools: where it is by default, where it must not be.
 
 use super::error::SpoolError;
+use super::folder::Folder;
 use crate::mount::table;
+use rustix::fs::Access;
+use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
@@ -35,6 +38,20 @@ pub(super) fn make(base: &Path) -> Result<(), SpoolError> {
         sync(parent).map_err(failed)?;
     }
     Ok(())
+}
+
+/// Whether this user could have spools in `base`, which need not exist: nothing is made. Gives the bytes that are free there.
+pub fn room(base: &Path) -> Result<u64, SpoolError> {
+    let failed = |errno: Errno| SpoolError::Use { path: base.to_owned(), source: errno.into() };
+    let there = base.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(base);
+    if there == base {
+        Folder::base(base)?;
+    } else if !there.is_dir() {
+        return Err(SpoolError::NotAFolder(there.to_owned()));
+    }
+    rustix::fs::access(there, Access::WRITE_OK | Access::EXEC_OK).map_err(failed)?;
+    let disk = rustix::fs::statvfs(there).map_err(failed)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
 }
 
 fn sync(folder: &Path) -> io::Result<()> {

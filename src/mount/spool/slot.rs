@@ -6,6 +6,7 @@
 use super::SpoolError;
 use super::folder::Folder;
 use super::rejected::{Rejected, read_ticket, unknown};
+use super::ticket::ENDED;
 use crate::digest::Digest;
 use rustix::fs::{FlockOperation, RenameFlags};
 use rustix::io::Errno;
@@ -23,9 +24,6 @@ const MAX_STEM: usize = 200;
 
 /// Hex digits that tell places apart.
 const DIGITS: usize = 16;
-
-/// Why leftovers were not committed.
-pub(super) const ENDED: &str = "the mount ended before the file was closed";
 
 /// A slot that is held.
 #[derive(Debug)]
@@ -123,7 +121,9 @@ impl Slot {
         ENDED.clone_into(&mut ticket.reason);
         file.sync_all()?;
         let kept = self.rejected.moved(&from.writes, name, &ticket)?;
-        log::warn!("{}", ticket.line(Some(&kept)));
+        // The log has times of its own.
+        let line = ticket.line(Some(&kept));
+        log::warn!("{}", line.split_once(' ').map_or("", |(_, rest)| rest));
         Ok(())
     }
 }
@@ -132,6 +132,8 @@ impl Slot {
 pub(super) fn name(repo: &Path, mountpoint: &Path) -> String {
     let place = [repo.as_os_str().as_bytes(), mountpoint.as_os_str().as_bytes()].join(&0);
     let stem = repo.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // `.lakota` is what most repositories are called, and `ls` should show what they leave.
+    let stem = stem.trim_start_matches('.');
     let mut end = stem.len().min(MAX_STEM);
     while !stem.is_char_boundary(end) {
         end -= 1;

@@ -2,7 +2,7 @@ mod kept;
 mod place;
 mod recovery;
 
-use super::slot::ENDED;
+use super::ticket::ENDED;
 use super::*;
 use rustix::fs::FlockOperation;
 use std::io::{Read, Write};

@@ -11,6 +11,15 @@ use std::fmt;
 /// Longest name of a file, in bytes.
 const MAX_NAME: usize = 255;
 
+/// Why bytes were not committed that were being written when the mount ended.
+pub const ENDED: &str = "the mount ended before the file was closed";
+
+/// How the reason begins where a signal ended the program.
+pub const STOPPED: &str = "ended by signal";
+
+/// How the reason begins where not all bytes could be taken.
+pub const SHORT: &str = "a write failed";
+
 /// How bytes were meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +80,12 @@ impl Ticket {
             (process, 0) => process.to_owned(),
             (process, pid) => format!("{process} (pid {pid})"),
         }
+    }
+
+    /// Whether these may be less than the program meant to write.
+    #[must_use]
+    pub fn may_be_part(&self) -> bool {
+        [ENDED, STOPPED, SHORT].iter().any(|start| self.reason.starts_with(start))
     }
 
     /// The line that `.lakota/errors` has of it, without a newline; `kept` is the name of the bytes in `rejected/`.

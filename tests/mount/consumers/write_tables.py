@@ -1,6 +1,7 @@
 """pandas, pyarrow, polars, duckdb and Python itself save through a mount. usage: write_tables.py LAKOTA MOUNT"""
 
 import csv
+import errno
 import io
 import os
 import pathlib
@@ -202,7 +203,7 @@ def with_duckdb():
     rows = rich.rows()
     rich.saves("duckdb all types", lambda: duckdb.sql(f"copy (from '{rich.parquet}') to '{rich.parquet}' (format parquet)"), rows, "live.parquet", revisions=0)
     bad = f"copy (select *, 1 as more from '{temp.parquet}') to '{temp.parquet}' (format parquet)"
-    temp.refuses("duckdb refused", lambda: duckdb.sql(bad), "column more")
+    temp.refuses("duckdb refused", lambda: duckdb.sql(bad), "column more", number=errno.EBADMSG)
 
 
 def with_python():

@@ -77,12 +77,16 @@ fn what_has_a_name_keeps_it() {
         ("touch temp/file", "Operation not permitted"),
         ("touch file", "Operation not permitted"),
         ("rm temp/.schema", "Operation not permitted"),
+        ("cp /dev/null temp/.schema", "Operation not permitted"),
+        ("cp /dev/null temp/s/latest/commit.json", "Read-only file system"),
+        ("truncate -s 0 .lakota/status", "Read-only file system"),
         ("rmdir temp/none", "No such file"),
         ("mv temp/none temp/x", "No such file"),
     ] {
         let err = within_mount(&desk, script).fails(1);
         assert!(err.contains(said), "{script}: {err}");
     }
+    assert!(desk.mount.text(".lakota/errors").contains(" open .schema: the columns of a collection stay"));
     live.has(ROWS);
     other.has("2020-07-01T00:00:00,1.0\n");
     desk.end();

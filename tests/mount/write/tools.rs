@@ -188,6 +188,7 @@ fn appending_with_tee_and_cat_adds() {
     let more = format!("{}{A}", corrected());
     live.bash("cat more.csv >> $F").appends("cat", &more);
     live.bash("tee -a $F < more.csv").does_nothing();
+    live.bash("echo >> $F; printf '\\r\\n\\n' >> $F").does_nothing();
     live.bash("tail -n +2 more.csv | sed s/24.3/24.4/ | tee -a $F")
         .appends("tee", &more.replace("24.3", "24.4"));
     desk.end();

@@ -111,6 +111,7 @@ fn every_place_has_a_folder_of_its_own_named_after_the_repository() {
     assert!(all.iter().all(|name| name.starts_with("repo-") && name.len() == "repo-".len() + 16));
     assert!(all[0] != all[1] && all[0] != all[2] && all[1] != all[2]);
     assert_eq!(all[0], name("/srv/repo", "/mnt/a"));
+    assert!(name("/home/me/.lakota", "/mnt").starts_with("lakota-"), "nothing that `ls` hides");
     assert!(name("/", "/mnt").starts_with('-'));
     assert!(name(&format!("/{}", "é".repeat(127)), "/mnt").len() <= 220);
 }

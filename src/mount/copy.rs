@@ -95,6 +95,8 @@ pub struct Body {
     pub(super) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
     soft: bool,
+    /// Whether a descriptor was closed since the last byte was written.
+    pub closed: bool,
     /// The rows of what was written, where it was written from its start to its end.
     intake: Option<Intake>,
     /// Whether it is written so.
@@ -144,6 +146,7 @@ impl WorkingCopy {
             emptied: Instant::now(),
             reached: None,
             soft: false,
+            closed: false,
             intake: None,
             straight: true,
             stopped: None,
@@ -252,7 +255,7 @@ impl WorkingCopy {
     }
 
     fn changed(&self, body: &mut Body, now: u64) {
-        body.soft = true;
+        (body.soft, body.closed) = (true, false);
         self.size.store(body.size(), Ordering::Release);
         self.mtime.store(now, Ordering::Release);
         self.unsaved.store(true, Ordering::Release);

@@ -256,8 +256,9 @@ impl Fs {
         // Of a file that another one moved here, who writes is who has it.
         let told = own || copy.is_adopted();
         let signal = if told { process::dying_by(&pen.proc, asking) } else { None };
-        if signal.is_some() {
-            copy.body().stopped = signal;
+        {
+            let body = &mut *copy.body();
+            (body.closed, body.stopped) = (true, signal.or(body.stopped));
         }
         let closed = own && signal.is_none() && self.is_closed_in(pen, &copy, asking);
         let done = if closed { self.save(pen, &copy) } else { copy.sync() };
@@ -333,7 +334,8 @@ impl Fs {
                 }
             };
             let open = open || process::anyone(&pen.proc, copy.ino, copy.shown);
-            if open {
+            // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
+            if open || !copy.body().closed {
                 self.keep_unclosed(pen, &copy);
             } else if let Err(failure) = self.save_or_keep(pen, &copy) {
                 self.refuse_told(&copy, &failure);

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 /// Bytes from which on a file is followed: shorter ones are read in no time.
-pub(super) const LEAST: u64 = 1 << 20;
+pub(super) const LEAST: u64 = 4 << 20;
 
 /// Files followed at a time.
 const MOST: usize = 2;

@@ -52,7 +52,7 @@ class Mounts:
         return subprocess.run([self.binary, "-q", "-r", REPO, *map(str, words)], check=True, **more)
 
     def __enter__(self):
-        self.lakota("mount", MNT, stdout=subprocess.DEVNULL)
+        self.lakota("mount", MNT, "-o", f"spool={HOME}/spool", stdout=subprocess.DEVNULL)
         return self
 
     def __exit__(self, *_):

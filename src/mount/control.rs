@@ -68,8 +68,8 @@ pub struct Asker<'a> {
     pub owner: bool,
     /// What is open or kept now.
     pub kept: &'a dyn Fn() -> Kept,
-    /// Where bytes wait that are written, and what is kept there.
-    pub spool: Option<&'a dyn Fn() -> SpoolStatus>,
+    /// Where bytes wait that are written, and what is kept there; none where nothing can be written.
+    pub spool: &'a dyn Fn() -> Option<SpoolStatus>,
 }
 
 impl std::fmt::Debug for Asker<'_> {
@@ -196,7 +196,7 @@ impl Control {
             }
             // All of them also where the repository cannot be read: that is when they are asked for.
             "metrics" => self.metrics(catalog.last_change().ok().flatten().unwrap_or(self.began), kept),
-            "status" => self.status(catalog, options, kept, asker.spool.map(|spool| spool())),
+            "status" => self.status(catalog, options, kept, (asker.spool)()),
             "version" => format!("{}\n", env!("CARGO_PKG_VERSION")),
             _ => return None,
         })

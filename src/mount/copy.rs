@@ -13,7 +13,6 @@ use super::spool::{Spool, SpoolFile, Ticket, Way};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::FallocateFlags;
-use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -415,14 +414,6 @@ impl Body {
         self.intake.take()
     }
 
-    /// Looks how long the file is: a write that began under another name may have ended since.
-    pub fn measure(&mut self) -> Result<(), Failure> {
-        if let Some(file) = &self.file {
-            self.len = file.file().metadata().map_err(Failure::spool)?.len();
-        }
-        Ok(())
-    }
-
     /// Gives its bytes away, and refuses what else is written.
     pub fn leave(&mut self) -> Option<SpoolFile> {
         (self.len, self.failed) = (0, Some(Errno::EIO));
@@ -476,9 +467,7 @@ impl Body {
         let at = offset - self.kept;
         let most = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; len.min(most)];
-        file.file()
-            .read_exact_at(&mut bytes, at)
-            .map_err(|source: io::Error| Failure::Spool { verb: "read", source })?;
+        file.file().read_exact_at(&mut bytes, at).map_err(Failure::unread)?;
         Ok(bytes.into())
     }
 

@@ -194,6 +194,12 @@ impl Failure {
         Failure::Spool { verb: "write to", source }
     }
 
+    /// A failure of a local file that was read.
+    #[must_use]
+    pub const fn unread(source: io::Error) -> Failure {
+        Failure::Spool { verb: "read", source }
+    }
+
     /// The failure and its causes, in one line.
     #[must_use]
     pub fn line(&self) -> String {

@@ -283,7 +283,7 @@ impl Fs {
             opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
         // What is not written never changes: what the kernel kept of it is right.
         let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_));
-        Ok(Opened { handle: self.handles.open(opening), keep_cache, direct: false })
+        Ok(Opened { handle: self.handles.open(opening), keep_cache })
     }
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
@@ -351,7 +351,7 @@ impl Fs {
             .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
-        Ok(Opened { handle, keep_cache: false, direct: false })
+        Ok(Opened { handle, keep_cache: false })
     }
 
     /// What a folder lists; a long listing is made once for each state.
@@ -412,12 +412,11 @@ impl Fs {
 }
 
 fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failure> {
-    let read = |source| Failure::Spool { verb: "read", source };
-    let most = file.metadata().map_err(read)?.len().saturating_sub(offset);
+    let most = file.metadata().map_err(Failure::unread)?.len().saturating_sub(offset);
     let mut bytes = vec![0; len.min(usize::try_from(most).unwrap_or(usize::MAX))];
     let mut filled = 0;
     while filled < bytes.len() {
-        match file.read_at(&mut bytes[filled..], offset + filled as u64).map_err(read)? {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64).map_err(Failure::unread)? {
             0 => break,
             count => filled += count,
         }

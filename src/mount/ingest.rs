@@ -86,7 +86,7 @@ pub(super) fn read(series: &Series, format: Format, file: &File) -> Result<Input
     match format {
         Format::Csv => read_csv(series, At::new(file, 0)),
         Format::Parquet => {
-            let file = file.try_clone().map_err(unread)?;
+            let file = file.try_clone().map_err(Failure::unread)?;
             onto(series, |schema| Ok(parquet::read(file, schema, false)?))
         }
     }
@@ -132,7 +132,7 @@ pub(super) fn read_added(
     reached: Option<&Reached>,
 ) -> Result<(Input, Option<Reached>), Failure> {
     let (collection, schema) = (series.shelf.collection(), &Arc::clone(&series.shelf.now()?.state.schema));
-    let whole = ends_line(file, len)?;
+    let whole = ends_whole((file, len), Format::Csv)?;
     let mut fresh = None;
     if let Some(before) = reached.filter(|before| before.bytes < len) {
         let text = || reader(schema, before.head.chain(At::new(file, before.bytes)));
@@ -162,7 +162,7 @@ pub(super) fn read_added(
 pub(super) fn is_blank((file, len): (&File, u64)) -> Result<bool, Failure> {
     let mut some = [0; 64];
     let Some(some) = usize::try_from(len).ok().and_then(|len| some.get_mut(..len)) else { return Ok(false) };
-    file.read_exact_at(some, 0).map_err(unread)?;
+    file.read_exact_at(some, 0).map_err(Failure::unread)?;
     Ok(some.iter().all(|byte| matches!(byte, b'\n' | b'\r')))
 }
 
@@ -189,20 +189,21 @@ fn only(schema: &Schema, frame: &RecordBatch, keys: &HashSet<Key>) -> Result<Rec
     filter_record_batch(frame, &among).map_err(|e| InputError::new(Problem::Other(e.to_string())))
 }
 
-const fn unread(source: io::Error) -> Failure {
-    Failure::Spool { verb: "read", source }
-}
-
-fn ends_line(file: &File, len: u64) -> Result<bool, Failure> {
-    let mut last = [0];
-    let Some(at) = len.checked_sub(1) else { return Ok(false) };
-    file.read_exact_at(&mut last, at).map_err(unread)?;
-    Ok(last == *b"\n")
+/// Whether a file of `len` bytes ends as a whole file of a format does.
+pub(super) fn ends_whole((file, len): (&File, u64), format: Format) -> Result<bool, Failure> {
+    let end: &[u8] = match format {
+        Format::Csv => b"\n",
+        Format::Parquet => b"PAR1",
+    };
+    let Some(at) = len.checked_sub(end.len() as u64) else { return Ok(false) };
+    let mut last = vec![0; end.len()];
+    file.read_exact_at(&mut last, at).map_err(Failure::unread)?;
+    Ok(last == end)
 }
 
 fn first_line(file: &File) -> Result<Vec<u8>, Failure> {
     let mut line = Vec::new();
-    BufReader::new(At::new(file, 0)).read_until(b'\n', &mut line).map_err(unread)?;
+    BufReader::new(At::new(file, 0)).read_until(b'\n', &mut line).map_err(Failure::unread)?;
     Ok(line)
 }
 
@@ -252,8 +253,11 @@ impl Save<'_> {
         };
         let (mut batch, label) = self.batch(shelf, sheets)?;
         // What the batch is made on tells, not the last look: that may not have heard of what is newest.
-        let there = content(batch.base(), self.series.id, &label)?;
-        if let (Way::Replace, Some(there), Some(basis)) = (self.way, there, self.basis)
+        let there = match self.way {
+            Way::Replace => content(batch.base(), self.series.id, &label)?,
+            Way::Append => None,
+        };
+        if let (Some(there), Some(basis)) = (there, self.basis)
             && there != basis.sheet.content
         {
             drop(batch);

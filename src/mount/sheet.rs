@@ -7,7 +7,7 @@ use crate::clock::Stamp;
 use crate::collection::CollectionError;
 use crate::digest::Digest;
 use crate::history::changelog::HistoryError;
-use crate::history::entry::{Entry, SeriesId};
+use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ChangeList, Revision};
 use crate::history::state::State;
 use crate::history::tree::Sums;
@@ -125,16 +125,20 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
 /// What the files of a series would be made of in a state that nobody has looked at; `None` where it is not there.
 pub fn content(state: &State, id: SeriesId, label: &str) -> Result<Option<Digest>, CollectionError> {
     let entry = entry(state, id, label)?;
-    Ok(entry.map(|entry| Sheet::new(state.clone(), entry, Stamp::ROOT).content))
+    Ok(entry.map(|entry| source(state.clone(), entry.segments).identity()))
 }
 
 impl Sheet {
     fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
         let sums = entry.segments.sums();
-        let source = Source { view: state.view, schema: state.schema, segments: entry.segments };
+        let source = source(state, entry.segments);
         let (content, places) = (source.identity(), source.places());
         Sheet { source, sums, label: entry.label, origin, content, places }
     }
+}
+
+fn source(state: State, segments: Segments) -> Source {
+    Source { view: state.view, schema: state.schema, segments }
 }
 
 /// The state of a point, written or not.

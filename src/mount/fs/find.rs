@@ -60,9 +60,8 @@ impl Fs {
         &self,
         caller: Caller,
         kept: &'a dyn Fn() -> crate::mount::control::Kept,
-        spool: &'a dyn Fn() -> SpoolStatus,
+        spool: &'a dyn Fn() -> Option<SpoolStatus>,
     ) -> Asker<'a> {
-        let spool = self.pen.is_some().then_some(spool);
         Asker { uid: caller.uid, owner: self.is_owner(caller), kept, spool }
     }
 
@@ -71,27 +70,19 @@ impl Fs {
         caller.uid == rustix::process::geteuid().as_raw() || caller.uid == self.owner.0
     }
 
-    fn spool_status(&self) -> SpoolStatus {
-        let Some(pen) = &self.pen else {
-            return SpoolStatus {
-                folder: String::new(),
-                writing: 0,
-                rejected: 0,
-                scratch_files: 0,
-                scratch_bytes: 0,
-            };
-        };
+    fn spool_status(&self) -> Option<SpoolStatus> {
+        let pen = self.pen.as_ref()?;
         let scratch = scratch::age(&pen.spool.scratch_root(), self.now()).unwrap_or_else(|error| {
             log::warn!("cannot look at scratch files: {error}");
             (0, 0)
         });
-        SpoolStatus {
+        Some(SpoolStatus {
             folder: pen.spool.folder().display().to_string(),
             writing: self.handles.copies().len() as u64,
             rejected: pen.spool.rejected().len(),
             scratch_files: scratch.0,
             scratch_bytes: scratch.1,
-        }
+        })
     }
 
     fn in_series(
@@ -178,6 +169,11 @@ impl Fs {
     /// The folder of a series' scratch files, where there is one.
     pub(super) fn scratch_of(&self, pen: &Pen, series: &Series) -> Result<Option<Held>, Failure> {
         Held::open(&pen.spool.scratch(series.shelf.key(), series.id)).map_err(Failure::spool)
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn scratch_made(&self, pen: &Pen, series: &Series) -> Result<Held, Failure> {
+        Held::make(&pen.spool.scratch(series.shelf.key(), series.id)).map_err(Failure::spool)
     }
 
     fn in_rejected(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {

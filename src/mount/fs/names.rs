@@ -2,10 +2,11 @@
 
 use super::find::{scratch_child, series_of, unborn_child};
 use super::{Caller, Found, Fs, Opened};
+use crate::collection::Batch;
 use crate::data::label;
 use crate::history::tree::Sums;
 use crate::mount::catalog::Shelf;
-use crate::mount::copy::{Purpose, Start, WorkingCopy};
+use crate::mount::copy::{Purpose, Start, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
 use crate::mount::handle::Opening;
 use crate::mount::name;
@@ -48,7 +49,7 @@ impl Fs {
         self.told(caller, "create", parent, name, |pen, node| {
             let (child, opening) = self.create_in(caller, pen, node, name, flags)?;
             let found = self.known(child);
-            let opened = Opened { handle: self.handles.open(opening), keep_cache: false, direct: false };
+            let opened = Opened { handle: self.handles.open(opening), keep_cache: false };
             Ok((found, opened))
         })
     }
@@ -70,8 +71,8 @@ impl Fs {
                 if Fs::is_reserved(name) {
                     return Err(Errno::EEXIST.into());
                 }
-                let folder = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
-                self.create_scratch(caller, pen, series, &folder.map_err(Failure::spool)?, (name, exclusive))
+                let folder = self.scratch_made(pen, series)?;
+                self.create_scratch(caller, pen, series, &folder, (name, exclusive))
             }
             What::Scratch(series, held) => self.create_scratch(caller, pen, series, held, (name, exclusive)),
             What::Unborn(label) if name == name::SCHEMA => {
@@ -169,8 +170,7 @@ impl Fs {
                     if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
                         return Err(Errno::EEXIST.into());
                     }
-                    let folder = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
-                    let made = folder.and_then(|folder| folder.mkdir(name)).map_err(Failure::spool)?;
+                    let made = self.scratch_made(pen, series)?.mkdir(name).map_err(Failure::spool)?;
                     scratch_child(name, series, made)
                 }
                 What::Scratch(series, held) => {
@@ -203,14 +203,7 @@ impl Fs {
     ) -> Result<Child, Failure> {
         let label = new_label(name)?;
         let writer = self.writer(pen, caller);
-        {
-            let _turn = shelf.turn();
-            let message = self.message_of(format_args!("create {label}"), &writer);
-            let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
-            batch.create(&label)?;
-            batch.commit()?;
-            shelf.written();
-        }
+        self.revise(&writer, shelf, format_args!("create {label}"), |batch| Ok(batch.create(&label)?))?;
         if let Some(series) = series_of(shelf, &label)? {
             for format in [Format::Csv, Format::Parquet] {
                 pen.veils.draw(Veil::New, &series, format, "", &writer);
@@ -296,14 +289,27 @@ impl Fs {
             let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
             return Err(Failure::refused(Errno::ENOTEMPTY, why));
         }
-        let _turn = shelf.turn();
-        let message = self.message_of(format_args!("drop {label}"), &self.writer(pen, caller));
-        let mut batch = shelf.collection().batch(&message)?.by(&self.author(caller.uid));
-        batch.drop_series(&label)?;
-        batch.commit()?;
+        let drop = |batch: &mut Batch<'_>| Ok(batch.drop_series(&label)?);
+        self.revise(&self.writer(pen, caller), shelf, format_args!("drop {label}"), drop)?;
         shelf.remove(series.id);
-        shelf.written();
         pen.veils.forget(&series);
+        Ok(())
+    }
+
+    /// Changes the series of a collection: one revision, in turn with what else this mount writes.
+    pub(super) fn revise(
+        &self,
+        writer: &Writer,
+        shelf: &Shelf,
+        what: std::fmt::Arguments<'_>,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let _turn = shelf.turn();
+        let mut batch =
+            shelf.collection().batch(&self.message_of(what, writer))?.by(&self.author(writer.uid));
+        change(&mut batch)?;
+        batch.commit()?;
+        shelf.written();
         Ok(())
     }
 

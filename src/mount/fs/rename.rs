@@ -6,7 +6,7 @@
 use super::names::{is_fixed, new_label};
 use super::save::Rows;
 use super::{Caller, Fs};
-use crate::collection::{Collection, CollectionError};
+use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
@@ -98,18 +98,12 @@ impl Fs {
     ) -> Result<(), Failure> {
         let from = name::label_of(name).ok_or(Errno::EPERM)?;
         let to = new_label(to)?;
-        let collection: &Collection = shelf.collection();
-        let _turn = shelf.turn();
-        let message = self.message_of(format_args!("rename {from} to {to}"), &self.writer(pen, caller));
-        let mut batch = collection.batch(&message)?.by(&self.author(caller.uid));
-        match batch.rename(&from, &to) {
+        let rename = |batch: &mut Batch<'_>| match batch.rename(&from, &to) {
             // What is there is a folder that holds something.
-            Err(CollectionError::Exists(_)) => return Err(Errno::ENOTEMPTY.into()),
-            done => done?,
-        }
-        batch.commit()?;
-        shelf.written();
-        Ok(())
+            Err(CollectionError::Exists(_)) => Err(Errno::ENOTEMPTY.into()),
+            done => Ok(done?),
+        };
+        self.revise(&self.writer(pen, caller), shelf, format_args!("rename {from} to {to}"), rename)
     }
 
     fn rename_file(
@@ -175,10 +169,7 @@ impl Fs {
 
     fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
         match &node.what {
-            What::Series(series) => {
-                let made = Held::make(&pen.spool.scratch(series.shelf.key(), series.id));
-                Ok(Arc::new(made.map_err(Failure::spool)?))
-            }
+            What::Series(series) => Ok(Arc::new(self.scratch_made(pen, series)?)),
             _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
         }
     }

@@ -88,7 +88,6 @@ impl Fs {
             return Err(Failure::refused(errno, why));
         }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
-        body.measure()?;
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
@@ -213,8 +212,7 @@ impl Fs {
     }
 
     fn save_schema(&self, pen: &Pen, label: &str, writer: &Writer, file: &File) -> Result<(), Failure> {
-        let read = |source| Failure::Spool { verb: "read", source };
-        let len = file.metadata().map_err(read)?.len();
+        let len = file.metadata().map_err(Failure::unread)?.len();
         if len > SCHEMA_BYTES {
             return Err(Failure::refused(
                 Errno::EINVAL,
@@ -222,7 +220,7 @@ impl Fs {
             ));
         }
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-        file.read_exact_at(&mut bytes, 0).map_err(read)?;
+        file.read_exact_at(&mut bytes, 0).map_err(Failure::unread)?;
         let text = String::from_utf8(bytes)
             .map_err(|e| Failure::refused(Errno::EINVAL, format!("a schema is UTF-8 text: {e}")))?;
         let schema = Schema::parse_text(&text)?;
@@ -283,15 +281,8 @@ impl Fs {
     pub(super) fn looks_whole(&self, copy: &WorkingCopy) -> Result<bool, Failure> {
         let body = copy.body();
         let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
-        let (Some(file), len) = (body.written(), body.written_len()) else { return Ok(false) };
-        let end: &[u8] = match format {
-            Format::Csv => b"\n",
-            Format::Parquet => b"PAR1",
-        };
-        let Some(at) = len.checked_sub(end.len() as u64) else { return Ok(false) };
-        let mut last = vec![0; end.len()];
-        file.file().read_exact_at(&mut last, at).map_err(|source| Failure::Spool { verb: "read", source })?;
-        Ok(last == end)
+        let Some(file) = body.written() else { return Ok(false) };
+        ingest::ends_whole((file.file(), body.written_len()), *format)
     }
 
     /// Tells of live names that were emptied or unlinked and did not come again.

@@ -60,13 +60,10 @@ impl Fs {
         flags: i32,
     ) -> Result<Opening, Failure> {
         let pen = self.pen()?;
+        if let Some(live) = live(node) {
+            return Err(self.reopen(caller, pen, node.ino, live, flags));
+        }
         match &node.what {
-            What::File(file) => {
-                Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), flags))
-            }
-            What::Empty(series, format) => {
-                Err(self.reopen(caller, pen, node.ino, (series, *format, true), flags))
-            }
             What::Copy(copy) => self.open_copy(caller, copy, flags),
             What::Scratch(_, held) if !held.is_folder() => {
                 let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
@@ -197,13 +194,10 @@ impl Fs {
             Some(Opening::Scratch(..)) | None => {}
             Some(_) => return Err(Errno::EBADF.into()),
         }
+        if let Some(live) = live(node) {
+            return Err(self.reopen(caller, pen, node.ino, live, 0));
+        }
         match &node.what {
-            What::File(file) => {
-                Err(self.reopen(caller, pen, node.ino, (&file.series, file.format, false), 0))
-            }
-            What::Empty(series, format) => {
-                Err(self.reopen(caller, pen, node.ino, (series, *format, true), 0))
-            }
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
             // By its name alone: nobody will close it.
             What::Copy(copy) => {
@@ -249,7 +243,7 @@ impl Fs {
         }
         let writer = copy.writer().map_or(0, |writer| writer.pid);
         // From another PID namespace it counts as the writer.
-        let closer = process::of_thread(&pen.proc, caller.pid).map_or(writer, |process| process.pid);
+        let closer = self.pid(pen, caller).unwrap_or(writer);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
         // The thread that asks is there, also where the first one of the process has ended.
         let asking = if caller.pid == 0 { writer } else { caller.pid };
@@ -345,13 +339,21 @@ impl Fs {
 
     pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {
         let file = self.pen()?.spool.open_rejected(name);
-        let file = file.map_err(|source| Failure::Spool { verb: "read", source })?;
-        Ok(Arc::new(file.ok_or(Errno::ENOENT)?))
+        Ok(Arc::new(file.map_err(Failure::unread)?.ok_or(Errno::ENOENT)?))
     }
 
     /// Whether a name is one that a series always has.
     pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
         [name::LATEST, name::REVISIONS, name::AT].iter().any(|own| name == *own)
+    }
+}
+
+/// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
+fn live(node: &Node) -> Option<(&Series, Format, bool)> {
+    match &node.what {
+        What::File(file) => Some((&file.series, file.format, false)),
+        What::Empty(series, format) => Some((series, *format, true)),
+        _ => None,
     }
 }
 

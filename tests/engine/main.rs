@@ -9,6 +9,7 @@
 
 mod backend;
 mod batch;
+mod compare;
 mod crash;
 mod format;
 mod golden;

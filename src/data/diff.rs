@@ -181,7 +181,8 @@ impl Side {
     }
 }
 
-fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
+/// Whether two cells of a type hold the same, bit by bit.
+pub(super) fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
     if a.is_null(i) || b.is_null(j) {
         return a.is_null(i) && b.is_null(j);
     }

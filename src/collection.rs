@@ -5,11 +5,16 @@
 
 mod base;
 mod batch;
+mod blame;
 mod merged;
+mod restore;
 mod sort_input;
 pub mod timeline;
+mod undo;
 
 pub use batch::{Batch, Outcome};
+pub use blame::Blame;
+pub use restore::Past;
 
 use crate::clock::{Clock, Stamp};
 use crate::data::label::{LabelError, closest};
@@ -108,6 +113,12 @@ pub enum CollectionError {
     /// A changelog without revisions.
     #[error("collection {0} has no revisions")]
     Empty(String),
+    /// A revision that cannot be taken back because later ones touched what it changed.
+    #[error("revision {stamp} cannot be undone: {why}", stamp = .0, why = .1.join("; "))]
+    Touched(Stamp, Vec<String>),
+    /// A revision that cannot be taken back whatever came later.
+    #[error("revision {0} cannot be undone: {1}")]
+    NotUndoable(Stamp, &'static str),
 }
 
 impl From<StoreError> for CollectionError {

@@ -1,8 +1,10 @@
 //! The verbs: which there are, and a module for each.
 
 mod about;
+mod blame;
 mod create;
 mod delete;
+mod diff;
 mod doctor;
 mod export;
 mod import;
@@ -14,9 +16,11 @@ pub(crate) mod mounts;
 mod read;
 mod rejected;
 mod rename;
+mod restore;
 mod schema;
 mod show;
 mod umount;
+mod undo;
 mod upkeep;
 mod why;
 mod write;
@@ -37,6 +41,10 @@ pub(crate) enum Command {
     Delete(delete::Args),
     Log(log::Args),
     Show(show::Args),
+    Diff(Box<diff::Args>),
+    Blame(Box<blame::Args>),
+    Restore(restore::Args),
+    Undo(undo::Args),
     Pack(upkeep::Pack),
     Defrag(upkeep::Defrag),
     Trim(upkeep::Trim),
@@ -74,6 +82,10 @@ impl Command {
             Command::Delete(args) => delete::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
+            Command::Diff(args) => diff::run(args, session),
+            Command::Blame(args) => blame::run(args, session),
+            Command::Restore(args) => restore::run(args, session),
+            Command::Undo(args) => undo::run(args, session),
             Command::Pack(args) => args.run(session),
             Command::Defrag(args) => args.run(session),
             Command::Trim(args) => args.run(session),

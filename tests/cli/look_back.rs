@@ -5,7 +5,7 @@ use super::{CORRECTED, INPUT, Sandbox};
 /// The revision whose line of the log has a text.
 fn revision(sandbox: &Sandbox, text: &str) -> String {
     let log = sandbox.run(&["log", "temp", "--oneline"]).ok();
-    let line = log.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{text} in {log}"));
+    let line = log.lines().find(|line| line.contains(text)).unwrap();
     line.split(' ').next().unwrap().to_owned()
 }
 

@@ -9,6 +9,7 @@ pub mod catalog;
 mod commit;
 pub mod control;
 mod copy;
+pub mod delta;
 pub mod doctor;
 pub mod errno;
 pub mod fs;

@@ -4,6 +4,7 @@
 
 use super::{Child, LOOKS, REVISION, Tree, point, when};
 use crate::collection::CollectionError;
+use crate::history::changelog::HistoryError;
 use crate::history::entry::Segments;
 use crate::mount::catalog::{Now, Point};
 use crate::mount::delta::{Pair, Text};
@@ -123,13 +124,22 @@ impl Tree {
                     let now = of.series.shelf.now()?;
                     self.pair(&now, &of.series, of.old.as_ref(), &of.new)
                 };
-                let pair = found.ok().filter(|pair| pair.key() == of.key).ok_or(Errno::ESTALE)?;
-                self.deltas.get(&pair)?
+                match found {
+                    Ok(pair) if pair.key() == of.key => self.deltas.get(&pair)?,
+                    Err(failure) if !is_gone(&failure) => return Err(failure),
+                    _ => return Err(Errno::ESTALE.into()),
+                }
             }
         };
         // What the kernel knows of the inode is of that text.
         if text.digest() == of.digest { Ok(text) } else { Err(Errno::ESTALE.into()) }
     }
+}
+
+/// Whether a state was trimmed, and collected.
+fn is_gone(failure: &Failure) -> bool {
+    let gone = matches!(failure, Failure::Collection(CollectionError::History(HistoryError::Gone(_))));
+    gone || failure.errno() == Errno::ENOENT
 }
 
 /// What differs, before its text is made.

@@ -295,7 +295,9 @@ fn an_open_text_stays_whatever_is_trimmed() {
 fn a_text_that_was_given_up_is_made_again_or_its_name_is_to_be_looked_up_again() {
     const REVISIONS: u64 = 25;
     let world = world();
-    (0..REVISIONS).for_each(|day| drop(world.write(2 + day, "bxl", day)));
+    for day in 0..REVISIONS {
+        world.write(2 + day, "bxl", day);
+    }
     let walk = Walk(&world.fs);
     let (first, second) = ("temp/bxl/diff/~24..~23.csv", "temp/bxl/diff/~24..~22.csv");
     let (text, other) = (walk.read(first), walk.read(second));
@@ -318,7 +320,9 @@ fn a_text_that_was_given_up_is_made_again_or_its_name_is_to_be_looked_up_again()
             // It is removed, and out of memory.
             world.write(29, "other", 0);
             lakota::ops::gc(&world.repo, 0).unwrap();
-            (0..70).for_each(|n| drop(world.write(30 + n, "other", 1 + n)));
+            for n in 0..70 {
+                world.write(30 + n, "other", 1 + n);
+            }
             walk.text("temp/other/live.csv");
             assert_eq!(open(gone), Err(Errno::ESTALE), "instead of {other:?}");
         })

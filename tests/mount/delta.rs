@@ -2,9 +2,9 @@
 
 use crate::gallery::plain_rows;
 use crate::memory::{MIB, held, memory};
-use crate::mounted::Mount;
 use crate::sandbox::{Sandbox, SetClock, files_below, frame, names};
 use crate::tools::{limited, python, run};
+use crate::write_failure::Small;
 use lakota::data::schema::Schema;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -23,7 +23,7 @@ changed,2020-06-27T00:00:00,value,30.0,30.1
 ";
 
 /// A series of many rows, all of which have been changed as often as is asked for.
-fn large(times: usize) -> (Sandbox, Mount) {
+fn large(times: usize) -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.run(&["create", "temp", "timestamp timestamp*", "value float"]).ok();
     let rows = plain_rows(0, LARGE);
@@ -32,8 +32,7 @@ fn large(times: usize) -> (Sandbox, Mount) {
         sandbox.write("temp/large", changed);
     }
     sandbox.write("temp/small", "2020-06-22,25\n");
-    let mount = sandbox.mount();
-    (sandbox, mount)
+    sandbox
 }
 
 #[test]
@@ -147,7 +146,8 @@ assert rows == [('added', 1), ('changed', 1), ('removed', 1)], rows
 
 #[test]
 fn a_large_text_is_whole_however_it_is_read_and_takes_no_memory() {
-    let (sandbox, mount) = large(1);
+    let sandbox = large(1);
+    let mount = sandbox.mount();
     let script = "cd $M/temp/large
         [ $(stat -c %s latest/delta.csv) = $(cat latest/delta.csv | wc -c) ]
         [ $(stat -c %s latest/delta.csv) -gt 8000000 ]
@@ -168,7 +168,8 @@ fn a_large_text_is_whole_however_it_is_read_and_takes_no_memory() {
 
 #[test]
 fn texts_that_take_long_hold_up_nobody_else() {
-    let (_sandbox, mount) = large(3);
+    let sandbox = large(3);
+    let mount = sandbox.mount();
     // More than there are threads that answer.
     let all = [(0, 1), (0, 2), (0, 3), (1, 0), (1, 2), (1, 3), (2, 0), (2, 1)];
     let (began, done) = (Instant::now(), AtomicUsize::new(0));
@@ -190,4 +191,26 @@ fn texts_that_take_long_hold_up_nobody_else() {
     let all = began.elapsed();
     // Behind the first four of them it would take as long as these.
     assert!(others < all / 3, "others waited {others:?} of {all:?}");
+}
+
+#[test]
+fn on_a_full_disk_what_nobody_has_open_goes_and_what_is_open_stays() {
+    let sandbox = large(2);
+    // One text fits.
+    let small = Small::at(sandbox.path("small"), "size=14m,mode=700");
+    let mount = sandbox.mount_with(&format!("spool={}", sandbox.path("small").display()));
+    let script = "cd $M/temp/large/diff
+        first=$(cksum < ~2..~0.csv)
+        exec 3< ~2..~0.csv
+        cat ~1..~0.csv 2>&1 || true
+        grep -c 'what differs\\|No space left' $M/.lakota/errors
+        [ \"$first\" = \"$(cksum <&3)\" ]
+        exec 3<&-
+        tail -n 1 ~1..~0.csv | cut -d, -f1
+        tail -n 1 ~2..~0.csv | cut -d, -f1";
+    let found = sandbox.shell(&mount, script).ok();
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(lines[0].ends_with("No space left on device"), "{found}");
+    assert!(lines[1] != "0" && lines[2..] == ["changed", "changed"], "{found}");
+    drop((mount, small));
 }

@@ -51,6 +51,13 @@ pub fn live(names: Names, label: &str, format: Format) -> String {
     }
 }
 
+/// The two moments that a name in `diff/` may mean, such as `2020..~0.csv`: several where there are several pairs of dots.
+pub fn ends(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    let text = name.strip_suffix(".csv").unwrap_or_default();
+    let parts = text.char_indices().filter_map(|(at, _)| Some((&text[..at], text[at..].strip_prefix("..")?)));
+    parts.filter(|(old, new)| !old.is_empty() && !new.is_empty())
+}
+
 /// The name of a file of a revision.
 #[must_use]
 pub const fn data(format: Format) -> &'static str {
@@ -58,13 +65,6 @@ pub const fn data(format: Format) -> &'static str {
         Format::Csv => "data.csv",
         Format::Parquet => "data.parquet",
     }
-}
-
-/// The two moments that a name in `diff/` may mean, such as `2020..~0.csv`: several where there are several pairs of dots.
-pub fn ends(name: &str) -> impl Iterator<Item = (&str, &str)> {
-    let text = name.strip_suffix(".csv").unwrap_or_default();
-    let parts = text.char_indices().filter_map(|(at, _)| Some((&text[..at], text[at..].strip_prefix("..")?)));
-    parts.filter(|(old, new)| !old.is_empty() && !new.is_empty())
 }
 
 /// What a name in `at/` asks for.

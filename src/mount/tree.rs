@@ -290,11 +290,6 @@ impl Tree {
     }
 }
 
-/// The moment that a name in `at` or `diff` asks for.
-fn when(text: &str) -> Result<When, Failure> {
-    Ok(When::parse(text).ok_or(Errno::ENOENT)?)
-}
-
 /// What a name in `at` asks for. It may have come after `now`.
 fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
     let collection = series.shelf.collection();
@@ -314,6 +309,11 @@ fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
         }
         When::Revision(id) => now.point_of(collection.resolve(id)?),
     })
+}
+
+/// The moment that a name in `at` or `diff` asks for.
+fn when(text: &str) -> Result<When, Failure> {
+    Ok(When::parse(text).ok_or(Errno::ENOENT)?)
 }
 
 fn schema(now: &Now) -> Child {

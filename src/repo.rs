@@ -3,6 +3,12 @@
 //! The registry is a collection itself, at the zero digest: its series are the labels of collections, its rows the
 //! changelog folders of each. So concurrent creations, renames and deletions merge like any other writes.
 
+mod named;
+mod remotes;
+
+pub use named::Named;
+pub use remotes::RemoteError;
+
 use crate::backend::local::LocalBackend;
 use crate::backend::{Backend, BackendError};
 use crate::clock::{Clock, SystemClock};

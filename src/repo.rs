@@ -255,6 +255,12 @@ impl Repo {
         self.find(label)?.ok_or_else(|| self.no_collection(label))
     }
 
+    /// The error of a collection that is not there.
+    #[must_use]
+    pub fn missing(&self, label: &str) -> RepoError {
+        self.no_collection(label)
+    }
+
     fn no_collection(&self, label: &str) -> RepoError {
         let labels = self.collections().unwrap_or_default();
         let closest = label::closest(label, labels.iter().map(String::as_str)).map(str::to_owned);

@@ -177,9 +177,7 @@ impl Changelog {
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            if !listing.all.waiting
-                && only_more
-                 && new.iter().all(|(_, name)| parse_name(name).is_some()) {
+            if !listing.all.waiting && only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
                 let log = Arc::make_mut(&mut listing.all);
                 new.iter().for_each(|(folder, name)| add_loose(log, *folder, name));
                 let new: Vec<_> = new.into_iter().cloned().collect();

@@ -95,8 +95,7 @@ impl Repo {
 }
 
 fn folders_of(state: &State, entry: &Entry) -> Result<Vec<Digest>, RepoError> {
-    let rows =
-        Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &Query::default());
+    let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &Query::default());
     let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
     let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
     let folders: Option<Vec<Digest>> = folders.collect();

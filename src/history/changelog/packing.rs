@@ -90,7 +90,10 @@ impl Changelog {
         let mut old: Vec<String> = loose.into_iter().map(|(_, path)| path).collect();
         // What an older one remembers must stand in a later one too, where it is not hidden anyway.
         let mut known = Forgotten::default();
-        horizons.iter().filter(|(later, _)| later.time >= time).for_each(|(later, _)| known.extend(&later.forgot));
+        horizons
+            .iter()
+            .filter(|(later, _)| later.time >= time)
+            .for_each(|(later, _)| known.extend(&later.forgot));
         let replaced = |old: &Horizon| old.time < time && known.contains_from(&old.forgot, time);
         old.extend(horizons.into_iter().filter(|(horizon, _)| replaced(horizon)).map(|(_, path)| path));
         Ok(self.store.backend().delete_many(&old)?)

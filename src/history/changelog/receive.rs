@@ -18,12 +18,7 @@ pub type Carried = (Stamp, Vec<Stamp>, Bytes);
 impl Changelog {
     /// Puts the files of revisions, oldest first, into one of the changelog's folders: durable on return. All they
     /// name is durable already. `at_once`: all or none of them.
-    pub fn receive(
-        &self,
-        folder: Digest,
-        revisions: &[Carried],
-        at_once: bool,
-    ) -> Result<(), HistoryError> {
+    pub fn receive(&self, folder: Digest, revisions: &[Carried], at_once: bool) -> Result<(), HistoryError> {
         let backend = self.store.backend();
         if revisions.len() > if at_once { 1 } else { FEW } {
             let (digest, bytes) = pack::encode(revisions);

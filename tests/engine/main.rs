@@ -21,4 +21,5 @@ mod render;
 mod scenario;
 mod series;
 mod support;
+mod transfer;
 mod upkeep;

@@ -7,6 +7,7 @@
 mod forgotten;
 mod horizon;
 mod log;
+mod mend;
 mod pack;
 mod packing;
 mod receive;
@@ -14,6 +15,7 @@ mod receive;
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
+pub use mend::Mended;
 pub use receive::Carried;
 
 use super::revision::Revision;

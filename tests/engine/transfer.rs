@@ -4,6 +4,7 @@ mod horizons;
 mod kill;
 mod random;
 mod registry;
+mod repair;
 
 use crate::support::{CountingClock, SeriesRows, files, frame, repo_on, series};
 use lakota::backend::Backend;

@@ -3,7 +3,7 @@
 use super::output;
 use super::session::Session;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
-use crate::repo::{Repo, RepoError};
+use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
@@ -180,7 +180,10 @@ pub(crate) fn must_be_new(found: &Repo, source: &str, place: &Path) -> Result<()
     match found.unfinished_clone()? {
         Some(of) if of == source => Ok(()),
         Some(of) => bail!("{} is an unfinished clone of {of}: choose a new folder", place.display()),
-        None => Err(RepoError::NotEmpty(place.display().to_string()).into()),
+        None => bail!(
+            "{0} is a repository already: `lakota -r {0} pull {source}` brings it up to date; else choose a new folder",
+            place.display()
+        ),
     }
 }
 

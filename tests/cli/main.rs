@@ -14,6 +14,7 @@ mod import_export;
 mod input;
 mod quickstart;
 mod read;
+mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod upkeep;

@@ -140,7 +140,10 @@ fn tell(session: &Session, (verb, other): (&str, &str), what: &What, mut report:
     }
     for moved in report.moved.iter().filter(|moved| moved.heads > 1) {
         let label = moved.label_there.as_ref().unwrap_or(&moved.label);
-        session.say(format!("{label}: {} heads; lakota merge {label}", moved.heads));
+        session.say(match verb {
+            "push" => format!("{label}: {} heads in {other}; pull, merge, and push again", moved.heads),
+            _ => format!("{label}: {} heads; lakota merge {label}", moved.heads),
+        });
     }
     // The last one makes the exit code: damage goes before conflicts.
     report.failed.sort_by_key(|(_, error)| !error.is_conflict());

@@ -55,7 +55,7 @@ pub struct Moved {
     pub revisions: u64,
     /// Objects that were not there.
     pub objects: u64,
-    /// Their bytes.
+    /// Bytes of both.
     pub bytes: u64,
     /// Heads it has there now.
     pub heads: usize,

@@ -31,7 +31,7 @@ fn both_sides_write_and_one_pulls() {
     sandbox.pipe("2020-06-22,99\n", &["-r", "copy", "write", "temp/bxl"]).ok();
     sandbox.pipe("2020-06-27,11\n", &["write", "temp/bxl"]).ok();
     let said = sandbox.run(&["-r", "copy", "pull"]).err;
-    assert!(said.starts_with("temp: 1 revision, 0 objects (0 bytes)\n"), "{said}");
+    assert!(said.starts_with("temp: 1 revision, 0 objects ("), "{said}");
     assert!(said.ends_with("temp: 2 heads; lakota merge temp\n"), "{said}");
     let merged = rows(&sandbox, "copy");
     assert!(merged.contains("2020-06-22T00:00:00,99.0") && merged.contains("2020-06-27T00:00:00,11.0"));

@@ -110,7 +110,7 @@ impl<'a> Carrier<'a> {
         let began = self.began;
         let mut group: Vec<Carried> = Vec::new();
         let mut there = self.ends.dest.log()?;
-        let mut bytes = self.moved.bytes;
+        let mut bytes = 0;
         for stamp in &plan.take {
             let (carried, revision) = self.fetch(*stamp)?;
             self.ensure(*stamp, &revision, &there)?;
@@ -226,6 +226,7 @@ impl<'a> Carrier<'a> {
         let folder = self.ends.source.folders().first().copied().unwrap_or(Digest::ZERO);
         self.ends.dest.receive(folder, group, self.at_once)?;
         self.moved.revisions += group.len() as u64;
+        self.moved.bytes += group.iter().map(|(_, _, bytes)| bytes.len() as u64).sum::<u64>();
         if self.ends.trusted {
             self.checked.clear();
             self.whole.clear();

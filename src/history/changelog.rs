@@ -230,7 +230,9 @@ impl Changelog {
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some((horizon, waiting)) = self.horizon(horizons, &log)? else { return Ok(None) };
+        let Some((horizon, waiting)) = self.horizon(horizons, &|stamp| log.contains(stamp))? else {
+            return Ok(None);
+        };
         (log.horizon, log.waiting) = (horizon, waiting);
         Ok(Some(log))
     }

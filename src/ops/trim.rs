@@ -28,7 +28,12 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
         return Ok(Trimmed::default());
     }
     let made = collection.context().clock.now();
-    let mut horizon = Horizon { time, kept, made };
+    // What goes is below the parting of all heads; what stays of it must not seem a head without its children.
+    let mut forgot = all.horizon.forgot.clone();
+    forgot.add(all.stamps().filter(|stamp| stamp.time < time && all.is_past(*stamp)));
+    let needed = all.missing().map(|(parent, _)| parent).chain(kept.iter().copied());
+    let forgot = forgot.cut(needed.collect::<Vec<_>>());
+    let mut horizon = Horizon { time, kept, made, above: heads, forgot };
     changelog.put_horizon(&horizon)?;
     // A writer that did not see the horizon has put its revision before it could: that one is seen now.
     let now = changelog.unhidden_log()?;

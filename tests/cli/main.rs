@@ -15,6 +15,7 @@ mod input;
 mod look_back;
 mod quickstart;
 mod read;
+mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod upkeep;

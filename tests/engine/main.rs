@@ -23,4 +23,5 @@ mod render;
 mod scenario;
 mod series;
 mod support;
+mod transfer;
 mod upkeep;

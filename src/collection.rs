@@ -7,12 +7,14 @@ mod base;
 mod batch;
 mod merged;
 mod names;
+mod past;
 mod sort_input;
 pub mod tags;
 pub mod timeline;
 pub mod when;
 
 pub use batch::{Batch, Outcome};
+pub use past::{Filter, OneSeries};
 
 use crate::clock::{Clock, Stamp};
 use crate::data::label::{LabelError, closest};

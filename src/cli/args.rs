@@ -175,6 +175,14 @@ pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
     }
 }
 
+/// As [`parse_time`], of a unit its end.
+pub(crate) fn parse_until(text: &str) -> Result<u64, String> {
+    match When::time(text) {
+        Some((_, end)) => Ok(end),
+        None => parse_time(text).map(|time| time + 1),
+    }
+}
+
 /// A span of time in milliseconds: `600`, `600s`, `10m`, `2h`, `1d`.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     let unit = match text.chars().last() {

@@ -6,6 +6,7 @@
 
 mod horizon;
 mod log;
+mod outlines;
 mod pack;
 mod packing;
 

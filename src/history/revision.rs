@@ -97,7 +97,7 @@ impl ChangeList {
         packed.bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
         let mut input = Reader::new(bytes, "a change list");
         let block = input.block()?;
         input.end()?;
@@ -198,6 +198,9 @@ pub struct Revision {
     pub embedded: Bytes,
 }
 
+/// Parents, time, wall clock, author and message.
+pub(super) type Head = (Vec<Stamp>, u64, u64, Note);
+
 impl Revision {
     /// What its file gives it: its time and the digest of its bytes.
     #[must_use]
@@ -256,19 +259,11 @@ impl Revision {
     /// Reads a file.
     pub fn decode(store: &Arc<Store>, bytes: &Bytes) -> Result<Revision, Damaged> {
         let mut file = Reader::new(bytes, "a revision");
-        if file.array::<4>()? != *MAGIC {
-            return Err(file.damaged());
-        }
-        let block = file.block()?;
+        let block = Revision::block(&mut file)?;
         let embedded = bytes.slice_ref(file.rest());
         let here = Digest::of(&embedded);
         let mut input = Reader::new(&block, "a revision");
-        let mut parents = Vec::new();
-        for _ in 0..input.count()? {
-            parents.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
-        }
-        let (time, wall) = (input.uint()?, input.uint()?);
-        let note = Note { author: input.text()?, message: input.text()? };
+        let (parents, time, wall, note) = Revision::head(&mut input)?;
         let bundles = Bundles::read(&mut input, here)?;
         let schema = Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())?;
         let tree = match input.uint()? {
@@ -290,6 +285,24 @@ impl Revision {
         };
         let state = State { schema: Arc::new(schema), tree, view };
         Ok(Revision { parents, time, wall, note, state, changes, embedded })
+    }
+
+    /// Takes the block from the front of a file.
+    pub(super) fn block(file: &mut Reader<'_>) -> Result<Vec<u8>, Damaged> {
+        if file.array::<4>()? != *MAGIC {
+            return Err(file.damaged());
+        }
+        file.block()
+    }
+
+    /// Takes what a block starts with.
+    pub(super) fn head(input: &mut Reader<'_>) -> Result<Head, Damaged> {
+        let mut parents = Vec::new();
+        for _ in 0..input.count()? {
+            parents.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
+        }
+        let (time, wall) = (input.uint()?, input.uint()?);
+        Ok((parents, time, wall, Note { author: input.text()?, message: input.text()? }))
     }
 
     /// What changed.

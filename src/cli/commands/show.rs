@@ -1,19 +1,23 @@
 //! `show`: one revision in full.
 
-use crate::cli::history::Version;
+use crate::cli::history::{TagsOf, Version};
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::clock::Stamp;
+use crate::collection::when::When;
 use crate::collection::{Collection, CollectionError};
+use crate::history::changelog::HistoryError;
 use anyhow::{Result, bail};
 
 /// Show a revision: who, when, why, and the index values that changed
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   lakota show 2020-09-21T14-03-12.506Z-554d6f3600
-  lakota show 554d6f")]
+  lakota show 554d6f
+  lakota show -c temp ~1")]
 pub(crate) struct Args {
-    /// Its id as `log` shows it, or the first digits of the last part
+    /// Its id as `log` shows it, or the first digits of the last part; a tag; of a collection also ~1 (the one before
+    /// the newest), latest, or a time
     revision: String,
     /// Look in this collection only
     #[arg(long, short)]
@@ -36,7 +40,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
             found.push((label, collection, stamp));
         }
     }
-    match (found.as_slice(), resolve(repo.registry(), &args.revision)?) {
+    // All else than an id means something in every collection: the registry's is not asked for.
+    let id = matches!(When::parse(&args.revision), Some(When::Revision(_)));
+    let registry = if id { resolve(repo.registry(), &args.revision)? } else { None };
+    match (found.as_slice(), registry) {
         ([(_, collection, stamp)], None) => show(args, collection, *stamp),
         ([], Some(stamp)) => show(args, repo.registry(), stamp),
         ([], None) => bail!("there is no revision {:?}", args.revision),
@@ -47,27 +54,29 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
 }
 
+/// The revision of a collection that has a name, where there is one.
 fn resolve(collection: &Collection, text: &str) -> Result<Option<Stamp>, CollectionError> {
     match collection.resolve(text) {
         Ok(stamp) => Ok(Some(stamp)),
-        Err(CollectionError::NoRevision(..)) => Ok(None),
+        Err(
+            CollectionError::NoRevision(..)
+            | CollectionError::NoTag { .. }
+            | CollectionError::NothingBefore { .. }
+            | CollectionError::Empty(_)
+            | CollectionError::History(HistoryError::Trimmed(_)),
+        ) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
 fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changelog = collection.changelog();
-    let revision = changelog.read(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
-    let changes = revision.change_list().map_err(CollectionError::from)?;
-    let version = Version { stamp, revision: &revision, changes: &changes };
+    let outline = changelog.outline(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
+    let tags = TagsOf::read(collection)?;
+    let version = Version { stamp, outline: &outline, tags: tags.of(stamp) };
     if args.json {
         return output::print(&format!("{}\n", version.json(true)?));
     }
-    let text = version.paragraph(true);
-    output::print(&format!(
-        "{:<9} {}\n{}",
-        "of",
-        collection.label(),
-        text.trim_end_matches('\n').to_owned() + "\n"
-    ))
+    let text = version.paragraph(true)?;
+    output::print(&format!("{:<9} {}\n{}\n", "of", collection.label(), text.trim_end_matches('\n')))
 }

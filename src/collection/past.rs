@@ -7,8 +7,7 @@ use super::{At, Collection, CollectionError};
 use crate::clock::Stamp;
 use crate::history::changelog::HistoryError;
 use crate::history::entry::SeriesId;
-use crate::history::outline::Outline;
-use crate::history::revision::SeriesChange;
+use crate::history::outline::{Outline, Pick};
 use std::ops::{ControlFlow, Range};
 
 /// Revisions read at once: at first, for who wants only a few, and at most.
@@ -29,10 +28,10 @@ pub enum OneSeries {
 impl OneSeries {
     /// Whether a change is one of it.
     #[must_use]
-    pub fn is(&self, change: &SeriesChange) -> bool {
+    pub fn is(&self, id: SeriesId, label: &str, renamed_from: Option<&str>) -> bool {
         match self {
-            OneSeries::Id(id) => change.id == *id,
-            OneSeries::Label(label) => change.label == *label || change.renamed_from.as_ref() == Some(label),
+            OneSeries::Id(one) => id == *one,
+            OneSeries::Label(one) => label == one || renamed_from == Some(one),
         }
     }
 }
@@ -55,24 +54,26 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Whether a revision is wanted. Takes from it the changes that are not.
-    pub fn takes(&self, stamp: Stamp, outline: &mut Outline) -> bool {
-        let part = |wanted: &Option<String>, text: &str| {
-            wanted.as_ref().is_none_or(|wanted| text.to_lowercase().contains(&wanted.to_lowercase()))
-        };
-        if !self.spans(stamp) || !part(&self.author, &outline.note.author) || !part(&self.message, &outline.note.message)
-        {
-            return false;
-        }
-        let Some(series) = &self.series else { return true };
-        outline.changes.schema = false;
-        outline.changes.series.retain(|change| series.is(change));
-        !outline.changes.series.is_empty()
-    }
-
     fn spans(&self, stamp: Stamp) -> bool {
         self.since.is_none_or(|since| stamp.time >= since)
             && self.before.is_none_or(|before| stamp.time < before)
+    }
+}
+
+impl Pick for Filter {
+    fn note(&self, author: &str, message: &str) -> bool {
+        let part = |wanted: &Option<String>, text: &str| {
+            wanted.as_ref().is_none_or(|wanted| text.to_lowercase().contains(&wanted.to_lowercase()))
+        };
+        part(&self.author, author) && part(&self.message, message)
+    }
+
+    fn series(&self, id: SeriesId, label: &str, renamed_from: Option<&str>) -> bool {
+        self.series.as_ref().is_none_or(|series| series.is(id, label, renamed_from))
+    }
+
+    fn only_series(&self) -> bool {
+        self.series.is_some()
     }
 }
 
@@ -105,7 +106,7 @@ impl Collection {
         let (mut rest, mut size) = (stamps.as_slice(), AT_ONCE.start);
         while !rest.is_empty() {
             let (some, others) = rest.split_at(size.min(rest.len()));
-            let read = self.changelog.outlines(&log, some, &|stamp, outline| filter.takes(stamp, outline));
+            let read = self.changelog.outlines(&log, some, filter);
             let mut changes = 0;
             for (stamp, outline) in some.iter().zip(read) {
                 let Some(outline) = outline? else { continue };

@@ -2,9 +2,11 @@
 
 use super::horizon::Horizon;
 use super::pack::Pack;
+use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Where a revision's bytes are.
@@ -17,17 +19,40 @@ pub(super) enum Source {
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Sorted; empty for a first revision.
-    pub(super) parents: Vec<Stamp>,
+    pub(super) parents: Parents,
     pub(super) source: Source,
 }
+
+/// Digests are as good as hashes: takes their first bytes for one.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByDigest(u64);
+
+impl Hasher for ByDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_u64(&mut self, time: u64) {
+        self.0 ^= time;
+    }
+
+    fn write_usize(&mut self, _len: usize) {}
+}
+
+type Stamps = HashSet<Stamp, BuildHasherDefault<ByDigest>>;
 
 /// The revisions of a collection at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
     /// Everything that is a parent.
-    named: HashSet<Stamp>,
+    named: Stamps,
     /// Everything that is not.
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
@@ -39,19 +64,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a revision, or a parent of one that is there.
-    pub(super) fn add(&mut self, child: Stamp, parent: Stamp, source: impl FnOnce() -> Source) {
+    /// Adds a revision, or parents of one that is there.
+    pub(super) fn add(&mut self, child: Stamp, parents: &[Stamp], source: impl FnOnce() -> Source) {
         if !self.named.contains(&child) {
             self.heads.insert(child);
         }
-        let entry =
-            self.entries.entry(child).or_insert_with(|| Entry { parents: Vec::new(), source: source() });
-        if parent != Stamp::ROOT
-            && let Err(at) = entry.parents.binary_search(&parent)
-        {
-            entry.parents.insert(at, parent);
-            self.heads.remove(&parent);
-            self.named.insert(parent);
+        let new = || Entry { parents: Parents::default(), source: source() };
+        let entry = self.entries.entry(child).or_insert_with(new);
+        for parent in parents {
+            if *parent != Stamp::ROOT && entry.parents.add(*parent) {
+                self.heads.remove(parent);
+                self.named.insert(*parent);
+            }
         }
     }
 
@@ -64,8 +88,7 @@ impl Log {
             ..Log::default()
         };
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
-            log.add(*child, Stamp::ROOT, || entry.source.clone());
-            entry.parents.iter().for_each(|parent| log.add(*child, *parent, || entry.source.clone()));
+            log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
         log
     }
@@ -75,7 +98,7 @@ impl Log {
     #[must_use]
     pub fn knows_before(&self, time: u64) -> bool {
         let later = self.entries.iter().filter(|(child, _)| child.time >= time);
-        later.flat_map(|(_, entry)| &entry.parents).all(|p| p.time >= time || self.contains(*p))
+        later.flat_map(|(_, entry)| entry.parents.as_slice()).all(|p| p.time >= time || self.contains(*p))
     }
 
     pub(super) fn entry(&self, stamp: Stamp) -> Option<&Entry> {
@@ -121,7 +144,8 @@ impl Log {
     #[must_use]
     pub fn heads_before(&self, time: u64) -> Vec<Stamp> {
         let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
-        let parents: HashSet<Stamp> = before().flat_map(|(_, entry)| entry.parents.iter().copied()).collect();
+        let parents: Stamps =
+            before().flat_map(|(_, entry)| entry.parents.as_slice().iter().copied()).collect();
         before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect()
     }
 }

@@ -7,18 +7,18 @@ use super::log::{Log, Source};
 use super::pack::Pack;
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
-use crate::history::outline::Outline;
+use crate::history::outline::{Everything, Glance, Outline, Pick};
 use crate::store::StoreError;
 use rayon::prelude::*;
 use std::sync::Arc;
 
 impl Changelog {
-    /// Reads what some revisions say of themselves, in their order; `None` for those that `takes` refuses.
+    /// Reads what some revisions say of themselves, in their order; `None` for those that are not picked.
     pub fn outlines(
         &self,
         log: &Log,
         stamps: &[Stamp],
-        takes: &(dyn Fn(Stamp, &mut Outline) -> bool + Sync),
+        pick: &dyn Pick,
     ) -> Vec<Result<Option<Outline>, HistoryError>> {
         let mut runs: Vec<&[Stamp]> = Vec::new();
         let mut rest = stamps;
@@ -30,39 +30,36 @@ impl Changelog {
             runs.push(run);
             rest = others;
         }
-        let one = |stamp: &Stamp| {
-            let mut outline = self.outline(log, *stamp)?;
-            Ok(takes(*stamp, &mut outline).then_some(outline))
-        };
-        let read = |run: &&[Stamp]| run.iter().map(one).collect::<Vec<_>>();
+        let read =
+            |run: &&[Stamp]| run.iter().map(|stamp| self.glance_at(log, *stamp, pick)).collect::<Vec<_>>();
         runs.par_iter().flat_map_iter(read).collect()
     }
 
     /// Reads what one revision says of itself.
     pub fn outline(&self, log: &Log, stamp: Stamp) -> Result<Outline, HistoryError> {
+        self.glance_at(log, stamp, &Everything)?.ok_or(HistoryError::Damaged(stamp))
+    }
+
+    fn glance_at(&self, log: &Log, stamp: Stamp, pick: &dyn Pick) -> Result<Option<Outline>, HistoryError> {
         let found = match log.entry(stamp).map(|entry| &entry.source) {
             // Checked with its group.
             Some(Source::Packed(pack, i)) => pack.slice(&self.store, *i).map(Some),
             Some(Source::Loose(..)) => self.bytes(log, stamp),
             None => return Err(HistoryError::Gone(stamp)),
         };
+        let again = || Ok(Outline::of(self.read(log, stamp)?.as_ref(), pick)?);
         let bytes = match found {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => return self.again(log, stamp),
-            Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => {
-                return self.again(log, stamp);
-            }
+            Ok(None) => return again(),
+            Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => return again(),
             Err(e) => return Err(e),
         };
-        let outline = match Outline::decode(&bytes).map_err(|_damage| HistoryError::Damaged(stamp))? {
-            Some(outline) => outline,
-            None => return self.again(log, stamp),
-        };
-        if outline.time == stamp.time { Ok(outline) } else { Err(HistoryError::Damaged(stamp)) }
-    }
-
-    fn again(&self, log: &Log, stamp: Stamp) -> Result<Outline, HistoryError> {
-        Ok(Outline::of(self.read(log, stamp)?.as_ref())?)
+        match Outline::decode(&bytes, pick).map_err(|_damage| HistoryError::Damaged(stamp))? {
+            Glance::Wanted(outline) if outline.time == stamp.time => Ok(Some(outline)),
+            Glance::Other(time) if time == stamp.time => Ok(None),
+            Glance::Wanted(_) | Glance::Other(_) => Err(HistoryError::Damaged(stamp)),
+            Glance::Elsewhere => again(),
+        }
     }
 }
 

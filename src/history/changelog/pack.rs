@@ -4,6 +4,7 @@
 //! durable before a file it holds is deleted; a pack goes only when another holds all of it.
 
 use super::HistoryError;
+use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::{Check, Digest};
 use crate::store::Store;
@@ -22,7 +23,7 @@ const HEADER: usize = 12;
 #[derive(Debug)]
 struct Packed {
     stamp: Stamp,
-    parents: Vec<Stamp>,
+    parents: Parents,
     group: usize,
     offset: usize,
     len: usize,
@@ -133,9 +134,9 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     let mut revisions: Vec<Packed> = Vec::with_capacity(count);
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
-        let mut parents = Vec::new();
+        let mut parents = Parents::default();
         for _ in 0..input.count()? {
-            parents.push(match input.size()? {
+            parents.add(match input.size()? {
                 0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
                 back => {
                     let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;

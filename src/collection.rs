@@ -5,6 +5,7 @@
 
 mod base;
 mod batch;
+pub mod follow;
 mod merged;
 mod names;
 mod past;

@@ -8,6 +8,7 @@ mod gc;
 mod reach;
 mod trim;
 mod verify;
+pub mod watch;
 
 pub use defrag::{Defragged, defrag};
 pub use gc::{Collected, gc};

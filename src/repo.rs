@@ -239,6 +239,12 @@ impl Repo {
         &self.registry
     }
 
+    /// The collection of collections alone.
+    #[must_use]
+    pub fn into_registry(self) -> Collection {
+        self.registry
+    }
+
     /// The tags of all collections: a collection of its own, empty until something is tagged.
     #[must_use]
     pub fn tags(&self) -> &Tags {

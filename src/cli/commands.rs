@@ -16,8 +16,10 @@ mod rejected;
 mod rename;
 mod schema;
 mod show;
+mod tag;
 mod umount;
 mod upkeep;
+mod watch;
 mod why;
 mod write;
 
@@ -37,6 +39,8 @@ pub(crate) enum Command {
     Delete(delete::Args),
     Log(log::Args),
     Show(show::Args),
+    Tag(tag::Args),
+    Watch(watch::Args),
     Pack(upkeep::Pack),
     Defrag(upkeep::Defrag),
     Trim(upkeep::Trim),
@@ -74,6 +78,8 @@ impl Command {
             Command::Delete(args) => delete::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
+            Command::Tag(args) => tag::run(args, session),
+            Command::Watch(args) => watch::run(args, session),
             Command::Pack(args) => args.run(session),
             Command::Defrag(args) => args.run(session),
             Command::Trim(args) => args.run(session),

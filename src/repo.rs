@@ -294,9 +294,7 @@ impl Repo {
         let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
         let folders: Option<Vec<Digest>> = folders.collect();
         match folders {
-            Some(folders) if !folders.is_empty() => {
-                Ok(self.open_folders(entry.label.clone(), folders))
-            }
+            Some(folders) if !folders.is_empty() => Ok(self.open_folders(entry.label.clone(), folders)),
             _ => Err(RepoError::NoChangelog(entry.label.clone())),
         }
     }

@@ -93,7 +93,9 @@ impl Version<'_> {
         let author = if note.author.is_empty() { "-" } else { &note.author };
         let tags: String = match self.tags {
             [] => String::new(),
-            tags => format!("({}) ", tags.iter().map(|tag| format!("tag: {tag}")).collect::<Vec<_>>().join(", ")),
+            tags => {
+                format!("({}) ", tags.iter().map(|tag| format!("tag: {tag}")).collect::<Vec<_>>().join(", "))
+            }
         };
         format!("{} {tags}{author} {:?} {what}\n", self.stamp, note.message)
     }
@@ -147,7 +149,10 @@ impl Version<'_> {
     pub(crate) fn json_of(&self, collection: Option<Option<&str>>, all: bool) -> anyhow::Result<String> {
         let Outline { parents, note, changes, .. } = self.outline;
         let schema = if all || changes.schema { Some(self.outline.schema()?) } else { None };
-        let set = schema.as_ref().filter(|_| changes.schema).map(|schema| JsonChange::Schema { schema: columns(schema) });
+        let set = schema
+            .as_ref()
+            .filter(|_| changes.schema)
+            .map(|schema| JsonChange::Schema { schema: columns(schema) });
         let ranges = schema.as_ref().filter(|_| all);
         let series = changes.series.iter().map(|one| json_change(one, ranges));
         Ok(serde_json::to_string(&JsonVersion {

@@ -56,7 +56,9 @@ impl Collection {
             When::Time(start, _) if *start > self.context.clock.now() => {
                 return Err(CollectionError::Future(*start));
             }
-            When::Time(_, end) if log.stamps().next_back().is_none_or(|newest| newest.time < *end) => At::Newest,
+            When::Time(_, end) if log.stamps().next_back().is_none_or(|newest| newest.time < *end) => {
+                At::Newest
+            }
             When::Time(_, end) => At::Before(*end),
             When::Revision(text) => At::Revision(self.by_digits(log, text)?),
             When::Tag(name) => At::Revision(self.tagged(log, name)?),
@@ -89,9 +91,7 @@ impl Collection {
         let tags = self.tags()?;
         match tags.iter().find(|(tag, _)| tag == name) {
             Some((_, stamp)) if log.contains(*stamp) => Ok(*stamp),
-            Some((_, stamp)) => {
-                Err(CollectionError::TagLost { name: name.to_owned(), stamp: *stamp })
-            }
+            Some((_, stamp)) => Err(CollectionError::TagLost { name: name.to_owned(), stamp: *stamp }),
             None => Err(CollectionError::NoTag {
                 name: name.to_owned(),
                 collection: self.label.clone(),

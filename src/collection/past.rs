@@ -82,7 +82,9 @@ impl Collection {
     pub fn one_series(&self, label: &str) -> Result<OneSeries, CollectionError> {
         let newest = match self.state(At::Newest) {
             // Also what cannot be merged has a past.
-            Err(CollectionError::History(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => None,
+            Err(CollectionError::History(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => {
+                None
+            }
             state => Some(state?),
         };
         match newest.map(|state| self.find(&state, label)) {
@@ -92,11 +94,13 @@ impl Collection {
         }
     }
 
-    /// Calls `visit` with the revisions that `filter` takes, newest first unless it says otherwise, until it breaks.
-    pub fn past(
+    /// Calls `visit` with what `show` makes of the revisions that `filter` takes, newest first unless it says otherwise,
+    /// until it breaks. `show` is called on all cores, also for some revisions that `visit` never comes to.
+    pub fn past<T: Send>(
         &self,
         filter: &Filter,
-        mut visit: impl FnMut(Stamp, Outline) -> ControlFlow<()>,
+        show: &(dyn Fn(Stamp, Outline) -> T + Sync),
+        mut visit: impl FnMut(T) -> ControlFlow<()>,
     ) -> Result<(), CollectionError> {
         let log = self.changelog.log()?;
         let mut stamps: Vec<Stamp> = log.stamps().filter(|stamp| filter.spans(*stamp)).collect();
@@ -106,12 +110,13 @@ impl Collection {
         let (mut rest, mut size) = (stamps.as_slice(), AT_ONCE.start);
         while !rest.is_empty() {
             let (some, others) = rest.split_at(size.min(rest.len()));
-            let read = self.changelog.outlines(&log, some, filter);
+            let each = |stamp: Stamp, outline: Outline| (outline.changes.series.len(), show(stamp, outline));
+            let read = self.changelog.outlines(&log, some, filter, &each);
             let mut changes = 0;
-            for (stamp, outline) in some.iter().zip(read) {
-                let Some(outline) = outline? else { continue };
-                changes += outline.changes.series.len();
-                if visit(*stamp, outline).is_break() {
+            for shown in read {
+                let Some((of_one, shown)) = shown? else { continue };
+                changes += of_one;
+                if visit(shown).is_break() {
                     return Ok(());
                 }
             }

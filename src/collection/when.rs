@@ -81,7 +81,8 @@ pub fn is_tag(name: &str) -> bool {
 fn looks_like_time(text: &str) -> bool {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let rest = text.as_bytes().get(digits);
-    digits == 4 && (rest.is_none() || (rest == Some(&b'-') && text.as_bytes().get(5).is_some_and(u8::is_ascii_digit)))
+    digits == 4
+        && (rest.is_none() || (rest == Some(&b'-') && text.as_bytes().get(5).is_some_and(u8::is_ascii_digit)))
 }
 
 /// A unit of time with an offset from UTC behind it, such as `2020-09-21T16:03+02:00`.
@@ -225,12 +226,28 @@ mod tests {
     #[test]
     fn what_means_anything_else_is_no_tag() {
         for name in [
-            "", "latest", "~1", "~x", "@abc", "2020", "2020-09", "1969-12-31", "9999-99", "cafe", "554d6f36", "a..b",
-            "-v", " v1", "v1 ", "v\n1", "2020-09-21T14-03-12.506Z-554d6f3600",
+            "",
+            "latest",
+            "~1",
+            "~x",
+            "@abc",
+            "2020",
+            "2020-09",
+            "1969-12-31",
+            "9999-99",
+            "cafe",
+            "554d6f36",
+            "a..b",
+            "-v",
+            " v1",
+            "v1 ",
+            "v\n1",
+            "2020-09-21T14-03-12.506Z-554d6f3600",
         ] {
             assert!(!is_tag(name), "{name:?}");
         }
-        for name in ["v1", "abc", "release/2", "2020q3", "2020-report", "before the move", "été", "Z-cafe"] {
+        for name in ["v1", "abc", "release/2", "2020q3", "2020-report", "before the move", "été", "Z-cafe"]
+        {
             assert!(is_tag(name), "{name:?}");
             assert_eq!(When::parse(name), Some(When::Tag(name.to_owned())), "{name:?}");
         }

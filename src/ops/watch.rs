@@ -63,7 +63,11 @@ impl Followed {
     }
 
     /// Its revisions, where there may be others than before.
-    fn changed(&mut self, watcher: Option<&dyn Watcher>, all: bool) -> Result<Option<Arc<Log>>, HistoryError> {
+    fn changed(
+        &mut self,
+        watcher: Option<&dyn Watcher>,
+        all: bool,
+    ) -> Result<Option<Arc<Log>>, HistoryError> {
         let mut due = all || self.new || watcher.is_none();
         if let Some(watcher) = watcher {
             for (signal, folder) in self.signals.iter_mut().zip(self.collection.changelog().folders()) {
@@ -198,11 +202,9 @@ impl Watch {
 
     /// Reads what a revision says; `None` where it did nothing to the series that is watched, or was trimmed meanwhile.
     pub fn read(&mut self, news: &News) -> Result<Option<Outline>, OpError> {
-        let stamps = [news.stamp];
-        let read = news.collection.changelog().outlines(&news.log, &stamps, &self.filter).pop();
-        let outline = match read {
-            None | Some(Err(HistoryError::Gone(_))) => return Ok(None),
-            Some(outline) => outline?,
+        let outline = match news.collection.changelog().glance_at(&news.log, news.stamp, &self.filter) {
+            Err(HistoryError::Gone(_)) => return Ok(None),
+            outline => outline?,
         };
         // Born while it was waited for: from now on it is told by its id, whatever its label becomes.
         if let (Some(OneSeries::Label(_)), Some(outline)) = (&self.filter.series, &outline)

@@ -15,10 +15,12 @@ mod golden;
 mod merge;
 mod model;
 mod mount;
+mod names;
 mod objects;
 mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod series;
 mod support;
+mod tags;
 mod upkeep;

@@ -4,7 +4,9 @@ use crate::cli::args::{Place, parse_time, parse_until};
 use crate::cli::history::{TagsOf, Version};
 use crate::cli::output::Output;
 use crate::cli::session::Session;
+use crate::clock::Stamp;
 use crate::collection::{At, Collection, Filter, OneSeries};
+use crate::history::outline::Outline;
 use anyhow::Result;
 use std::ops::ControlFlow;
 
@@ -80,11 +82,13 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
     let mut output = Output::stdout()?;
     let (mut out, mut shown, mut result) = (String::new(), 0, Ok(()));
     let limit = args.limit.unwrap_or(usize::MAX);
+    let show = |stamp: Stamp, outline: Outline| {
+        text(args, &Version { stamp, outline: &outline, tags: tags.of(stamp) })
+    };
     if limit > 0 {
-        collection.past(&filter, |stamp, outline| {
+        collection.past(&filter, &show, |text| {
             shown += 1;
-            let version = Version { stamp, outline: &outline, tags: tags.of(stamp) };
-            result = push(args, &version, &mut out);
+            result = text.map(|text| out.push_str(&text));
             if out.len() > 1 << 16 && result.is_ok() {
                 result = output.put(out.as_bytes());
                 out.clear();
@@ -104,7 +108,7 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
 fn known(collection: &Collection, filter: &Filter, label: &str) -> Result<()> {
     let any = Filter { series: filter.series.clone(), ..Filter::default() };
     let mut found = false;
-    collection.past(&any, |_, _| {
+    collection.past(&any, &|_, _| (), |()| {
         found = true;
         ControlFlow::Break(())
     })?;
@@ -114,14 +118,10 @@ fn known(collection: &Collection, filter: &Filter, label: &str) -> Result<()> {
     Ok(())
 }
 
-fn push(args: &Args, version: &Version<'_>, out: &mut String) -> Result<()> {
-    match (args.format, args.oneline) {
-        (Format::Json, _) => {
-            out.push_str(&version.json(false)?);
-            out.push('\n');
-        }
-        (Format::Text, true) => out.push_str(&version.line()),
-        (Format::Text, false) => out.push_str(&version.paragraph(false)?),
-    }
-    Ok(())
+fn text(args: &Args, version: &Version<'_>) -> Result<String> {
+    Ok(match (args.format, args.oneline) {
+        (Format::Json, _) => version.json(false)? + "\n",
+        (Format::Text, true) => version.line(),
+        (Format::Text, false) => version.paragraph(false)?,
+    })
 }

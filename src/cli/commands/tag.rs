@@ -140,9 +140,8 @@ fn list(repo: &Repo, json: bool) -> Result<()> {
 
 fn table(lines: &[Line]) -> Result<()> {
     let columns = Schema::parse(["tag str*", "collection str", "revision str", "time str", "message str"])?;
-    let column = |of: fn(&Line) -> &str| -> ArrayRef {
-        Arc::new(StringArray::from_iter_values(lines.iter().map(of)))
-    };
+    let column =
+        |of: fn(&Line) -> &str| -> ArrayRef { Arc::new(StringArray::from_iter_values(lines.iter().map(of))) };
     let arrays = vec![
         column(|line| &line.name),
         column(|line| &line.collection),

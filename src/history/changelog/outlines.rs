@@ -13,13 +13,15 @@ use rayon::prelude::*;
 use std::sync::Arc;
 
 impl Changelog {
-    /// Reads what some revisions say of themselves, in their order; `None` for those that are not picked.
-    pub fn outlines(
+    /// Reads what some revisions say of themselves, in their order, and does `each` to it, on all cores too; `None` for
+    /// those that are not picked.
+    pub fn outlines<T: Send>(
         &self,
         log: &Log,
         stamps: &[Stamp],
         pick: &dyn Pick,
-    ) -> Vec<Result<Option<Outline>, HistoryError>> {
+        each: &(dyn Fn(Stamp, Outline) -> T + Sync),
+    ) -> Vec<Result<Option<T>, HistoryError>> {
         let mut runs: Vec<&[Stamp]> = Vec::new();
         let mut rest = stamps;
         while let Some(first) = rest.first() {
@@ -30,8 +32,11 @@ impl Changelog {
             runs.push(run);
             rest = others;
         }
-        let read =
-            |run: &&[Stamp]| run.iter().map(|stamp| self.glance_at(log, *stamp, pick)).collect::<Vec<_>>();
+        let one = |stamp: &Stamp| {
+            let outline = self.glance_at(log, *stamp, pick)?;
+            Ok(outline.map(|outline| each(*stamp, outline)))
+        };
+        let read = |run: &&[Stamp]| run.iter().map(one).collect::<Vec<_>>();
         runs.par_iter().flat_map_iter(read).collect()
     }
 
@@ -40,7 +45,13 @@ impl Changelog {
         self.glance_at(log, stamp, &Everything)?.ok_or(HistoryError::Damaged(stamp))
     }
 
-    fn glance_at(&self, log: &Log, stamp: Stamp, pick: &dyn Pick) -> Result<Option<Outline>, HistoryError> {
+    /// Reads what one revision says of itself; `None` where it is not picked.
+    pub fn glance_at(
+        &self,
+        log: &Log,
+        stamp: Stamp,
+        pick: &dyn Pick,
+    ) -> Result<Option<Outline>, HistoryError> {
         let found = match log.entry(stamp).map(|entry| &entry.source) {
             // Checked with its group.
             Some(Source::Packed(pack, i)) => pack.slice(&self.store, *i).map(Some),

@@ -27,7 +27,9 @@ impl Parents {
         let Err(at) = self.as_slice().binary_search(&parent) else { return false };
         *self = match std::mem::replace(self, Parents::First) {
             Parents::First => Parents::One(parent),
-            Parents::One(one) => Parents::Several(if at == 0 { vec![parent, one] } else { vec![one, parent] }),
+            Parents::One(one) => {
+                Parents::Several(if at == 0 { vec![parent, one] } else { vec![one, parent] })
+            }
             Parents::Several(mut all) => {
                 all.insert(at, parent);
                 Parents::Several(all)

@@ -16,6 +16,7 @@ mod mounted;
 mod notify;
 mod output;
 mod refused;
+mod remote;
 mod render;
 mod rewrite;
 mod session;

@@ -6,6 +6,7 @@
 mod defrag;
 mod gc;
 mod reach;
+pub mod transfer;
 mod trim;
 mod verify;
 pub mod watch;

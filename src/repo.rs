@@ -3,6 +3,12 @@
 //! The registry is a collection itself, at the zero digest: its series are the labels of collections, its rows the
 //! changelog folders of each. So concurrent creations, renames and deletions merge like any other writes.
 
+mod named;
+mod remotes;
+
+pub use named::Named;
+pub use remotes::RemoteError;
+
 use crate::backend::local::LocalBackend;
 use crate::backend::{Backend, BackendError};
 use crate::clock::{Clock, SystemClock};
@@ -268,6 +274,12 @@ impl Repo {
     /// Opens a collection by its label, or by the first letters of it if no other starts so.
     pub fn collection(&self, label: &str) -> Result<Collection, RepoError> {
         self.find(label)?.ok_or_else(|| self.no_collection(label))
+    }
+
+    /// The error of a collection that is not there.
+    #[must_use]
+    pub fn missing(&self, label: &str) -> RepoError {
+        self.no_collection(label)
     }
 
     fn no_collection(&self, label: &str) -> RepoError {

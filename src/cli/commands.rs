@@ -1,6 +1,7 @@
 //! The verbs: which there are, and a module for each.
 
 mod about;
+mod clone;
 mod create;
 mod delete;
 mod doctor;
@@ -11,8 +12,10 @@ mod log;
 mod ls;
 mod mount;
 pub(crate) mod mounts;
+mod push;
 mod read;
 mod rejected;
+mod remote;
 mod rename;
 mod schema;
 mod show;
@@ -53,6 +56,10 @@ pub(crate) enum Command {
     Why(why::Args),
     Rejected(rejected::Args),
     Doctor(doctor::Args),
+    Clone(clone::Args),
+    Push(push::Push),
+    Pull(push::Pull),
+    Remote(remote::Args),
     Import(import::Args),
     Export(export::Args),
     Version(about::Version),
@@ -92,6 +99,10 @@ impl Command {
             Command::Why(args) => why::run(args, session),
             Command::Rejected(args) => rejected::run(args, session),
             Command::Doctor(_) => doctor::run(),
+            Command::Clone(args) => clone::run(args, session),
+            Command::Push(args) => args.run(session),
+            Command::Pull(args) => args.run(session),
+            Command::Remote(args) => remote::run(args, session),
             Command::Import(args) => import::run(args, session),
             Command::Export(args) => export::run(args, session),
             Command::Version(_) => about::version(),

@@ -4,15 +4,19 @@
 //! them. A collection may have several folders, made by writers who created it at the same time; their
 //! union is one graph. A revision is put last, when all it names is durable.
 
+mod forgotten;
 mod horizon;
 mod log;
 mod outlines;
 mod pack;
 mod packing;
 mod parents;
+mod receive;
 
+pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
+pub use receive::Carried;
 
 use super::revision::Revision;
 use crate::backend::BackendError;
@@ -175,7 +179,7 @@ impl Changelog {
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            if only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
+            if !listing.all.waiting && only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
                 let log = Arc::make_mut(&mut listing.all);
                 new.iter().for_each(|(folder, name)| add_loose(log, *folder, name));
                 let new: Vec<_> = new.into_iter().cloned().collect();
@@ -224,8 +228,8 @@ impl Changelog {
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some(horizon) = self.horizon(horizons)? else { return Ok(None) };
-        log.horizon = horizon;
+        let Some((horizon, waiting)) = self.horizon(horizons, &log)? else { return Ok(None) };
+        (log.horizon, log.waiting) = (horizon, waiting);
         Ok(Some(log))
     }
 

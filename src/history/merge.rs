@@ -99,7 +99,8 @@ pub fn plan(
     Ok(Plan { series: tracks.into_iter().map(|(id, track)| track.plan(id)).collect() })
 }
 
-/// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
+/// The revisions that the merge of `heads` (sorted) reads; none for a single head. Some tell only who descends from
+/// whom: without them too there is no merge.
 pub fn needed(
     heads: &[Stamp],
     load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
@@ -107,7 +108,12 @@ pub fn needed(
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    Ok(since_parting(heads, load)?.into_iter().map(|(stamp, ..)| stamp).collect())
+    let mut read = Vec::new();
+    since_parting(heads, &mut |stamp| {
+        read.push(stamp);
+        load(stamp)
+    })?;
+    Ok(read)
 }
 
 /// What [`plan`] and [`needed`] load, from a changelog: also of revisions that a horizon hides, while they are

@@ -13,8 +13,8 @@ pub struct Trimmed {
     pub revisions: u64,
 }
 
-/// Hides the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head nor what has a tag. What
-/// remains reads the same; a look at what went is an error. Their files go with a later gc.
+/// Hides the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head nor what has a
+/// tag. What remains reads the same; a look at what went is an error. Their files go with a later gc.
 pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let changelog = collection.changelog();
     let all = changelog.log()?;
@@ -28,7 +28,12 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
         return Ok(Trimmed::default());
     }
     let made = collection.context().clock.now();
-    let mut horizon = Horizon { time, kept, made };
+    // What goes is below the parting of all heads; what stays of it must not seem a head without its children.
+    let mut forgot = all.horizon.forgot.clone();
+    forgot.add(all.stamps().filter(|stamp| stamp.time < time && all.is_past(*stamp)));
+    let missing: Vec<Stamp> = all.missing().map(|(parent, _)| parent).collect();
+    let cut = |kept: &[Stamp]| forgot.clone().cut(missing.iter().chain(kept).copied());
+    let mut horizon = Horizon { time, made, above: heads, forgot: cut(&kept), kept };
     changelog.put_horizon(&horizon)?;
     // A writer that did not see the horizon has put its revision before it could: that one is seen now, and so is a
     // tag that somebody put meanwhile.
@@ -36,7 +41,7 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let heads: Vec<Stamp> = now.heads().into_iter().filter(|head| !all.horizon.hides(*head)).collect();
     let late = self::kept(collection, &now, &all.horizon, &heads, time)?;
     if late.iter().any(|head| !horizon.kept.contains(head)) {
-        horizon.kept = late;
+        (horizon.forgot, horizon.kept) = (cut(&late), late);
         changelog.put_horizon(&horizon)?;
     }
     Ok(Trimmed { revisions: removed as u64 })

@@ -23,4 +23,5 @@ mod scenario;
 mod series;
 mod support;
 mod tags;
+mod transfer;
 mod upkeep;

@@ -57,6 +57,8 @@ pub struct Log {
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
     pub horizon: Horizon,
+    /// Whether a list of what was forgotten does not hold yet: it comes before the revisions it lies below.
+    pub(super) waiting: bool,
     /// Files that are not packed.
     pub loose: usize,
     /// Keys of the packs.
@@ -83,6 +85,7 @@ impl Log {
     pub(super) fn visible(&self) -> Log {
         let mut log = Log {
             horizon: self.horizon.clone(),
+            waiting: self.waiting,
             loose: self.loose,
             pack_keys: self.pack_keys.clone(),
             ..Log::default()
@@ -94,11 +97,39 @@ impl Log {
     }
 
     /// Whether the state of all revisions before `time` is known: no parent that was trimmed would be among
-    /// them.
+    /// them, nor any other revision that only a later one makes known.
     #[must_use]
     pub fn knows_before(&self, time: u64) -> bool {
-        let later = self.entries.iter().filter(|(child, _)| child.time >= time);
-        later.flat_map(|(_, entry)| entry.parents.as_slice()).all(|p| p.time >= time || self.contains(*p))
+        let mut gap = false;
+        for (_, entry) in self.entries.iter().filter(|(child, _)| child.time >= time) {
+            for parent in entry.parents.as_slice().iter().filter(|parent| !self.contains(**parent)) {
+                if parent.time < time {
+                    return false;
+                }
+                gap = true;
+            }
+        }
+        if !gap {
+            return true;
+        }
+        // Behind a parent that is not here there may be anything that was forgotten.
+        let forgot = &self.horizon.forgot;
+        let there = self.entries.keys().filter(|s| (self.horizon.time..time).contains(&s.time));
+        let listed = there.filter(|stamp| forgot.contains(**stamp)).count();
+        !forgot.is_cut() && forgot.count_between(self.horizon.time, time) == listed
+    }
+
+    /// Whether a revision is known to be an ancestor of one that is here.
+    #[must_use]
+    pub fn is_past(&self, stamp: Stamp) -> bool {
+        self.named.contains(&stamp) || self.horizon.forgets(stamp)
+    }
+
+    /// Parents that are not here though nothing says that they were trimmed, and those that were: of each, its child.
+    pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
+        let parents =
+            self.entries.iter().flat_map(|(child, e)| e.parents.as_slice().iter().map(|p| (*p, *child)));
+        parents.filter(|(parent, _)| !self.contains(*parent))
     }
 
     pub(super) fn entry(&self, stamp: Stamp) -> Option<&Entry> {
@@ -134,10 +165,11 @@ impl Log {
         self.entries.get(&stamp).map(|entry| entry.parents.as_slice())
     }
 
-    /// The revisions without children, oldest first.
+    /// The revisions without children, oldest first. One that is known to be an ancestor of another is none, though
+    /// its children are gone.
     #[must_use]
     pub fn heads(&self) -> Vec<Stamp> {
-        self.heads.iter().copied().collect()
+        unforgotten(self.heads.iter().copied().collect(), |head| self.horizon.forgets(head))
     }
 
     /// The revisions with a time below `time` that have no child with a time below it, oldest first.
@@ -146,6 +178,18 @@ impl Log {
         let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
         let parents: Stamps =
             before().flat_map(|(_, entry)| entry.parents.as_slice().iter().copied()).collect();
-        before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect()
+        let heads = before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect();
+        // What was forgotten is an ancestor of something, which may be later than `time`.
+        let gap = self.missing().any(|(_, child)| child.time >= time);
+        unforgotten(heads, |head| {
+            let alone = self.horizon.forgets(head) && !self.named.contains(&head);
+            alone && (head.time < self.horizon.time || !gap)
+        })
     }
+}
+
+/// Heads without those that are forgotten; all where nothing else is left.
+fn unforgotten(heads: Vec<Stamp>, forgotten: impl Fn(Stamp) -> bool) -> Vec<Stamp> {
+    let left: Vec<Stamp> = heads.iter().copied().filter(|head| !forgotten(*head)).collect();
+    if left.is_empty() { heads } else { left }
 }

@@ -12,12 +12,14 @@ mod foreign;
 mod golden;
 mod import_export;
 mod input;
+mod names;
 mod quickstart;
 mod read;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod upkeep;
 mod verbs;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -158,6 +158,28 @@ fn a_collection_created_in_two_places_has_the_tags_of_both() {
 }
 
 #[test]
+fn tags_travel_with_what_they_name() {
+    use lakota::ops::transfer::{What, transfer};
+    let site = Site::new();
+    let stamps = site.revisions("c", 2);
+    site.collection("c").tag("v1", stamps[0], false).unwrap();
+    let other = Site::new();
+    let copy = |from: &Site, to: &Site| transfer(&from.repo, &to.repo, &What::default(), &|_| ()).unwrap();
+    copy(&site, &other);
+    assert_eq!(other.collection("c").tags().unwrap(), one("v1", stamps[0]));
+    site.clock.set(START + 60_000);
+    site.collection("c").tag("v2", stamps[1], false).unwrap();
+    other.clock.set(START + 50_000);
+    other.collection("c").tag("v3", stamps[1], false).unwrap();
+    copy(&site, &other);
+    copy(&other, &site);
+    for site in [&site, &other] {
+        let tags = site.collection("c").tags().unwrap();
+        assert_eq!(tags.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["v1", "v2", "v3"]);
+    }
+}
+
+#[test]
 fn what_has_a_tag_is_never_trimmed_and_no_head() {
     let site = Site::new();
     let stamps = site.revisions("c", 6);

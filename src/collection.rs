@@ -5,17 +5,22 @@
 
 mod base;
 mod batch;
+mod blame;
 pub mod follow;
 mod merged;
 mod names;
 mod past;
+mod restore;
 mod sort_input;
 pub mod tags;
 pub mod timeline;
+mod undo;
 pub mod when;
 
 pub use batch::{Batch, Outcome};
+pub use blame::Blame;
 pub use past::{Filter, OneSeries};
+pub use restore::Past;
 
 use crate::clock::{Clock, Stamp};
 use crate::data::label::{LabelError, closest};
@@ -154,6 +159,12 @@ pub enum CollectionError {
     /// A changelog without revisions.
     #[error("collection {0} has no revisions")]
     Empty(String),
+    /// A revision that cannot be taken back because later ones touched what it changed.
+    #[error("revision {stamp} cannot be undone: {why}", stamp = .0, why = .1.join("; "))]
+    Touched(Stamp, Vec<String>),
+    /// A revision that cannot be taken back whatever came later.
+    #[error("revision {0} cannot be undone: {1}")]
+    NotUndoable(Stamp, &'static str),
 }
 
 impl From<StoreError> for CollectionError {

@@ -4,6 +4,7 @@
 
 mod cast;
 pub mod csv;
+pub mod delta;
 pub mod diff;
 pub mod files;
 pub mod frame;

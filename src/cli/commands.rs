@@ -1,9 +1,11 @@
 //! The verbs: which there are, and a module for each.
 
 mod about;
+mod blame;
 mod clone;
 mod create;
 mod delete;
+mod diff;
 mod doctor;
 mod export;
 mod import;
@@ -17,10 +19,12 @@ mod read;
 mod rejected;
 mod remote;
 mod rename;
+mod restore;
 mod schema;
 mod show;
 mod tag;
 mod umount;
+mod undo;
 mod upkeep;
 mod watch;
 mod why;
@@ -44,6 +48,10 @@ pub(crate) enum Command {
     Show(show::Args),
     Tag(tag::Args),
     Watch(watch::Args),
+    Diff(Box<diff::Args>),
+    Blame(Box<blame::Args>),
+    Restore(restore::Args),
+    Undo(undo::Args),
     Pack(upkeep::Pack),
     Defrag(upkeep::Defrag),
     Trim(upkeep::Trim),
@@ -87,6 +95,10 @@ impl Command {
             Command::Show(args) => show::run(args, session),
             Command::Tag(args) => tag::run(args, session),
             Command::Watch(args) => watch::run(args, session),
+            Command::Diff(args) => diff::run(args, session),
+            Command::Blame(args) => blame::run(args, session),
+            Command::Restore(args) => restore::run(args, session),
+            Command::Undo(args) => undo::run(args, session),
             Command::Pack(args) => args.run(session),
             Command::Defrag(args) => args.run(session),
             Command::Trim(args) => args.run(session),

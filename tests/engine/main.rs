@@ -9,9 +9,11 @@
 
 mod backend;
 mod batch;
+mod compare;
 mod crash;
 mod format;
 mod golden;
+mod look_back;
 mod merge;
 mod model;
 mod mount;

@@ -9,7 +9,7 @@ use crate::history::revision::SeriesChange;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// A revision, what it changed, and the tags it has.
 #[derive(Debug)]
@@ -91,13 +91,15 @@ impl Version<'_> {
             several => format!("{} series", several.len()).into(),
         };
         let author = if note.author.is_empty() { "-" } else { &note.author };
-        let tags: String = match self.tags {
-            [] => String::new(),
-            tags => {
-                format!("({}) ", tags.iter().map(|tag| format!("tag: {tag}")).collect::<Vec<_>>().join(", "))
-            }
-        };
-        format!("{} {tags}{author} {:?} {what}\n", self.stamp, note.message)
+        let mut out = String::with_capacity(160);
+        // Writing to a string cannot fail.
+        write!(out, "{} ", self.stamp).unwrap_or_default();
+        for (i, tag) in self.tags.iter().enumerate() {
+            write!(out, "{}tag: {tag}", if i == 0 { "(" } else { ", " }).unwrap_or_default();
+        }
+        let end = if self.tags.is_empty() { "" } else { ") " };
+        writeln!(out, "{end}{author} {:?} {what}", note.message).unwrap_or_default();
+        out
     }
 
     /// A paragraph; the first few series, or all of them and the index values that changed.
@@ -192,22 +194,29 @@ fn columns(schema: &Schema) -> Vec<String> {
 
 /// What a revision did to a series.
 fn change(one: &SeriesChange) -> String {
-    let mut parts = Vec::new();
+    let mut out = String::with_capacity(64);
+    let mut part = |text: fmt::Arguments<'_>| {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        // Writing to a string cannot fail.
+        out.write_fmt(text).unwrap_or_default();
+    };
     if one.created {
-        parts.push("created".to_owned());
+        part(format_args!("created"));
     }
     if let Some(from) = &one.renamed_from {
-        parts.push(format!("renamed from {from}"));
+        part(format_args!("renamed from {from}"));
     }
     if one.dropped {
-        parts.push("deleted".to_owned());
+        part(format_args!("deleted"));
     }
     if one.keys > 0 || one.dropped {
-        parts.push(format!("{} -> {} rows", one.rows_before, one.rows_after));
+        part(format_args!("{} -> {} rows", one.rows_before, one.rows_after));
     }
     if one.keys > 0 {
         let values = if one.keys == 1 { "value" } else { "values" };
-        parts.push(format!("{} index {values} changed", one.keys));
+        part(format_args!("{} index {values} changed", one.keys));
     }
-    parts.join(", ")
+    out
 }

@@ -10,6 +10,7 @@ mod repair;
 pub mod transfer;
 mod trim;
 mod verify;
+pub mod watch;
 
 pub use defrag::{Defragged, defrag};
 pub use gc::{Collected, gc};

@@ -22,9 +22,11 @@ mod rename;
 mod restore;
 mod schema;
 mod show;
+mod tag;
 mod umount;
 mod undo;
 mod upkeep;
+mod watch;
 mod why;
 mod write;
 
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Delete(delete::Args),
     Log(log::Args),
     Show(show::Args),
+    Tag(tag::Args),
+    Watch(watch::Args),
     Diff(Box<diff::Args>),
     Blame(Box<blame::Args>),
     Restore(restore::Args),
@@ -89,6 +93,8 @@ impl Command {
             Command::Delete(args) => delete::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
+            Command::Tag(args) => tag::run(args, session),
+            Command::Watch(args) => watch::run(args, session),
             Command::Diff(args) => diff::run(args, session),
             Command::Blame(args) => blame::run(args, session),
             Command::Restore(args) => restore::run(args, session),

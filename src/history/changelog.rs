@@ -8,8 +8,10 @@ mod forgotten;
 mod horizon;
 mod log;
 mod mend;
+mod outlines;
 mod pack;
 mod packing;
+mod parents;
 mod receive;
 
 pub use forgotten::Forgotten;
@@ -221,9 +223,7 @@ impl Changelog {
                 log.pack_keys.push(format!("{}/{name}", folder.key()));
                 let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
                 for (i, (child, parents)) in pack.revisions().enumerate() {
-                    let source = || Source::Packed(Arc::clone(&pack), i);
-                    log.add(child, Stamp::ROOT, source);
-                    parents.iter().for_each(|parent| log.add(child, *parent, source));
+                    log.add(child, parents, || Source::Packed(Arc::clone(&pack), i));
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
@@ -344,7 +344,7 @@ fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {
     if let Some((parent, child)) = parse_name(name) {
         log.loose += 1;
-        log.add(child, parent, || Source::Loose(folder, parent));
+        log.add(child, &[parent], || Source::Loose(folder, parent));
     }
 }
 

@@ -10,6 +10,7 @@ mod walk;
 
 pub use error::{Schemata, TransferError};
 
+use crate::collection::tags;
 use crate::collection::{At, Collection};
 use crate::digest::Digest;
 use crate::history::changelog::Changelog;
@@ -74,8 +75,8 @@ pub struct Report {
 pub const REGISTRY: &str = "the registry";
 
 /// Changelogs that travel whole beside those of collections, before the registry.
-fn extra_changelogs(_repo: &Repo) -> Vec<Changelog> {
-    Vec::new()
+fn extra_changelogs(repo: &Repo) -> Vec<Changelog> {
+    vec![repo.changelog_in(vec![tags::FOLDER])]
 }
 
 /// Copies revisions, and the objects they name, that `to` has not. What both have in common is not read.

@@ -60,6 +60,7 @@ pub fn verify(repo: &Repo, report: &mut dyn FnMut(&Damage)) -> Result<Verified, 
         embedded: HashSet::new(),
     };
     pass.collection(repo.registry())?;
+    pass.collection(repo.tags().collection())?;
     for label in repo.collections()? {
         pass.collection(&repo.collection(&label)?)?;
     }

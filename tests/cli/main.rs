@@ -13,6 +13,7 @@ mod golden;
 mod import_export;
 mod input;
 mod look_back;
+mod names;
 mod quickstart;
 mod read;
 mod remotes;
@@ -20,6 +21,7 @@ mod remotes;
 mod scenario;
 mod upkeep;
 mod verbs;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Targets {
     /// Collections; none: the registry, which names them
     collections: Vec<String>,
-    /// All collections and the registry
+    /// All collections, their tags and the registry
     #[arg(long, short, conflicts_with = "collections")]
     all: bool,
 }
@@ -96,6 +96,10 @@ fn each(
     };
     for label in &labels {
         one(&exact(&repo, label)?)?;
+    }
+    // Only where anything was ever tagged.
+    if targets.all && repo.tags().exist().map_err(OpError::from)? {
+        one(repo.tags().collection())?;
     }
     // The registry last: it names the others.
     if labels.is_empty() || targets.all { one(repo.registry()) } else { Ok(()) }

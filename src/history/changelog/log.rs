@@ -2,9 +2,11 @@
 
 use super::horizon::Horizon;
 use super::pack::Pack;
+use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Where a revision's bytes are.
@@ -17,17 +19,40 @@ pub(super) enum Source {
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Sorted; empty for a first revision.
-    pub(super) parents: Vec<Stamp>,
+    pub(super) parents: Parents,
     pub(super) source: Source,
 }
+
+/// Digests are as good as hashes: takes their first bytes for one.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByDigest(u64);
+
+impl Hasher for ByDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_u64(&mut self, time: u64) {
+        self.0 ^= time;
+    }
+
+    fn write_usize(&mut self, _len: usize) {}
+}
+
+type Stamps = HashSet<Stamp, BuildHasherDefault<ByDigest>>;
 
 /// The revisions of a collection at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
     /// Everything that is a parent.
-    named: HashSet<Stamp>,
+    named: Stamps,
     /// Everything that is not.
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
@@ -41,19 +66,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a revision, or a parent of one that is there.
-    pub(super) fn add(&mut self, child: Stamp, parent: Stamp, source: impl FnOnce() -> Source) {
+    /// Adds a revision, or parents of one that is there.
+    pub(super) fn add(&mut self, child: Stamp, parents: &[Stamp], source: impl FnOnce() -> Source) {
         if !self.named.contains(&child) {
             self.heads.insert(child);
         }
-        let entry =
-            self.entries.entry(child).or_insert_with(|| Entry { parents: Vec::new(), source: source() });
-        if parent != Stamp::ROOT
-            && let Err(at) = entry.parents.binary_search(&parent)
-        {
-            entry.parents.insert(at, parent);
-            self.heads.remove(&parent);
-            self.named.insert(parent);
+        let new = || Entry { parents: Parents::default(), source: source() };
+        let entry = self.entries.entry(child).or_insert_with(new);
+        for parent in parents {
+            if *parent != Stamp::ROOT && entry.parents.add(*parent) {
+                self.heads.remove(parent);
+                self.named.insert(*parent);
+            }
         }
     }
 
@@ -67,8 +91,7 @@ impl Log {
             ..Log::default()
         };
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
-            log.add(*child, Stamp::ROOT, || entry.source.clone());
-            entry.parents.iter().for_each(|parent| log.add(*child, *parent, || entry.source.clone()));
+            log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
         log
     }
@@ -79,7 +102,7 @@ impl Log {
     pub fn knows_before(&self, time: u64) -> bool {
         let mut gap = false;
         for (_, entry) in self.entries.iter().filter(|(child, _)| child.time >= time) {
-            for parent in entry.parents.iter().filter(|parent| !self.contains(**parent)) {
+            for parent in entry.parents.as_slice().iter().filter(|parent| !self.contains(**parent)) {
                 if parent.time < time {
                     return false;
                 }
@@ -110,7 +133,8 @@ impl Log {
 
     /// Parents that are not here, trimmed or lost, and of each its child.
     pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
-        let parents = self.entries.iter().flat_map(|(child, e)| e.parents.iter().map(|p| (*p, *child)));
+        let parents =
+            self.entries.iter().flat_map(|(child, e)| e.parents.as_slice().iter().map(|p| (*p, *child)));
         parents.filter(|(parent, _)| !self.contains(*parent))
     }
 
@@ -158,7 +182,8 @@ impl Log {
     #[must_use]
     pub fn heads_before(&self, time: u64) -> Vec<Stamp> {
         let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
-        let parents: HashSet<Stamp> = before().flat_map(|(_, entry)| entry.parents.iter().copied()).collect();
+        let parents: Stamps =
+            before().flat_map(|(_, entry)| entry.parents.as_slice().iter().copied()).collect();
         let heads = before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect();
         // What was forgotten is an ancestor of something, which may be later than `time`.
         let gap = self.missing().any(|(_, child)| child.time >= time);

@@ -131,14 +131,14 @@ pub enum CollectionError {
     )]
     NotATag(String),
     /// A tag that names another revision already.
-    #[error("tag {name:?} of {collection} names revision {stamp} already; --force moves it")]
+    #[error("tag {name:?} of {collection} names revision {revision} already; --force moves it")]
     Tagged {
         /// The tag.
         name: String,
         /// The collection's label.
         collection: String,
         /// What it names.
-        stamp: Stamp,
+        revision: String,
     },
     /// A tag of a revision that was trimmed.
     #[error("tag {name:?} cannot name revision {stamp}: that was trimmed, or its file is lost")]

@@ -8,6 +8,7 @@ pub mod edit;
 pub mod entry;
 pub mod merge;
 pub mod outline;
+pub mod pick;
 pub mod revision;
 pub mod segment;
 pub mod state;

@@ -7,7 +7,8 @@ use super::{At, Collection, CollectionError};
 use crate::clock::Stamp;
 use crate::history::changelog::HistoryError;
 use crate::history::entry::SeriesId;
-use crate::history::outline::{Outline, Pick};
+use crate::history::outline::Outline;
+use crate::history::pick::Pick;
 use std::ops::{ControlFlow, Range};
 
 /// Revisions read at once: at first, for who wants only a few, and at most.

@@ -101,7 +101,7 @@ impl Tags {
             before.push(old);
             if let Some(there) = old.filter(|there| !force && *stamp != Some(*there)) {
                 let (name, collection) = (name.to_owned(), collection.label().to_owned());
-                return Err(CollectionError::Tagged { name, collection, stamp: there });
+                return Err(CollectionError::Tagged { name, collection, revision: there.to_string() });
             }
             named.retain(|known, _| folders.iter().all(|folder| folder.to_string() != *known));
             if let (Some(stamp), Some(folder)) = (stamp, folders.first()) {

@@ -4,7 +4,7 @@
 //! the store), nothing at all of what is not picked, and intervals are kept as they are stored. The bytes were checked
 //! against their name, or with the pack they lie in.
 
-use super::entry::SeriesId;
+use super::pick::Pick;
 use super::revision::{ChangeList, Note, Revision};
 use super::tree::Child;
 use crate::clock::Stamp;
@@ -12,30 +12,6 @@ use crate::data::schema::{Schema, SchemaError};
 use crate::digest::Digest;
 use crate::store::StoreError;
 use crate::wire::{Damaged, Reader};
-
-/// Which revisions are wanted, and which of their changes. By default all.
-pub trait Pick: Sync {
-    /// Whether one by this author, with this message, is wanted.
-    fn note(&self, _author: &str, _message: &str) -> bool {
-        true
-    }
-
-    /// Whether the change of a series is wanted; of one that was renamed, also the label it had is given.
-    fn series(&self, _id: SeriesId, _label: &str, _renamed_from: Option<&str>) -> bool {
-        true
-    }
-
-    /// Whether only revisions are wanted that changed a series that is.
-    fn only_series(&self) -> bool {
-        false
-    }
-}
-
-/// All that there is.
-#[derive(Debug, Clone, Copy)]
-pub struct Everything;
-
-impl Pick for Everything {}
 
 /// What a revision says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@
 //! holds the digest of all that. Immutable; docs/format.md describes the bytes.
 
 use super::entry::SeriesId;
-use super::outline::Pick;
+use super::pick::Pick;
 use super::state::State;
 use super::tree::{Child, Tree};
 use crate::clock::Stamp;

@@ -9,6 +9,7 @@ use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
+use crate::history::altered::Altered;
 use crate::history::changelog::HistoryError;
 use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
@@ -48,6 +49,7 @@ pub struct Batch<'a> {
     last_word: bool,
     parent: Option<Stamp>,
     schema_set: bool,
+    altered: Option<Altered>,
     base: State,
     draft: Mutex<Draft>,
     edits: Edits,
@@ -97,6 +99,7 @@ impl<'a> Batch<'a> {
             last_word: false,
             parent,
             schema_set: false,
+            altered: None,
             base,
             draft,
             edits: Edits::new(),
@@ -278,6 +281,14 @@ impl<'a> Batch<'a> {
         self.edits.insert(entry.label.clone(), Some(new));
     }
 
+    /// Gives the collection other columns; `edits` are all series that have rows, with these columns. Nothing else
+    /// may be written with it: what comes next would read old rows as new ones.
+    pub(super) fn alter(&mut self, altered: Altered, schema: Schema, edits: Edits) {
+        self.base.schema = Arc::new(schema);
+        self.altered = Some(altered);
+        self.edits = edits;
+    }
+
     /// Takes new chunks.
     #[must_use]
     pub const fn draft(&self) -> &Mutex<Draft> {
@@ -306,7 +317,8 @@ impl<'a> Batch<'a> {
         let mut series: Vec<SeriesChange> = std::mem::take(&mut self.changes).into_values().collect();
         series.retain(|c| c.created || c.dropped || c.renamed_from.is_some() || c.keys > 0);
         series.sort_by(|a, b| a.label.cmp(&b.label));
-        let changes = ChangeList { schema: self.schema_set, series };
+        let altered = self.altered.take();
+        let changes = ChangeList { schema: self.schema_set || altered.is_some(), altered, series };
         if changes.is_empty() {
             return Ok(None);
         }

@@ -70,9 +70,9 @@ impl Union {
         State { view: self.view.clone(), ..self.revisions[self.first].state.clone() }
     }
 
-    /// Whether the columns of some head are not those of the merge.
+    /// Whether the columns of some head are not those of the merge: even with equal names they may be others.
     pub(super) fn is_recolumned(&self) -> bool {
-        self.revisions.iter().any(|revision| revision.state.schema != self.schema)
+        self.revisions.iter().any(|revision| revision.state.schema != self.schema) || !self.keeps_all()
     }
 
     /// Whether the rows of all heads are those of the merge as they are.

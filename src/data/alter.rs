@@ -50,7 +50,9 @@ pub enum AlterError {
         names: Vec<String>,
     },
     /// An index column to be added.
-    #[error("column {0:?} cannot be added to the index: create a collection with that index and copy the rows")]
+    #[error(
+        "column {0:?} cannot be added to the index: create a collection with that index and copy the rows"
+    )]
     NewIndex(String),
     /// An index column to be dropped.
     #[error("column {0:?} is part of the index and cannot be dropped")]

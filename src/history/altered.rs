@@ -62,8 +62,7 @@ impl Altered {
         for _ in 0..input.count()? {
             steps.push(match input.uint()? {
                 ADD => {
-                    let column =
-                        Column::parse(&input.text()?).map_err(|_not_a_column| input.damaged())?;
+                    let column = Column::parse(&input.text()?).map_err(|_not_a_column| input.damaged())?;
                     let default = if input.uint()? != 0 { Some(input.text()?) } else { None };
                     Alteration::Add { column, default }
                 }

@@ -4,6 +4,7 @@
 //! Several sites, each a backend and a clock of its own, write and copy from each other. The model knows the
 //! rule and what each revision reads as; from that alone it tells what every site must read.
 
+mod columns;
 mod directed;
 mod model;
 

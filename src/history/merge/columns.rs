@@ -99,12 +99,8 @@ impl Fold {
     fn resolve(&self, stamp: Stamp, alteration: &Alteration) -> Option<Op> {
         Some(match alteration {
             Alteration::Add { column, default } => {
-                let id = |n| Id::Added {
-                    name: column.name.clone(),
-                    ty: column.ty,
-                    default: default.clone(),
-                    n,
-                };
+                let id =
+                    |n| Id::Added { name: column.name.clone(), ty: column.ty, default: default.clone(), n };
                 Op::Add((0..).map(id).find(|id| !self.seen.contains(id))?, column.clone())
             }
             Alteration::Drop(name) => Op::Drop(self.find(name)?.id.clone()),

@@ -139,7 +139,8 @@ impl Parting {
             }
             self.descend(load)?;
         }
-        let (since, before) = std::mem::take(&mut self.since).into_iter().partition(|met| met.stamp >= self.oldest);
+        let (since, before) =
+            std::mem::take(&mut self.since).into_iter().partition(|met| met.stamp >= self.oldest);
         (self.since, self.before) = (since, before);
         if self.is_altered() {
             let since = std::mem::take(&mut self.since);

@@ -5,6 +5,7 @@
 pub mod alter;
 mod cast;
 pub mod csv;
+pub mod delta;
 pub mod diff;
 pub mod files;
 pub mod frame;

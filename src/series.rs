@@ -4,6 +4,7 @@
 //! revisions, heads or other series.
 
 mod combine;
+pub mod compare;
 pub mod convert;
 pub mod encode;
 mod feed;

@@ -14,6 +14,7 @@ mod render;
 
 pub use len::column_len;
 pub use reader::CsvReader;
+pub(crate) use render::{Column, push_str};
 pub use render::{header, render};
 
 #[cfg(test)]

@@ -156,31 +156,33 @@ pub fn same(a: &RecordBatch, b: &RecordBatch) -> bool {
     a.num_rows() == b.num_rows() && a.columns().iter().zip(b.columns()).all(|(a, b)| a == b)
 }
 
-struct Side {
-    keys: Keys,
+/// A frame that is compared with another.
+pub(super) struct Side {
+    pub(super) keys: Keys,
     columns: Vec<(Type, ArrayRef)>,
-    rows: usize,
+    pub(super) rows: usize,
 }
 
 impl Side {
-    fn new(schema: &Schema, frame: &RecordBatch) -> Side {
+    pub(super) fn new(schema: &Schema, frame: &RecordBatch) -> Side {
         let columns = schema.columns().iter().zip(frame.columns()).map(|(c, a)| (c.ty, a.clone())).collect();
         Side { keys: Keys::of(schema, frame), columns, rows: frame.num_rows() }
     }
 
-    fn same_block(&self, i: usize, other: &Side, j: usize, rows: usize) -> bool {
+    pub(super) fn same_block(&self, i: usize, other: &Side, j: usize, rows: usize) -> bool {
         self.columns
             .iter()
             .zip(&other.columns)
             .all(|((_, a), (_, b))| a.slice(i, rows).as_ref() == b.slice(j, rows).as_ref())
     }
 
-    fn same_row(&self, i: usize, other: &Side, j: usize) -> bool {
+    pub(super) fn same_row(&self, i: usize, other: &Side, j: usize) -> bool {
         self.columns.iter().zip(&other.columns).all(|((ty, a), (_, b))| same_cell(*ty, a, i, b, j))
     }
 }
 
-fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
+/// Whether two cells of a type hold the same, bit by bit.
+pub(super) fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
     if a.is_null(i) || b.is_null(j) {
         return a.is_null(i) && b.is_null(j);
     }

@@ -5,6 +5,7 @@
 
 pub mod arrow;
 mod cell;
+pub mod changes;
 pub mod json;
 pub mod parquet;
 pub mod table;

@@ -10,6 +10,7 @@
 mod alter;
 mod backend;
 mod batch;
+mod compare;
 mod crash;
 mod format;
 mod golden;

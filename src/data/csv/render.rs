@@ -57,7 +57,7 @@ pub(super) fn ticks(array: &dyn Array, unit: TimeUnit) -> &[i64] {
 }
 
 /// A column on its way out.
-struct Column<'a> {
+pub(crate) struct Column<'a> {
     cells: Cells<'a>,
     nulls: Option<&'a NullBuffer>,
 }
@@ -79,7 +79,8 @@ struct Day {
 }
 
 impl<'a> Column<'a> {
-    fn new(ty: Type, array: &'a ArrayRef) -> Column<'a> {
+    /// The array must be of the type's Arrow type: anything else panics.
+    pub(crate) fn new(ty: Type, array: &'a ArrayRef) -> Column<'a> {
         let cells = match ty {
             Type::Timestamp(unit) => Cells::Timestamp(ticks(array, unit), Times::new(unit)),
             Type::Date => Cells::Date(array.as_primitive::<Date32Type>().values(), Day::default()),
@@ -91,8 +92,9 @@ impl<'a> Column<'a> {
         Column { cells, nulls: array.nulls().filter(|nulls| nulls.null_count() > 0) }
     }
 
+    /// Appends the field of a row.
     #[inline]
-    fn push(&mut self, out: &mut Vec<u8>, row: usize) {
+    pub(crate) fn push(&mut self, out: &mut Vec<u8>, row: usize) {
         if self.nulls.is_some_and(|nulls| nulls.is_null(row)) {
             return;
         }
@@ -129,7 +131,8 @@ pub(super) fn needs_quotes(text: &[u8]) -> bool {
     }
 }
 
-fn push_str(out: &mut Vec<u8>, text: &[u8]) {
+/// Appends a text as a field.
+pub(crate) fn push_str(out: &mut Vec<u8>, text: &[u8]) {
     if !needs_quotes(text) {
         return out.extend_from_slice(text);
     }

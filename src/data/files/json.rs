@@ -22,6 +22,11 @@ pub fn render(columns: &[(Column, ArrayRef)], rows: Range<usize>, out: &mut Vec<
 struct Field {
     /// What stands before the value: `{"name":` or `,"name":`.
     lead: Vec<u8>,
+    values: Values,
+}
+
+/// The values of a column.
+pub(super) struct Values {
     quoted: bool,
     text: bool,
     cells: Cells,
@@ -32,12 +37,24 @@ impl Field {
         let mut lead = vec![if i == 0 { b'{' } else { b',' }];
         push_text(&mut lead, column.name.as_bytes());
         lead.push(b':');
-        let quoted = matches!(column.ty, Type::Timestamp(_) | Type::Date);
-        Field { lead, quoted, text: column.ty == Type::Str, cells: Cells::new(column.ty, array) }
+        Field { lead, values: Values::new(column.ty, array) }
     }
 
     fn push(&mut self, out: &mut Vec<u8>, row: usize) {
         out.extend_from_slice(&self.lead);
+        self.values.push(out, row);
+    }
+}
+
+impl Values {
+    /// The array must be of the type's Arrow type.
+    pub(super) fn new(ty: Type, array: &ArrayRef) -> Values {
+        let quoted = matches!(ty, Type::Timestamp(_) | Type::Date);
+        Values { quoted, text: ty == Type::Str, cells: Cells::new(ty, array) }
+    }
+
+    /// Appends the value of a row.
+    pub(super) fn push(&mut self, out: &mut Vec<u8>, row: usize) {
         if self.cells.is_null(row) {
             return out.extend_from_slice(b"null");
         }
@@ -56,7 +73,7 @@ impl Field {
 }
 
 /// Appends a JSON string.
-fn push_text(out: &mut Vec<u8>, text: &[u8]) {
+pub(super) fn push_text(out: &mut Vec<u8>, text: &[u8]) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     out.push(b'"');
     for &byte in text {

@@ -1,0 +1,308 @@
+//! What differs between two series: two states of one, or of two repositories.
+//!
+//! What both name by equal digests is skipped without being read, from subtrees of segments down to chunks, so the cost
+//! is that of what differs. Rows come in the order of the index, a segment or so at a time, however long the series are.
+
+mod find;
+mod run;
+
+use super::RowsError;
+use super::read;
+use crate::data::delta::{Delta, Row, delta};
+use crate::data::diff::Changes;
+use crate::data::frame;
+use crate::data::key::Keys;
+use crate::data::schema::{Column, Schema, SchemaError};
+use crate::history::entry::Segments;
+use crate::history::segment::Segment;
+use crate::interval::Interval;
+use crate::store::View;
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use find::Unit;
+use rayon::prelude::*;
+use run::Run;
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// One of two series.
+#[derive(Debug, Clone, Copy)]
+pub struct Side<'a> {
+    /// Where its bytes are read.
+    pub view: &'a View,
+    /// Its columns.
+    pub schema: &'a Arc<Schema>,
+    /// Its rows.
+    pub segments: &'a Segments,
+}
+
+/// A side on its own: how its segments become frames of the columns of both.
+#[derive(Debug, Clone)]
+struct Reader {
+    view: View,
+    schema: Arc<Schema>,
+    joint: Arc<Schema>,
+    /// For each column of `joint`: where it is here.
+    columns: Vec<Option<usize>>,
+}
+
+/// The rows that differ, found as they are asked for.
+#[derive(Debug)]
+pub struct Comparison {
+    old: Reader,
+    new: Reader,
+    within: Interval,
+    units: VecDeque<Unit>,
+    run: Option<Run>,
+    ready: VecDeque<Delta>,
+}
+
+/// Compares rows with an index value in `within`.
+///
+/// Columns of one name and type are the same; what only one side has is null on the other. Fails where the index
+/// columns differ in their types.
+pub fn compare(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Comparison, RowsError> {
+    let (joint, columns) = joint(old.schema, new.schema)?;
+    let (joint, count) = (Arc::new(joint), new.schema.columns().len());
+    let here = (0..columns.len()).map(|i| (i < count).then_some(i)).collect();
+    let reader = |side: &Side<'_>, columns| Reader {
+        view: side.view.clone(),
+        schema: Arc::clone(side.schema),
+        joint: Arc::clone(&joint),
+        columns,
+    };
+    let (a, b) = (reader(old, columns), reader(new, here));
+    let units = find::units(old, new, within, |x, y| same_index(&a, x, &b, y))?.into();
+    Ok(Comparison { old: a, new: b, within: within.clone(), units, run: None, ready: VecDeque::new() })
+}
+
+/// The index values in `within` whose rows differ.
+pub fn changes(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Changes, RowsError> {
+    let mut changes = Changes::new();
+    let mut comparison = compare(old, new, within)?;
+    let schema = Arc::clone(comparison.joint());
+    while let Some(delta) = comparison.next().transpose()? {
+        collect(&schema, &delta, &mut changes);
+    }
+    Ok(changes)
+}
+
+/// Adds the index values of a delta, which come after all before.
+fn collect(schema: &Schema, delta: &Delta, changes: &mut Changes) {
+    let (old, new) = (Keys::of(schema, &delta.old), Keys::of(schema, &delta.new));
+    let only = |side: fn(&Row) -> Option<usize>| {
+        let ends = delta.rows.first().and_then(side).zip(delta.rows.last().and_then(side));
+        ends.map(|(first, last)| first..last + 1).filter(|rows| rows.len() == delta.rows.len())
+    };
+    let whole = match (old.rows(), new.rows()) {
+        (0, _) => only(|row| row.new).map(|rows| (&new, rows)),
+        (_, 0) => only(|row| row.old).map(|rows| (&old, rows)),
+        _ => None,
+    };
+    if let Some((keys, rows)) = whole {
+        if delta.rows.first().is_some_and(|row| row.gap) {
+            changes.unchanged();
+        }
+        return changes.push_rows(keys, rows);
+    }
+    let mut last = None;
+    for row in &delta.rows {
+        let key = match (row.old, row.new) {
+            (_, Some(row)) => new.key(row),
+            (Some(row), None) => old.key(row),
+            (None, None) => continue,
+        };
+        if row.gap {
+            changes.unchanged();
+        }
+        if last.as_ref() != Some(&key) {
+            changes.push(key.clone());
+            last = Some(key);
+        }
+    }
+}
+
+/// The columns of both, those of `new`, then what only `old` has, and where each is in `old`. The index has the names
+/// of `new`.
+fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Option<usize>>), RowsError> {
+    let types = |schema: &Schema| schema.index_columns().map(|column| column.ty).collect::<Vec<_>>();
+    if types(old) != types(new) {
+        return Err(RowsError::Refused("the index columns have other types: nothing to compare".to_owned()));
+    }
+    let mut columns: Vec<Column> = new.columns().to_vec();
+    let mut places = vec![None; columns.len()];
+    for (&to, &from) in new.index().iter().zip(old.index()) {
+        places[to] = Some(from);
+    }
+    for (from, column) in old.columns().iter().enumerate().filter(|(_, column)| !column.index) {
+        let named = new.position(&column.name);
+        match named.map(|to| (to, &new.columns()[to])) {
+            Some((to, same)) if same.ty == column.ty && !same.index => places[to] = Some(from),
+            other => {
+                // A name that means something else now is told by its type.
+                let name = match other {
+                    Some(_) => format!("{} ({})", column.name, column.ty.name()),
+                    None => column.name.clone(),
+                };
+                columns.push(Column { name, ..column.clone() });
+                places.push(Some(from));
+            }
+        }
+    }
+    let joint = Schema::new(columns);
+    let refused = |e: SchemaError| RowsError::Refused(format!("the columns cannot be compared: {e}"));
+    Ok((joint.map_err(refused)?, places))
+}
+
+/// Whether two segments have the same index values, told by their chunks.
+fn same_index(old: &Reader, a: &Segment, new: &Reader, b: &Segment) -> bool {
+    let mut index = old.schema.index().iter().zip(new.schema.index());
+    let same = |&(&i, &j): &(&usize, &usize)| match (a.chunks.get(i), b.chunks.get(j)) {
+        (Some(a), Some(b)) => a.check == b.check,
+        _ => false,
+    };
+    a.rows == b.rows && index.all(|pair| same(&pair))
+}
+
+impl Reader {
+    /// Some rows of a segment with the columns of both sides.
+    fn frame(&self, segment: &Segment, rows: &Range<usize>) -> Result<RecordBatch, RowsError> {
+        let arrays =
+            (0..self.columns.len()).map(|i| self.column(segment, i, rows)).collect::<Result<Vec<_>, _>>()?;
+        Ok(RecordBatch::try_new(Arc::clone(self.joint.arrow()), arrays)?)
+    }
+
+    fn column(&self, segment: &Segment, column: usize, rows: &Range<usize>) -> Result<ArrayRef, RowsError> {
+        match self.columns[column] {
+            Some(i) => read::column(&self.view, &self.schema, segment, i, rows.clone()),
+            None => Ok(new_null_array(&self.joint.columns()[column].ty.arrow(), rows.len())),
+        }
+    }
+
+    /// The rows of a segment that lie in an interval.
+    fn rows(&self, segment: &Segment, within: &Interval) -> Result<Range<usize>, RowsError> {
+        if within.covers(&segment.span()) {
+            return Ok(0..segment.rows as usize);
+        }
+        Ok(read::keys(&self.view, &self.schema, segment)?.rows_in(within))
+    }
+}
+
+impl Comparison {
+    /// The columns of both sides.
+    #[must_use]
+    pub const fn joint(&self) -> &Arc<Schema> {
+        &self.new.joint
+    }
+
+    fn advance(&mut self) -> Result<(), RowsError> {
+        if let Some(run) = &mut self.run {
+            match run.next(&self.old, &self.new)? {
+                Some(delta) => self.ready.push_back(delta),
+                None => self.run = None,
+            }
+            return Ok(());
+        }
+        let mut pairs = Vec::new();
+        while let Some(unit) = self.units.pop_front() {
+            match unit {
+                Unit::Pair(old, new) => pairs.push((old, new)),
+                Unit::Run(old, new) if pairs.is_empty() => {
+                    self.run = Some(Run::new(old, new, &self.within));
+                    return Ok(());
+                }
+                run @ Unit::Run(..) => {
+                    self.units.push_front(run);
+                    break;
+                }
+            }
+            if pairs.len() == 2 * rayon::current_num_threads() {
+                break;
+            }
+        }
+        let found: Vec<Result<Delta, RowsError>> =
+            pairs.par_iter().map(|(old, new)| self.pair(old, new)).collect();
+        for delta in found {
+            self.ready.push_back(delta?);
+        }
+        Ok(())
+    }
+
+    /// Compares segments with the same index values: columns whose chunks are equal are not read, the others only
+    /// where rows differ.
+    fn pair(&self, old: &Segment, new: &Segment) -> Result<Delta, RowsError> {
+        let rows = self.new.rows(new, &self.within)?;
+        let mut differ = vec![false; rows.len()];
+        for column in 0..self.new.columns.len() {
+            let chunk = |reader: &Reader, segment: &Segment| {
+                reader.columns[column].and_then(|i| segment.chunks.get(i).map(|chunk| chunk.check))
+            };
+            if chunk(&self.old, old) != chunk(&self.new, new) {
+                let a = self.old.column(old, column, &rows)?;
+                let b = self.new.column(new, column, &rows)?;
+                mark(&a, &b, &mut differ);
+            }
+        }
+        let at: Vec<usize> = (0..rows.len()).filter(|&row| differ[row]).map(|row| rows.start + row).collect();
+        let gap = |i: usize| i == 0 || at[i] != at[i - 1] + 1;
+        let pairs = (0..at.len()).map(|i| Row { old: Some(i), new: Some(i), gap: gap(i) }).collect();
+        Ok(Delta { old: pick(&self.old, old, &at)?, new: pick(&self.new, new, &at)?, rows: pairs })
+    }
+}
+
+/// Rows whose values lie so close are decoded together.
+const CLOSE: usize = 4096;
+
+/// Rows of a segment by position, ascending.
+fn pick(reader: &Reader, segment: &Segment, at: &[usize]) -> Result<RecordBatch, RowsError> {
+    let mut frames = Vec::new();
+    let mut rest = at;
+    while let Some(&first) = rest.first() {
+        let count = 1 + rest.windows(2).take_while(|pair| pair[1] - pair[0] <= CLOSE).count();
+        let (here, later) = rest.split_at(count);
+        let frame = reader.frame(segment, &(first..here[count - 1] + 1))?;
+        if frame.num_rows() == here.len() {
+            frames.push(frame);
+        } else {
+            let positions = here.iter().map(|row| u32::try_from(row - first).unwrap_or(u32::MAX));
+            let positions = UInt32Array::from_iter_values(positions);
+            frames.push(arrow_select::take::take_record_batch(&frame, &positions)?);
+        }
+        rest = later;
+    }
+    Ok(frame::concat(&reader.joint, &frames)?)
+}
+
+/// Marks the rows that differ, bit by bit.
+fn mark(a: &ArrayRef, b: &ArrayRef, differ: &mut [bool]) {
+    const BLOCK: usize = 256;
+    for start in (0..differ.len()).step_by(BLOCK) {
+        let len = BLOCK.min(differ.len() - start);
+        if a.slice(start, len).as_ref() == b.slice(start, len).as_ref() {
+            continue;
+        }
+        for (row, differs) in (start..).zip(&mut differ[start..start + len]) {
+            *differs |= a.slice(row, 1).as_ref() != b.slice(row, 1).as_ref();
+        }
+    }
+}
+
+impl Iterator for Comparison {
+    type Item = Result<Delta, RowsError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            match self.ready.pop_front() {
+                Some(delta) if delta.rows.is_empty() => {}
+                Some(delta) => return Some(Ok(delta)),
+                None if self.run.is_none() && self.units.is_empty() => return None,
+                None => {
+                    if let Err(e) = self.advance() {
+                        (self.run, self.units) = (None, VecDeque::new());
+                        return Some(Err(e));
+                    }
+                }
+            }
+        }
+    }
+}

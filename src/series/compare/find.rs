@@ -1,0 +1,170 @@
+//! Which segments to compare: those that only one of two series names.
+//!
+//! Works on the index alone: subtrees and segments that both name are left out on both sides, which changes nothing,
+//! as their rows are the same.
+
+use super::Side;
+use crate::history::entry::Segments;
+use crate::history::segment::Segment;
+use crate::history::tree::{Child, Node, NodeRef};
+use crate::interval::Interval;
+use crate::store::{StoreError, View};
+use std::cmp::Ordering;
+use std::collections::HashSet;
+
+/// Segments to be compared with each other.
+#[derive(Debug)]
+pub(super) enum Unit {
+    /// Two with the same index values.
+    Pair(Segment, Segment),
+    /// Runs of them.
+    Run(Vec<Segment>, Vec<Segment>),
+}
+
+/// What is to be compared, in the order of the index. `same_index` tells whether two segments have the same index
+/// values.
+pub(super) fn units(
+    old: &Side<'_>,
+    new: &Side<'_>,
+    within: &Interval,
+    same_index: impl Fn(&Segment, &Segment) -> bool,
+) -> Result<Vec<Unit>, StoreError> {
+    let (mut old_list, mut new_list) = lists(old, new, within)?;
+    // Chunks mean the same only under the same columns.
+    if old.schema == new.schema {
+        drop_equal(&mut old_list, &mut new_list);
+    }
+    Ok(group(old_list, new_list, same_index))
+}
+
+type Lists = (Vec<Segment>, Vec<Segment>);
+
+fn lists(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Lists, StoreError> {
+    if let (Segments::Many(a), Segments::Many(b)) = (old.segments, new.segments)
+        && old.schema == new.schema
+    {
+        let (mut a_height, mut b_height) = (a.height, b.height);
+        let (mut a, mut b) = (vec![a.root.clone()], vec![b.root.clone()]);
+        loop {
+            if a_height == b_height {
+                part(&mut a, &mut b);
+                if a_height == 0 {
+                    break;
+                }
+            }
+            let (a_down, b_down) = (a_height >= b_height, b_height >= a_height);
+            if a_down {
+                a = expand(old.view, &a, within)?;
+                a_height -= 1;
+            }
+            if b_down {
+                b = expand(new.view, &b, within)?;
+                b_height -= 1;
+            }
+        }
+        return Ok((leaves(old.view, &a, within)?, leaves(new.view, &b, within)?));
+    }
+    let list = |side: &Side<'_>| side.segments.locate(side.view, within).map(|found| found.segments);
+    Ok((list(old)?, list(new)?))
+}
+
+/// Leaves out the subtrees that both lists name.
+fn part(a: &mut Vec<Child>, b: &mut Vec<Child>) {
+    let names = |list: &[Child]| list.iter().map(|child| child.node).collect::<HashSet<NodeRef>>();
+    let (in_a, in_b) = (names(a), names(b));
+    a.retain(|child| !in_b.contains(&child.node));
+    b.retain(|child| !in_a.contains(&child.node));
+}
+
+fn overlaps(within: &Interval, first: &[u8], last: &[u8]) -> bool {
+    last >= within.lo.as_slice() && !within.ends_at_or_before(first)
+}
+
+fn expand(view: &View, list: &[Child], within: &Interval) -> Result<Vec<Child>, StoreError> {
+    let mut out = Vec::new();
+    for child in list {
+        if let Node::<Segment>::Inner(children) = Node::load(view, &child.node)? {
+            out.extend(children.into_iter().filter(|child| overlaps(within, &child.key, &child.last)));
+        }
+    }
+    Ok(out)
+}
+
+fn leaves(view: &View, list: &[Child], within: &Interval) -> Result<Vec<Segment>, StoreError> {
+    let mut out = Vec::new();
+    for child in list {
+        if let Node::<Segment>::Leaf(segments) = Node::load(view, &child.node)? {
+            out.extend(segments.into_iter().filter(|s| overlaps(within, &s.first, &s.last)));
+        }
+    }
+    Ok(out)
+}
+
+/// Whether two segments hold the same bytes.
+fn same(a: &Segment, b: &Segment) -> bool {
+    let checks = a.chunks.iter().map(|chunk| chunk.check).eq(b.chunks.iter().map(|chunk| chunk.check));
+    checks && a.rows == b.rows && a.first == b.first && a.last == b.last
+}
+
+/// Leaves out the segments that both lists have.
+fn drop_equal(old: &mut Vec<Segment>, new: &mut Vec<Segment>) {
+    let (mut a, mut b) =
+        (std::mem::take(old).into_iter().peekable(), std::mem::take(new).into_iter().peekable());
+    while let (Some(x), Some(y)) = (a.peek(), b.peek()) {
+        if same(x, y) {
+            a.next();
+            b.next();
+            continue;
+        }
+        let order = x.first.cmp(&y.first);
+        if order != Ordering::Greater {
+            old.extend(a.next());
+        }
+        if order != Ordering::Less {
+            new.extend(b.next());
+        }
+    }
+    old.extend(a);
+    new.extend(b);
+}
+
+/// Groups segments that overlap; those with the same index values are pairs.
+fn group(old: Vec<Segment>, new: Vec<Segment>, same_index: impl Fn(&Segment, &Segment) -> bool) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let (mut a, mut b) = (old.into_iter().peekable(), new.into_iter().peekable());
+    // The greatest index value of the last run: what starts at or before it goes on with it.
+    let mut reach: Option<Vec<u8>> = None;
+    loop {
+        let go_on = |next: Option<&Segment>| {
+            next.is_some_and(|next| reach.as_ref().is_some_and(|reach| next.first <= *reach))
+        };
+        let take_old = match (a.peek(), b.peek()) {
+            (None, None) => return units,
+            (Some(x), Some(y)) if !go_on(Some(x)) && !go_on(Some(y)) && same_index(x, y) => {
+                if let (Some(x), Some(y)) = (a.next(), b.next()) {
+                    // A run of equal index values may go on in the next segment.
+                    let touches = |next: Option<&Segment>| next.is_some_and(|next| next.first <= x.last);
+                    if touches(a.peek()) || touches(b.peek()) {
+                        reach = Some(x.last.clone());
+                        units.push(Unit::Run(vec![x], vec![y]));
+                    } else {
+                        reach = None;
+                        units.push(Unit::Pair(x, y));
+                    }
+                }
+                continue;
+            }
+            (x, y) => y.is_none_or(|y| x.is_some_and(|x| x.first <= y.first)),
+        };
+        let Some(next) = (if take_old { a.next() } else { b.next() }) else { return units };
+        let goes_on = go_on(Some(&next)) && matches!(units.last(), Some(Unit::Run(..)));
+        let last = next.last.clone();
+        if !goes_on {
+            units.push(Unit::Run(Vec::new(), Vec::new()));
+        }
+        if let Some(Unit::Run(old, new)) = units.last_mut() {
+            if take_old { old.push(next) } else { new.push(next) }
+        }
+        reach = if goes_on { reach.max(Some(last)) } else { Some(last) };
+    }
+}

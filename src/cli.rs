@@ -15,6 +15,7 @@ mod logger;
 mod mounted;
 mod notify;
 mod output;
+mod overrides;
 mod refused;
 mod render;
 mod rewrite;

@@ -6,7 +6,9 @@
 mod alter;
 mod base;
 mod batch;
+mod choose;
 mod merged;
+mod overrides;
 mod sort_input;
 pub mod timeline;
 

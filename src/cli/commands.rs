@@ -1,6 +1,7 @@
 //! The verbs: which there are, and a module for each.
 
 mod about;
+mod alter;
 mod create;
 mod delete;
 mod doctor;
@@ -9,6 +10,7 @@ mod import;
 mod len;
 mod log;
 mod ls;
+mod merge;
 mod mount;
 pub(crate) mod mounts;
 mod read;
@@ -16,6 +18,7 @@ mod rejected;
 mod rename;
 mod schema;
 mod show;
+mod status;
 mod umount;
 mod upkeep;
 mod why;
@@ -35,8 +38,11 @@ pub(crate) enum Command {
     Len(len::Args),
     Rename(rename::Args),
     Delete(delete::Args),
+    Alter(alter::Args),
     Log(log::Args),
     Show(show::Args),
+    Status(status::Args),
+    Merge(merge::Args),
     Pack(upkeep::Pack),
     Defrag(upkeep::Defrag),
     Trim(upkeep::Trim),
@@ -72,8 +78,11 @@ impl Command {
             Command::Len(args) => len::run(args, session),
             Command::Rename(args) => rename::run(args, session),
             Command::Delete(args) => delete::run(args, session),
+            Command::Alter(args) => alter::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
+            Command::Status(args) => status::run(args, session),
+            Command::Merge(args) => merge::run(args, session),
             Command::Pack(args) => args.run(session),
             Command::Defrag(args) => args.run(session),
             Command::Trim(args) => args.run(session),

@@ -48,6 +48,8 @@ pub struct Batch<'a> {
     /// Whether its revision is to be later than all that are known, not only than its parent.
     last_word: bool,
     parent: Option<Stamp>,
+    /// Other heads that its revision follows.
+    others: Vec<Stamp>,
     schema_set: bool,
     altered: Option<Altered>,
     base: State,
@@ -90,7 +92,12 @@ impl<'a> Batch<'a> {
         Batch { schema_set: true, ..Batch::on(collection, message, None, base) }
     }
 
-    fn on(collection: &'a Collection, message: &str, parent: Option<Stamp>, base: State) -> Batch<'a> {
+    pub(super) fn on(
+        collection: &'a Collection,
+        message: &str,
+        parent: Option<Stamp>,
+        base: State,
+    ) -> Batch<'a> {
         let draft = Mutex::new(Draft::new(Arc::clone(&collection.context().store)));
         Batch {
             collection,
@@ -98,6 +105,7 @@ impl<'a> Batch<'a> {
             message: message.to_owned(),
             last_word: false,
             parent,
+            others: Vec::new(),
             schema_set: false,
             altered: None,
             base,
@@ -343,6 +351,16 @@ impl<'a> Batch<'a> {
         self.put(&ChangeList::default()).map(Some)
     }
 
+    /// Makes a revision of the base as it is that follows `others` too, later than all that are known.
+    pub(super) fn choose(
+        mut self,
+        others: Vec<Stamp>,
+        changes: &ChangeList,
+    ) -> Result<Stamp, CollectionError> {
+        (self.others, self.last_word) = (others, true);
+        self.put(changes)
+    }
+
     fn put(&mut self, changes: &ChangeList) -> Result<Stamp, CollectionError> {
         let list = changes.encode();
         let there = list.len() > LIST_BYTES;
@@ -362,8 +380,11 @@ impl<'a> Batch<'a> {
         if let Some(parent) = self.parent {
             self.check_parent(parent)?;
         }
+        let mut parents: Vec<Stamp> =
+            self.parent.into_iter().chain(std::mem::take(&mut self.others)).collect();
+        parents.sort_unstable();
         let mut revision = Revision {
-            parents: self.parent.into_iter().collect(),
+            parents,
             time: 0,
             wall: self.collection.context().clock.now(),
             note: Note {

@@ -6,6 +6,7 @@
 //! oldest revision some head lacks, all heads agree.
 
 mod columns;
+pub mod overrides;
 mod parting;
 
 pub use columns::Columns;

@@ -77,7 +77,7 @@ pub fn overrides(heads: &[Stamp], most: usize, load: Load<'_>) -> Result<Overrid
     let mut found = Overrides::default();
     for (id, past) in pasts {
         found.listed.extend(past.overridden(id, &blind));
-        if found.listed.len() > 4 * most.max(1024) {
+        if found.listed.len() > most.max(1024).saturating_mul(4) {
             found.cut(most);
         }
     }

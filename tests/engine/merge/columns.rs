@@ -17,39 +17,43 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A backend, and the clock that all of them share.
-struct Site {
-    backend: Arc<dyn Backend>,
-    clock: Arc<CountingClock>,
+pub(super) struct Site {
+    pub(super) backend: Arc<dyn Backend>,
+    pub(super) clock: Arc<CountingClock>,
 }
 
 impl Site {
-    fn new() -> Site {
+    pub(super) fn new() -> Site {
+        Site::with(&["k int*", "v int"])
+    }
+
+    pub(super) fn with(columns: &[&str]) -> Site {
         let site = Site { backend: Arc::new(MemoryBackend::new()), clock: CountingClock::new() };
-        let schema = Schema::parse(["k int*", "v int"]).unwrap();
+        let schema = Schema::parse(columns).unwrap();
         repo_on(&site.backend, &site.clock, None).create_collection("c", &schema).unwrap();
         site
     }
 
     /// Another with the same files.
-    fn clone(&self) -> Site {
+    pub(super) fn clone(&self) -> Site {
         let site = Site { backend: Arc::new(MemoryBackend::new()), clock: Arc::clone(&self.clock) };
         site.pull(self);
         site
     }
 
-    fn pull(&self, other: &Site) {
+    pub(super) fn pull(&self, other: &Site) {
         copy(other.backend.as_ref(), self.backend.as_ref(), 0);
     }
 
-    fn open(&self) -> Collection {
+    pub(super) fn open(&self) -> Collection {
         repo_on(&self.backend, &self.clock, None).collection("c").unwrap()
     }
 
-    fn alter(&self, step: Alteration) -> Stamp {
+    pub(super) fn alter(&self, step: Alteration) -> Stamp {
         self.open().alter(&[step], "").unwrap().unwrap()
     }
 
-    fn upsert(&self, label: &str, rows: &str) {
+    pub(super) fn upsert(&self, label: &str, rows: &str) {
         let collection = self.open();
         let mut batch = collection.batch("").unwrap();
         let schema = batch.base().schema.clone();
@@ -59,23 +63,41 @@ impl Site {
     }
 
     /// Writes the merge of the heads.
-    fn merge(&self) {
+    pub(super) fn merge(&self) {
         self.open().settle().unwrap();
     }
 
-    fn state(&self) -> (String, BTreeMap<String, Vec<String>>) {
+    pub(super) fn rename(&self, from: &str, to: &str) {
         let collection = self.open();
-        let schema = collection.schema().unwrap();
-        let list = collection.list(At::Newest).unwrap().into_iter();
+        let mut batch = collection.batch("").unwrap();
+        batch.rename(from, to).unwrap();
+        batch.commit().unwrap();
+    }
+
+    /// Removes the revisions below the horizon, as gc does.
+    pub(super) fn forget(&self) {
+        let repo = repo_on(&self.backend, &self.clock, None);
+        for _ in 0..2 {
+            ops::gc(&repo, 0).unwrap();
+        }
+    }
+
+    pub(super) fn state(&self) -> (String, BTreeMap<String, Vec<String>>) {
+        self.state_at(At::Newest)
+    }
+
+    pub(super) fn state_at(&self, at: At) -> (String, BTreeMap<String, Vec<String>>) {
+        let collection = self.open();
+        let schema = collection.state(at).unwrap().schema;
+        let list = collection.list(at).unwrap().into_iter();
         let rows = |label: &str| {
-            let frame =
-                collection.read(label, At::Newest, &Query::default()).unwrap().collect_frame().unwrap();
+            let frame = collection.read(label, at, &Query::default()).unwrap().collect_frame().unwrap();
             keyed(&schema, &frame).into_iter().map(|(_, line)| line).collect()
         };
         (schema.to_string(), list.map(|s| (s.label.clone(), rows(&s.label))).collect())
     }
 
-    fn columns(&self) -> String {
+    pub(super) fn columns(&self) -> String {
         self.state().0
     }
 
@@ -83,13 +105,13 @@ impl Site {
         self.state().1.remove("a").unwrap()
     }
 
-    fn verify(&self) {
+    pub(super) fn verify(&self) {
         let repo = repo_on(&self.backend, &self.clock, None);
         ops::verify(&repo, &mut |damage| panic!("{}", damage.what)).unwrap();
     }
 }
 
-fn add(column: &str, default: &str) -> Alteration {
+pub(super) fn add(column: &str, default: &str) -> Alteration {
     Alteration::add(column, Some(default)).unwrap()
 }
 

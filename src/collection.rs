@@ -6,13 +6,18 @@
 mod alter;
 mod base;
 mod batch;
+mod blame;
 mod choose;
 mod merged;
 mod overrides;
+mod restore;
 mod sort_input;
 pub mod timeline;
+mod undo;
 
 pub use batch::{Batch, Outcome};
+pub use blame::Blame;
+pub use restore::Past;
 
 use crate::clock::{Clock, Stamp};
 use crate::data::alter::AlterError;
@@ -115,6 +120,12 @@ pub enum CollectionError {
     /// A changelog without revisions.
     #[error("collection {0} has no revisions")]
     Empty(String),
+    /// A revision that cannot be taken back because later ones touched what it changed.
+    #[error("revision {stamp} cannot be undone: {why}", stamp = .0, why = .1.join("; "))]
+    Touched(Stamp, Vec<String>),
+    /// A revision that cannot be taken back whatever came later.
+    #[error("revision {0} cannot be undone: {1}")]
+    NotUndoable(Stamp, &'static str),
 }
 
 impl From<StoreError> for CollectionError {

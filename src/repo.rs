@@ -6,7 +6,7 @@
 use crate::backend::local::LocalBackend;
 use crate::backend::{Backend, BackendError};
 use crate::clock::{Clock, SystemClock};
-use crate::collection::{At, Batch, Collection, CollectionError, Context, hint};
+use crate::collection::{At, Batch, Collection, CollectionError, Context, Past, hint};
 use crate::data::label;
 use crate::data::schema::{Schema, SchemaError};
 use crate::digest::Digest;
@@ -236,6 +236,12 @@ impl Repo {
         &self.registry
     }
 
+    /// The collection of collections, on its own.
+    #[must_use]
+    pub fn into_registry(self) -> Collection {
+        self.registry
+    }
+
     /// The labels of all collections, sorted.
     pub fn collections(&self) -> Result<Vec<String>, RepoError> {
         match self.registry.list(At::Newest) {
@@ -341,6 +347,26 @@ impl Repo {
         batch.drop_series(label)?;
         batch.commit()?;
         Ok(())
+    }
+
+    /// Brings back a collection that was deleted, as it was then. Fails where there is one of that label.
+    pub fn restore_collection(&self, label: &str) -> Result<Collection, RepoError> {
+        if self.collections()?.iter().any(|l| l == label) {
+            return Err(RepoError::Exists(label.to_owned()));
+        }
+        let changelog = self.registry.changelog();
+        let log = changelog.log()?;
+        for stamp in log.stamps().rev() {
+            let revision = changelog.read(&log, stamp)?;
+            let state = &revision.state;
+            let Some(entry) = state.entry(label).map_err(CollectionError::from)? else { continue };
+            let mut batch = self.registry_batch(&format!("restore {label}"))?;
+            let past = Past { state, entry: Some(&entry), held_by: &[stamp] };
+            batch.restore(label, past, &[Interval::ALL])?;
+            batch.commit()?;
+            return self.collection(label);
+        }
+        Err(self.no_collection(label))
     }
 
     fn must_exist(&self, label: &str) -> Result<(), RepoError> {

@@ -5,6 +5,7 @@ use crate::collection::{At, Collection};
 use crate::data::key::{self, Closed};
 use crate::data::schema::{Schema, Type};
 use crate::data::value::Value;
+use crate::history::entry::SeriesId;
 use crate::interval::Interval;
 use anyhow::{Result, bail};
 use arrow_schema::TimeUnit;
@@ -139,6 +140,11 @@ impl AtArgs {
     pub(crate) const fn is_given(&self) -> bool {
         self.before.is_some() || self.revision.is_some()
     }
+}
+
+/// The state that a text names: a revision.
+pub(crate) fn moment(collection: &Collection, text: &str, _series: Option<SeriesId>) -> Result<At> {
+    Ok(At::Revision(collection.resolve(text)?))
 }
 
 /// A UTC time in milliseconds; the time of day with colons or, as revisions show it, with dashes.

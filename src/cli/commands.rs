@@ -2,8 +2,10 @@
 
 mod about;
 mod alter;
+mod blame;
 mod create;
 mod delete;
+mod diff;
 mod doctor;
 mod export;
 mod import;
@@ -16,10 +18,12 @@ pub(crate) mod mounts;
 mod read;
 mod rejected;
 mod rename;
+mod restore;
 mod schema;
 mod show;
 mod status;
 mod umount;
+mod undo;
 mod upkeep;
 mod why;
 mod write;
@@ -43,6 +47,10 @@ pub(crate) enum Command {
     Show(show::Args),
     Status(status::Args),
     Merge(merge::Args),
+    Diff(Box<diff::Args>),
+    Blame(Box<blame::Args>),
+    Restore(restore::Args),
+    Undo(undo::Args),
     Pack(upkeep::Pack),
     Defrag(upkeep::Defrag),
     Trim(upkeep::Trim),
@@ -83,6 +91,10 @@ impl Command {
             Command::Show(args) => show::run(args, session),
             Command::Status(args) => status::run(args, session),
             Command::Merge(args) => merge::run(args, session),
+            Command::Diff(args) => diff::run(args, session),
+            Command::Blame(args) => blame::run(args, session),
+            Command::Restore(args) => restore::run(args, session),
+            Command::Undo(args) => undo::run(args, session),
             Command::Pack(args) => args.run(session),
             Command::Defrag(args) => args.run(session),
             Command::Trim(args) => args.run(session),

@@ -56,7 +56,11 @@ pub(crate) fn of_usage(error: &clap::Error) -> ExitCode {
 
 fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
     let history = |e: &HistoryError| matches!(e, HistoryError::Unmergeable { .. } | HistoryError::Schemas(_));
-    let collection = |e: &CollectionError| matches!(e, CollectionError::History(e) if history(e));
+    let collection = |e: &CollectionError| match e {
+        CollectionError::History(e) => history(e),
+        CollectionError::Touched(..) => true,
+        _ => false,
+    };
     let repo = |e: &RepoError| matches!(e, RepoError::Collection(e) if collection(e));
     error.downcast_ref::<HistoryError>().is_some_and(history)
         || error.downcast_ref::<CollectionError>().is_some_and(collection)

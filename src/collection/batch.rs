@@ -42,7 +42,7 @@ pub struct Outcome {
 /// Writes to one collection, not visible until [`Batch::commit`].
 #[derive(Debug)]
 pub struct Batch<'a> {
-    collection: &'a Collection,
+    pub(super) collection: &'a Collection,
     author: String,
     message: String,
     /// Whether its revision is to be later than all that are known, not only than its parent.
@@ -52,11 +52,13 @@ pub struct Batch<'a> {
     others: Vec<Stamp>,
     schema_set: bool,
     altered: Option<Altered>,
-    base: State,
-    draft: Mutex<Draft>,
-    edits: Edits,
-    changes: BTreeMap<SeriesId, SeriesChange>,
-    renamed: Vec<SeriesId>,
+    pub(super) base: State,
+    pub(super) draft: Mutex<Draft>,
+    pub(super) edits: Edits,
+    pub(super) changes: BTreeMap<SeriesId, SeriesChange>,
+    pub(super) renamed: Vec<SeriesId>,
+    /// Other revisions than the parent whose chunks it names.
+    pub(super) relies_on: Vec<Stamp>,
     started: Instant,
 }
 
@@ -113,6 +115,7 @@ impl<'a> Batch<'a> {
             edits: Edits::new(),
             changes: BTreeMap::new(),
             renamed: Vec::new(),
+            relies_on: Vec::new(),
             started: Instant::now(),
         }
     }
@@ -304,7 +307,7 @@ impl<'a> Batch<'a> {
     }
 
     /// Where a label was written in this batch, makes that the base: what comes next builds on it.
-    fn settle_if_edited(&mut self, label: &str) -> Result<(), CollectionError> {
+    pub(super) fn settle_if_edited(&mut self, label: &str) -> Result<(), CollectionError> {
         if !self.edits.contains_key(label) {
             return Ok(());
         }
@@ -341,6 +344,11 @@ impl<'a> Batch<'a> {
             && (!changelog.unhidden_log()?.contains(parent)
                 || (elapsed > SLOW && !changelog.log()?.contains(parent)));
         if gone { Err(HistoryError::Gone(parent).into()) } else { Ok(()) }
+    }
+
+    /// Whether what was there when it began cannot have been collected meanwhile.
+    pub(super) fn is_quick(&self) -> bool {
+        self.started.elapsed() <= TRUST
     }
 
     /// Makes a revision of a batch that changed how rows are stored, but no rows.
@@ -380,6 +388,7 @@ impl<'a> Batch<'a> {
         if let Some(parent) = self.parent {
             self.check_parent(parent)?;
         }
+        self.check_relied()?;
         let mut parents: Vec<Stamp> =
             self.parent.into_iter().chain(std::mem::take(&mut self.others)).collect();
         parents.sort_unstable();
@@ -418,7 +427,7 @@ impl<'a> Batch<'a> {
 }
 
 /// The union of two lists of intervals.
-fn union(a: &Intervals, b: Intervals) -> Intervals {
+pub(super) fn union(a: &Intervals, b: Intervals) -> Intervals {
     if a.is_empty() {
         return b;
     }

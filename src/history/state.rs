@@ -3,10 +3,10 @@
 //! Reading only; new states come from `edit.rs`.
 
 use super::entry::{Entry, SeriesId, Summary};
-use super::tree::{Child, Leaf, Sums, Tree};
+use super::tree::{Child, Leaf, Sums, Tree, differing};
 use crate::data::schema::Schema;
 use crate::store::{StoreError, View};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
@@ -20,6 +20,9 @@ pub struct State {
     /// Where its bytes are read.
     pub view: View,
 }
+
+/// A series in two states, where it is in them.
+pub type Pair = (Option<Entry>, Option<Entry>);
 
 impl State {
     /// The series of that label.
@@ -38,6 +41,41 @@ impl State {
             ControlFlow::Break(())
         })?;
         Ok(found)
+    }
+
+    /// A series by its id, under whatever label; `hint` is one that it probably has.
+    pub fn entry_of(&self, id: SeriesId, hint: &str) -> Result<Option<Entry>, StoreError> {
+        if let Some(entry) = self.entry(hint)?.filter(|entry| entry.id == id) {
+            return Ok(Some(entry));
+        }
+        let mut label = None;
+        self.list("", |summary| {
+            if summary.id == id {
+                label = Some(summary.label);
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        })?;
+        label.map_or(Ok(None), |label| self.entry(&label))
+    }
+
+    /// The series that differ between this state and a later one, by id: as they are here, and as they are there. Equal
+    /// parts of the index are not read.
+    pub fn differing(&self, later: &State) -> Result<Vec<Pair>, StoreError> {
+        let sides = ((&self.view, self.tree.as_ref()), (&later.view, later.tree.as_ref()));
+        let (old, new) = differing::<Entry>(sides.0, sides.1, &|_| true)?;
+        let mut pairs: BTreeMap<SeriesId, Pair> = BTreeMap::new();
+        for entry in old {
+            pairs.insert(entry.id, (Some(entry), None));
+        }
+        for entry in new {
+            let pair = pairs.entry(entry.id).or_default();
+            pair.1 = Some(entry);
+        }
+        let mut pairs: Vec<Pair> = pairs.into_values().filter(|(old, new)| old != new).collect();
+        let label = |pair: &Pair| pair.1.as_ref().or(pair.0.as_ref()).map(|entry| entry.label.clone());
+        pairs.sort_by_cached_key(label);
+        Ok(pairs)
     }
 
     /// The series that lie in the node of that label, in order: they come along when one of them is read.

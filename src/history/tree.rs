@@ -5,9 +5,11 @@
 //! Inner nodes carry sums. One implementation for both trees: series by label, segments by first key.
 
 mod build;
+mod differ;
 mod node;
 
 pub use build::{Builder, Edit};
+pub use differ::differing;
 pub use node::{Child, Node, NodeRef};
 
 use crate::store::place::Bundles;

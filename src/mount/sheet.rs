@@ -15,7 +15,6 @@ use lru::LruCache;
 use parking_lot::Mutex;
 use std::iter;
 use std::num::NonZeroUsize;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Sheets kept: a few hundred bytes each, more where a series has many segments.
@@ -119,7 +118,9 @@ fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, Colle
             return Ok(Some(Sheet::new(state, entry, origin)));
         }
     }
-    Ok(any_label(&state, series.id)?.map(|entry| Sheet::new(state, entry, origin)))
+    // Rare: a merge may have given the series a label that no change list tells.
+    let any = state.entry_of(series.id, &series.label)?;
+    Ok(any.map(|entry| Sheet::new(state, entry, origin)))
 }
 
 /// What the files of a series would be made of in a state that nobody has looked at; `None` where it is not there.
@@ -152,17 +153,4 @@ fn state(shelf: &Shelf, now: &Now, from: &Point) -> Result<State, CollectionErro
 
 fn entry(state: &State, id: SeriesId, label: &str) -> Result<Option<Entry>, CollectionError> {
     Ok(state.entry(label)?.filter(|entry| entry.id == id))
-}
-
-/// Looks through all labels: rare, a merge may have given the series one that no change list tells.
-fn any_label(state: &State, id: SeriesId) -> Result<Option<Entry>, CollectionError> {
-    let mut label = None;
-    state.list("", |summary| {
-        if summary.id == id {
-            label = Some(summary.label);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    label.map_or(Ok(None), |label| entry(state, id, &label))
 }

@@ -78,33 +78,46 @@ pub fn compare(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Comp
 
 /// The index values in `within` whose rows differ.
 pub fn changes(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Changes, RowsError> {
+    changes_among(old, new, std::slice::from_ref(within))
+}
+
+/// The index values in some intervals, ascending and disjoint, whose rows differ.
+pub fn changes_among(old: &Side<'_>, new: &Side<'_>, intervals: &[Interval]) -> Result<Changes, RowsError> {
     let mut changes = Changes::new();
-    let mut comparison = compare(old, new, within)?;
+    let (Some(first), Some(last)) = (intervals.first(), intervals.last()) else { return Ok(changes) };
+    let hull = Interval { lo: first.lo.clone(), hi: last.hi.clone() };
+    let mut comparison = compare(old, new, &hull)?;
     let schema = Arc::clone(comparison.joint());
     while let Some(delta) = comparison.next().transpose()? {
-        collect(&schema, &delta, &mut changes);
+        if intervals.len() > 1 || !collect_all(&schema, &delta, &mut changes) {
+            collect(&schema, &delta, intervals, &mut changes);
+        }
     }
     Ok(changes)
 }
 
-/// Adds the index values of a delta, which come after all before.
-fn collect(schema: &Schema, delta: &Delta, changes: &mut Changes) {
-    let (old, new) = (Keys::of(schema, &delta.old), Keys::of(schema, &delta.new));
-    let only = |side: fn(&Row) -> Option<usize>| {
-        let ends = delta.rows.first().and_then(side).zip(delta.rows.last().and_then(side));
-        ends.map(|(first, last)| first..last + 1).filter(|rows| rows.len() == delta.rows.len())
+/// Adds all index values of a delta that has rows of one side only; else does nothing.
+fn collect_all(schema: &Schema, delta: &Delta, changes: &mut Changes) -> bool {
+    let (frame, side): (_, fn(&Row) -> Option<usize>) = match (delta.old.num_rows(), delta.new.num_rows()) {
+        (0, _) => (&delta.new, |row| row.new),
+        (_, 0) => (&delta.old, |row| row.old),
+        _ => return false,
     };
-    let whole = match (old.rows(), new.rows()) {
-        (0, _) => only(|row| row.new).map(|rows| (&new, rows)),
-        (_, 0) => only(|row| row.old).map(|rows| (&old, rows)),
-        _ => None,
-    };
-    if let Some((keys, rows)) = whole {
-        if delta.rows.first().is_some_and(|row| row.gap) {
-            changes.unchanged();
-        }
-        return changes.push_rows(keys, rows);
+    let (Some(first), Some(last)) = (delta.rows.first(), delta.rows.last()) else { return true };
+    let (Some(start), Some(end)) = (side(first), side(last)) else { return false };
+    if end + 1 - start != delta.rows.len() {
+        return false;
     }
+    if first.gap {
+        changes.unchanged();
+    }
+    changes.push_rows(&Keys::of(schema, frame), start..end + 1);
+    true
+}
+
+/// Adds the index values of a delta, which come after all before, as far as they lie in `intervals`.
+fn collect(schema: &Schema, delta: &Delta, intervals: &[Interval], changes: &mut Changes) {
+    let (old, new) = (Keys::of(schema, &delta.old), Keys::of(schema, &delta.new));
     let mut last = None;
     for row in &delta.rows {
         let key = match (row.old, row.new) {
@@ -112,10 +125,12 @@ fn collect(schema: &Schema, delta: &Delta, changes: &mut Changes) {
             (Some(row), None) => old.key(row),
             (None, None) => continue,
         };
-        if row.gap {
+        let behind = intervals.partition_point(|interval| interval.ends_at_or_before(&key));
+        let meant = intervals.get(behind).is_some_and(|interval| interval.contains(&key));
+        if row.gap || !meant {
             changes.unchanged();
         }
-        if last.as_ref() != Some(&key) {
+        if meant && last.as_ref() != Some(&key) {
             changes.push(key.clone());
             last = Some(key);
         }

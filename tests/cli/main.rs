@@ -12,6 +12,7 @@ mod foreign;
 mod golden;
 mod import_export;
 mod input;
+mod look_back;
 mod quickstart;
 mod read;
 #[path = "../golden/scenario.rs"]

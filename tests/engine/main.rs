@@ -14,6 +14,7 @@ mod compare;
 mod crash;
 mod format;
 mod golden;
+mod look_back;
 mod merge;
 mod model;
 mod mount;

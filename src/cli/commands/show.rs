@@ -5,6 +5,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::{Collection, CollectionError};
+use crate::repo::Repo;
 use anyhow::{Result, bail};
 
 /// Show a revision: who, when, why, and the index values that changed
@@ -25,25 +26,31 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let repo = session.repo()?;
-    if let Some(label) = &args.collection {
+    let (collection, stamp) = find(&repo, &args.revision, args.collection.as_deref())?;
+    show(args, &collection, stamp)
+}
+
+/// The revision that a text names, of one collection, or of whichever has it; the registry too.
+pub(super) fn find(repo: &Repo, text: &str, only: Option<&str>) -> Result<(Collection, Stamp)> {
+    if let Some(label) = only {
         let collection = repo.collection(label)?;
-        return show(args, &collection, collection.resolve(&args.revision)?);
+        let stamp = collection.resolve(text)?;
+        return Ok((collection, stamp));
     }
-    let mut found: Vec<(String, Collection, Stamp)> = Vec::new();
+    let mut found: Vec<(Collection, Stamp)> = Vec::new();
     for label in repo.collections()? {
         let collection = repo.collection(&label)?;
-        if let Some(stamp) = resolve(&collection, &args.revision)? {
-            found.push((label, collection, stamp));
+        if let Some(stamp) = resolve(&collection, text)? {
+            found.push((collection, stamp));
         }
     }
-    match (found.as_slice(), resolve(repo.registry(), &args.revision)?) {
-        ([(_, collection, stamp)], None) => show(args, collection, *stamp),
-        ([], Some(stamp)) => show(args, repo.registry(), stamp),
-        ([], None) => bail!("there is no revision {:?}", args.revision),
-        (several, _) => {
-            let labels: Vec<&str> = several.iter().map(|(label, ..)| label.as_str()).collect();
-            bail!("{:?} is a revision of {}: choose with --collection", args.revision, labels.join(", "))
-        }
+    let registry = resolve(repo.registry(), text)?;
+    let labels: Vec<String> = found.iter().map(|(collection, _)| collection.label().to_owned()).collect();
+    match (found.pop(), registry) {
+        (Some(one), None) if found.is_empty() => Ok(one),
+        (None, Some(stamp)) => Ok((repo.by(&repo.context().author).into_registry(), stamp)),
+        (None, None) => bail!("there is no revision {text:?}"),
+        _ => bail!("{text:?} is a revision of {}: choose with --collection", labels.join(", ")),
     }
 }
 

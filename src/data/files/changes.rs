@@ -43,8 +43,27 @@ pub fn header(schema: &Schema, form: Form) -> Vec<u8> {
 /// Appends what differs. `schema` has the columns of both frames.
 pub fn render(schema: &Schema, form: Form, delta: &Delta, out: &mut Vec<u8>) {
     match form {
-        Form::Csv => cells(schema, delta, out),
-        Form::Json => objects(schema, delta, out),
+        Form::Csv => cells(schema, b"", delta, out),
+        Form::Json => objects(schema, b"", delta, out),
+        Form::Text => lines(schema, delta, out),
+    }
+}
+
+/// As [`render`], of one of several series: its label is a first column of CSV, and a first member of JSON.
+pub fn render_of(schema: &Schema, form: Form, series: &str, delta: &Delta, out: &mut Vec<u8>) {
+    let mut lead = Vec::new();
+    match form {
+        Form::Csv => {
+            csv::push_str(&mut lead, series.as_bytes());
+            lead.push(b',');
+            cells(schema, &lead, delta, out);
+        }
+        Form::Json => {
+            lead.extend_from_slice(b"\"series\":");
+            json::push_text(&mut lead, series.as_bytes());
+            lead.push(b',');
+            objects(schema, &lead, delta, out);
+        }
         Form::Text => lines(schema, delta, out),
     }
 }
@@ -73,12 +92,13 @@ fn fields<'a>(schema: &Schema, frame: &'a RecordBatch) -> Vec<Cells<'a>> {
     schema.columns().iter().zip(frame.columns()).map(|(column, array)| Cells::new(column.ty, array)).collect()
 }
 
-fn cells(schema: &Schema, delta: &Delta, out: &mut Vec<u8>) {
+fn cells(schema: &Schema, label: &[u8], delta: &Delta, out: &mut Vec<u8>) {
     let (mut old, mut new) = (fields(schema, &delta.old), fields(schema, &delta.new));
     let values = value_columns(schema);
     let mut lead = Vec::new();
     for row in &delta.rows {
         lead.clear();
+        lead.extend_from_slice(label);
         lead.extend_from_slice(op(row));
         let (is_new, at) = place(row);
         for &i in schema.index() {
@@ -106,7 +126,7 @@ fn cells(schema: &Schema, delta: &Delta, out: &mut Vec<u8>) {
     }
 }
 
-fn objects(schema: &Schema, delta: &Delta, out: &mut Vec<u8>) {
+fn objects(schema: &Schema, lead: &[u8], delta: &Delta, out: &mut Vec<u8>) {
     let side = |frame: &RecordBatch| -> Vec<Values> {
         schema.columns().iter().zip(frame.columns()).map(|(c, array)| Values::new(c.ty, array)).collect()
     };
@@ -114,7 +134,9 @@ fn objects(schema: &Schema, delta: &Delta, out: &mut Vec<u8>) {
     let values = value_columns(schema);
     for row in &delta.rows {
         let (is_new, at) = place(row);
-        out.extend_from_slice(b"{\"op\":\"");
+        out.push(b'{');
+        out.extend_from_slice(lead);
+        out.extend_from_slice(b"\"op\":\"");
         out.extend_from_slice(op(row));
         out.extend_from_slice(b"\",\"index\":");
         object(schema, schema.index(), if is_new { &mut new } else { &mut old }, at, out);

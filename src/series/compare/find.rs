@@ -6,11 +6,10 @@
 use super::Side;
 use crate::history::entry::Segments;
 use crate::history::segment::Segment;
-use crate::history::tree::{Child, Node, NodeRef};
+use crate::history::tree::{Child, differing};
 use crate::interval::Interval;
-use crate::store::{StoreError, View};
+use crate::store::StoreError;
 use std::cmp::Ordering;
-use std::collections::HashSet;
 
 /// Segments to be compared with each other.
 #[derive(Debug)]
@@ -43,61 +42,16 @@ fn lists(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Lists, Sto
     if let (Segments::Many(a), Segments::Many(b)) = (old.segments, new.segments)
         && old.schema == new.schema
     {
-        let (mut a_height, mut b_height) = (a.height, b.height);
-        let (mut a, mut b) = (vec![a.root.clone()], vec![b.root.clone()]);
-        loop {
-            if a_height == b_height {
-                part(&mut a, &mut b);
-                if a_height == 0 {
-                    break;
-                }
-            }
-            let (a_down, b_down) = (a_height >= b_height, b_height >= a_height);
-            if a_down {
-                a = expand(old.view, &a, within)?;
-                a_height -= 1;
-            }
-            if b_down {
-                b = expand(new.view, &b, within)?;
-                b_height -= 1;
-            }
-        }
-        return Ok((leaves(old.view, &a, within)?, leaves(new.view, &b, within)?));
+        let overlaps =
+            |first: &[u8], last: &[u8]| last >= within.lo.as_slice() && !within.ends_at_or_before(first);
+        let wanted = |child: &Child| overlaps(&child.key, &child.last);
+        let (mut a, mut b) = differing::<Segment>((old.view, Some(a)), (new.view, Some(b)), &wanted)?;
+        a.retain(|segment| overlaps(&segment.first, &segment.last));
+        b.retain(|segment| overlaps(&segment.first, &segment.last));
+        return Ok((a, b));
     }
     let list = |side: &Side<'_>| side.segments.locate(side.view, within).map(|found| found.segments);
     Ok((list(old)?, list(new)?))
-}
-
-/// Leaves out the subtrees that both lists name.
-fn part(a: &mut Vec<Child>, b: &mut Vec<Child>) {
-    let names = |list: &[Child]| list.iter().map(|child| child.node).collect::<HashSet<NodeRef>>();
-    let (in_a, in_b) = (names(a), names(b));
-    a.retain(|child| !in_b.contains(&child.node));
-    b.retain(|child| !in_a.contains(&child.node));
-}
-
-fn overlaps(within: &Interval, first: &[u8], last: &[u8]) -> bool {
-    last >= within.lo.as_slice() && !within.ends_at_or_before(first)
-}
-
-fn expand(view: &View, list: &[Child], within: &Interval) -> Result<Vec<Child>, StoreError> {
-    let mut out = Vec::new();
-    for child in list {
-        if let Node::<Segment>::Inner(children) = Node::load(view, &child.node)? {
-            out.extend(children.into_iter().filter(|child| overlaps(within, &child.key, &child.last)));
-        }
-    }
-    Ok(out)
-}
-
-fn leaves(view: &View, list: &[Child], within: &Interval) -> Result<Vec<Segment>, StoreError> {
-    let mut out = Vec::new();
-    for child in list {
-        if let Node::<Segment>::Leaf(segments) = Node::load(view, &child.node)? {
-            out.extend(segments.into_iter().filter(|s| overlaps(within, &s.first, &s.last)));
-        }
-    }
-    Ok(out)
 }
 
 /// Whether two segments hold the same bytes.

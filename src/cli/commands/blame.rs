@@ -1,0 +1,132 @@
+//! `blame`: the rows of a series, and the revision that last wrote each.
+
+use crate::cli::args::{AtArgs, Place, RangeArgs};
+use crate::cli::output::{self, Output};
+use crate::cli::session::Session;
+use crate::clock::{Stamp, iso};
+use crate::collection::{Blame, Collection};
+use crate::data::csv;
+use crate::data::files::json;
+use crate::data::files::table::{Table, Texts};
+use crate::data::key::{Closed, Keys};
+use crate::data::schema::{Column, Schema, Type};
+use crate::series::read::Query;
+use anyhow::Result;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Show the rows of a series, and for each the revision that last wrote it
+///
+/// A row written by a revision that was forgotten has none.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lakota blame temp/bxl --start 2020-06-23 --stop 2020-06-25
+  lakota blame temp/bxl --format csv | awk -F, '{print $3}' | sort | uniq -c")]
+pub(crate) struct Args {
+    /// COLLECTION/SERIES
+    place: Place,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// The last so many rows
+    #[arg(long, short)]
+    tail: Option<u64>,
+    #[command(flatten)]
+    at: AtArgs,
+    /// Format; by default a table on a terminal, else CSV
+    #[arg(long, short, value_enum)]
+    format: Option<Format>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Csv,
+    Table,
+    Json,
+}
+
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let label = args.place.needs_series("blame")?;
+    let repo = session.repo()?;
+    let collection = repo.collection(&args.place.collection)?;
+    let at = args.at.of(&collection)?;
+    let interval = args.range.interval(&collection.state(at)?.schema, Closed::Left)?;
+    let query = Query { interval, tail: args.tail, ..Query::default() };
+    let mut blame = collection.blame(label, at, &query)?;
+    let format = args.format.unwrap_or(if output::is_terminal() { Format::Table } else { Format::Csv });
+    let schema = Arc::clone(&blame.state.schema);
+    let columns = columns(&schema);
+    let mut output = Output::stdout()?;
+    let mut writers = Writers { collection: &collection, known: HashMap::new() };
+    let mut table = Table::new(&columns);
+    let mut out = match format {
+        Format::Csv => csv::header(columns.iter().map(|column| column.name.as_str())),
+        _ => Vec::new(),
+    };
+    while let Some(frame) = blame.rows.next().transpose()? {
+        let frame = writers.frame(&blame, &schema, &frame)?;
+        let paired = columns.iter().zip(frame.iter());
+        match format {
+            Format::Csv => {
+                let typed: Vec<_> = paired.map(|(column, array)| (column.ty, Arc::clone(array))).collect();
+                csv::render(&typed, 0..frame[0].len(), &mut out);
+            }
+            Format::Json => {
+                let typed: Vec<_> =
+                    paired.map(|(column, array)| (column.clone(), Arc::clone(array))).collect();
+                json::render(&typed, 0..frame[0].len(), &mut out);
+            }
+            Format::Table => {
+                let fields = columns.iter().map(|column| column.name.clone()).zip(frame);
+                table.push(
+                    &Texts::of(
+                        &columns,
+                        &RecordBatch::try_from_iter_with_nullable(
+                            fields.map(|(name, array)| (name, array, true)),
+                        )?,
+                    ),
+                    &mut out,
+                );
+            }
+        }
+        output.put(&out)?;
+        out.clear();
+    }
+    if format == Format::Table {
+        table.finish(&mut out);
+    }
+    output.put(&out)?;
+    output.finish()
+}
+
+/// Who wrote, then the columns of the rows.
+fn columns(schema: &Schema) -> Vec<Column> {
+    let text = |name: &str| Column { name: name.to_owned(), ty: Type::Str, index: false };
+    ["revision", "time", "author"].map(text).into_iter().chain(schema.columns().iter().cloned()).collect()
+}
+
+/// Revisions by stamp: each is looked at once.
+struct Writers<'a> {
+    collection: &'a Collection,
+    known: HashMap<Stamp, (String, String, String)>,
+}
+
+impl Writers<'_> {
+    fn frame(&mut self, blame: &Blame, schema: &Schema, frame: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let stamps = blame.revisions(&Keys::of(schema, frame));
+        for stamp in stamps.iter().flatten() {
+            if !self.known.contains_key(stamp) {
+                let revision = self.collection.changelog().find(*stamp)?;
+                let texts = (stamp.to_string(), iso(stamp.time), revision.note.author.clone());
+                self.known.insert(*stamp, texts);
+            }
+        }
+        let column = |of: fn(&(String, String, String)) -> &String| -> ArrayRef {
+            let text = |stamp: &Option<Stamp>| Some(of(self.known.get(stamp.as_ref()?)?).as_str());
+            Arc::new(stamps.iter().map(text).collect::<StringArray>())
+        };
+        let mut arrays = vec![column(|texts| &texts.0), column(|texts| &texts.1), column(|texts| &texts.2)];
+        arrays.extend(frame.columns().iter().cloned());
+        Ok(arrays)
+    }
+}

@@ -1,0 +1,138 @@
+//! `restore`: makes a series, a range of it, a collection what it was.
+
+use crate::cli::args::{Place, RangeArgs, moment};
+use crate::cli::exit::Usage;
+use crate::cli::output::rows;
+use crate::cli::session::{Session, exact};
+use crate::collection::{Collection, CollectionError, Past};
+use crate::data::key::Closed;
+use crate::history::entry::{Entry, SeriesId};
+use crate::history::state::State;
+use anyhow::{Result, bail};
+
+/// Make a series, some of its rows, or a whole collection what it was, as a new revision
+///
+/// A series that was deleted comes back; so does a collection, without --to as it was when it was deleted. Nothing is
+/// stored twice.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lakota restore temp/bxl --to 554d6f
+  lakota restore temp/bxl --to 554d6f --start 2020-06-23 --stop 2020-06-24
+  lakota restore temp")]
+pub(crate) struct Args {
+    /// COLLECTION/SERIES or COLLECTION
+    place: Place,
+    /// The revision to go back to
+    #[arg(long, value_name = "REVISION")]
+    to: Option<String>,
+    #[command(flatten)]
+    range: RangeArgs,
+    /// Why, for the log
+    #[arg(long, short)]
+    message: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let repo = session.repo()?;
+    let label = &args.place.collection;
+    if args.place.series.is_none() && args.range.is_given() {
+        return Err(Usage::of("restore", "a range of rows needs COLLECTION/SERIES").into());
+    }
+    if !repo.collections()?.iter().any(|known| known == label) && args.place.series.is_none() {
+        let collection = repo.restore_collection(label)?;
+        session.say(format!("restored collection {label}"));
+        return match &args.to {
+            Some(to) => whole(args, &collection, to, session),
+            None => Ok(()),
+        };
+    }
+    let collection = exact(&repo, label)?;
+    match (&args.place.series, &args.to) {
+        (Some(series), Some(to)) => one(args, &collection, series, to, session),
+        (None, Some(to)) => whole(args, &collection, to, session),
+        (Some(series), None) => deleted(args, &collection, series, session),
+        (None, None) => bail!("collection {label} is there: give a revision with --to"),
+    }
+}
+
+/// A state of the past, and the revisions that hold it.
+fn past(
+    collection: &Collection,
+    to: &str,
+    series: Option<SeriesId>,
+) -> Result<(State, Vec<crate::clock::Stamp>)> {
+    let at = moment(collection, to, series)?;
+    let log = collection.changelog().log().map_err(CollectionError::from)?;
+    let moment = collection.moment(&log, at)?;
+    let held_by = if moment.heads.is_empty() { vec![moment.stamp] } else { moment.heads };
+    Ok((moment.state, held_by))
+}
+
+fn one(args: &Args, collection: &Collection, label: &str, to: &str, session: &Session) -> Result<()> {
+    let message = args.message.clone().unwrap_or_else(|| format!("restore {label} to {to}"));
+    let batch = collection.batch(&message)?;
+    let now = batch.base().entry(label).map_err(CollectionError::from)?;
+    let (state, held_by) = past(collection, to, now.as_ref().map(|now| now.id))?;
+    // By what it is, whatever its label was then; one that is gone, by its label.
+    let then = match &now {
+        Some(now) => state.entry_of(now.id, label).map_err(CollectionError::from)?,
+        None => state.entry(label).map_err(CollectionError::from)?,
+    };
+    if then.is_none() {
+        bail!("{}/{label} did not exist at {to}", collection.label());
+    }
+    put(args, collection, batch, label, (&state, then.as_ref(), &held_by), session)
+}
+
+fn put(
+    args: &Args,
+    collection: &Collection,
+    mut batch: crate::collection::Batch<'_>,
+    label: &str,
+    (state, entry, held_by): (&State, Option<&Entry>, &[crate::clock::Stamp]),
+    session: &Session,
+) -> Result<()> {
+    let interval = args.range.interval(&batch.base().schema, Closed::Both)?;
+    let outcome = batch.restore(label, Past { state, entry, held_by }, &[interval])?;
+    let place = format!("{}/{label}", collection.label());
+    match batch.commit()? {
+        Some(revision) => {
+            let (now, before) = (rows(outcome.rows_after), rows(outcome.rows_before));
+            session.say(format!("restored {place}: {now}, {before} before, revision {revision}"));
+        }
+        None => session.say(format!("nothing changed: {place} has these rows already")),
+    }
+    Ok(())
+}
+
+/// A series that is gone, as it was before it was deleted.
+fn deleted(args: &Args, collection: &Collection, label: &str, session: &Session) -> Result<()> {
+    let batch = collection.batch(&args.message.clone().unwrap_or_else(|| format!("restore {label}")))?;
+    if batch.base().entry(label).map_err(CollectionError::from)?.is_some() {
+        bail!("{}/{label} is there: give a revision with --to", collection.label());
+    }
+    let log = collection.changelog().log().map_err(CollectionError::from)?;
+    for stamp in log.stamps().rev() {
+        let revision = collection.changelog().read(&log, stamp).map_err(CollectionError::from)?;
+        if let Some(entry) = revision.state.entry(label).map_err(CollectionError::from)? {
+            return put(args, collection, batch, label, (&revision.state, Some(&entry), &[stamp]), session);
+        }
+    }
+    Err(collection
+        .find(batch.base(), label)
+        .err()
+        .map_or_else(|| anyhow::anyhow!("{label} is there"), Into::into))
+}
+
+fn whole(args: &Args, collection: &Collection, to: &str, session: &Session) -> Result<()> {
+    let label = collection.label();
+    let mut batch =
+        collection.batch(&args.message.clone().unwrap_or_else(|| format!("restore {label} to {to}")))?;
+    let (state, held_by) = past(collection, to, None)?;
+    let series = batch.restore_all(&state, &held_by)?;
+    match batch.commit()? {
+        Some(revision) => session.say(format!("restored {series} series of {label}, revision {revision}")),
+        None => session.say(format!("nothing changed: {label} is what it was at {to}")),
+    }
+    Ok(())
+}

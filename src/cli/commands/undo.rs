@@ -1,0 +1,36 @@
+//! `undo`: takes back what one revision did.
+
+use crate::cli::session::Session;
+use anyhow::Result;
+
+/// Take back what one revision did, as a new revision
+///
+/// Only where nothing later touched the same rows; else it says what stands in the way, and nothing changes (exit
+/// code 3). The revision stays in the history, and undoing the undo is possible.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  lakota undo 554d6f
+  lakota undo 2020-09-21T14-03-12.506Z-554d6f3600 -m \"wrong sensor\"")]
+pub(crate) struct Args {
+    /// The revision: its id as `log` shows it, or the first digits of the last part
+    revision: String,
+    /// Look in this collection only
+    #[arg(long, short)]
+    collection: Option<String>,
+    /// Why, for the log
+    #[arg(long, short)]
+    message: Option<String>,
+}
+
+pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
+    let repo = session.repo()?;
+    let (collection, stamp) = super::show::find(&repo, &args.revision, args.collection.as_deref())?;
+    let message = args.message.clone().unwrap_or_else(|| format!("undo {stamp}"));
+    match collection.undo(stamp, &message)? {
+        Some(revision) => {
+            session.say(format!("undid {stamp} in {}, revision {revision}", collection.label()));
+        }
+        None => session.say(format!("nothing changed: what {stamp} did is not there any more")),
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+//! The two ends of a comparison: a state of a collection here or in another repository, or a file of rows.
+//!
+//! A file becomes a series of a repository in memory, so that all ends are compared the same way.
+
+use super::args::{Place, moment};
+use super::exit::Usage;
+use super::input::{How, Source};
+use super::session::Session;
+use crate::backend::memory::MemoryBackend;
+use crate::collection::{At, Collection, CollectionError};
+use crate::data::schema::Schema;
+use crate::data::sort::Sorted;
+use crate::history::entry::{Entry, SeriesId};
+use crate::history::state::State;
+use crate::interval::Interval;
+use crate::repo::{Options, Repo};
+use crate::series::write::Mode;
+use crate::store::View;
+use anyhow::{Context, Result};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One end.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// What it is called in the output.
+    pub(crate) name: String,
+    pub(crate) state: State,
+    /// Whether its series are those of the other end, by their ids.
+    kin: Kin,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kin {
+    /// Another state of the same collection.
+    Id,
+    /// Another repository: series of one label are the same.
+    Label,
+    /// A file: its only series is meant.
+    File,
+}
+
+impl End {
+    /// Whether it is a file of rows.
+    pub(crate) fn is_file(&self) -> bool {
+        self.kin == Kin::File
+    }
+}
+
+/// Both ends.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    label: String,
+    series: Option<String>,
+    pub(crate) old: End,
+    pub(crate) new: End,
+}
+
+/// A series at both ends.
+#[derive(Debug)]
+pub(crate) struct Compared {
+    pub(crate) old: Option<Entry>,
+    pub(crate) new: Option<Entry>,
+}
+
+impl Compared {
+    /// The newer label.
+    pub(crate) fn label(&self) -> &str {
+        self.new.as_ref().or(self.old.as_ref()).map_or("", |entry| entry.label.as_str())
+    }
+}
+
+/// The label of the series that a file becomes.
+const OF_FILE: &str = "file";
+
+impl Whole {
+    /// Opens both ends of `place`: `names` are A and B, as far as they are given.
+    pub(crate) fn open(
+        session: &Session,
+        place: &Place,
+        names: &[String],
+        with: Option<&Path>,
+    ) -> Result<Whole> {
+        let repo = session.repo()?;
+        let collection = repo.collection(&place.collection)?;
+        let newest = collection.state(At::Newest)?;
+        let id = match &place.series {
+            Some(label) => match collection.find(&newest, label) {
+                Ok(entry) => Some(entry.id),
+                Err(CollectionError::NoSeries { .. }) => None,
+                Err(e) => return Err(e.into()),
+            },
+            None => None,
+        };
+        let ends = Ends { collection: &collection, schema: Arc::clone(&newest.schema), place, id };
+        let old = match (with, names) {
+            (Some(path), _) => ends.other(path)?,
+            (None, []) => ends.previous(&newest)?,
+            (None, [name, ..]) => ends.named(name)?,
+        };
+        let new = match (with, names) {
+            (Some(_), [name]) | (None, [_, name]) => ends.named(name)?,
+            _ => End { name: "newest".to_owned(), state: newest, kin: Kin::Id },
+        };
+        Ok(Whole { label: collection.label().to_owned(), series: place.series.clone(), old, new })
+    }
+
+    /// Whether all series are compared.
+    pub(crate) const fn is_collection(&self) -> bool {
+        self.series.is_none()
+    }
+
+    /// The collection's label.
+    pub(crate) fn collection(&self) -> &str {
+        &self.label
+    }
+
+    /// A series at both ends; at one at least.
+    pub(crate) fn series(&self, label: &str) -> Result<Compared> {
+        let find = |end: &End| -> Result<Option<Entry>, CollectionError> {
+            if end.kin == Kin::File {
+                return Ok(end.state.entry(OF_FILE)?);
+            }
+            prefixed(&end.state, label)
+        };
+        let (mut old, mut new) = (find(&self.old)?, find(&self.new)?);
+        // By what it is: it may have had another label.
+        if self.old.kin == Kin::Id && self.new.kin == Kin::Id {
+            if let Some(entry) = &new {
+                old = self.old.state.entry_of(entry.id, label).map_err(CollectionError::from)?;
+            } else if let Some(entry) = &old {
+                new = self.new.state.entry_of(entry.id, label).map_err(CollectionError::from)?;
+            }
+        }
+        if old.is_none() && new.is_none() {
+            let (collection, label) = (self.label.clone(), label.to_owned());
+            return Err(CollectionError::NoSeries { collection, label, closest: None }.into());
+        }
+        Ok(Compared { old, new })
+    }
+
+    /// All series that differ.
+    pub(crate) fn pairs(&self) -> Result<Vec<Compared>> {
+        let mut pairs = self.old.state.differing(&self.new.state).map_err(CollectionError::from)?;
+        if self.old.kin == Kin::Label {
+            pairs = by_label(pairs);
+        }
+        Ok(pairs.into_iter().map(|(old, new)| Compared { old, new }).collect())
+    }
+}
+
+/// Joins series of one label that have other ids.
+fn by_label(pairs: Vec<(Option<Entry>, Option<Entry>)>) -> Vec<(Option<Entry>, Option<Entry>)> {
+    let mut joined: std::collections::BTreeMap<String, (Option<Entry>, Option<Entry>)> =
+        std::collections::BTreeMap::new();
+    for (old, new) in pairs {
+        if let Some(entry) = old {
+            joined.entry(entry.label.clone()).or_default().0.replace(entry);
+        }
+        if let Some(entry) = new {
+            joined.entry(entry.label.clone()).or_default().1.replace(entry);
+        }
+    }
+    joined.into_values().collect()
+}
+
+/// The series of a label, or of the one label that starts so.
+fn prefixed(state: &State, label: &str) -> Result<Option<Entry>, CollectionError> {
+    if let Some(entry) = state.entry(label)? {
+        return Ok(Some(entry));
+    }
+    let mut found = Vec::new();
+    state.list(label, |summary| {
+        found.push(summary.label);
+        if found.len() > 1 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    match found.as_slice() {
+        [one] => Ok(state.entry(one)?),
+        _ => Ok(None),
+    }
+}
+
+/// Where ends come from.
+struct Ends<'a> {
+    collection: &'a Collection,
+    schema: Arc<Schema>,
+    place: &'a Place,
+    id: Option<SeriesId>,
+}
+
+impl Ends<'_> {
+    /// What a name means: a revision, else a file.
+    fn named(&self, name: &str) -> Result<End> {
+        match moment(self.collection, name, self.id) {
+            Ok(at) => Ok(End { name: name.to_owned(), state: self.collection.state(at)?, kin: Kin::Id }),
+            Err(_) if name == "-" || Path::new(name).exists() => self.file(name),
+            Err(e) => Err(e.context(format!("{name:?} is no file and no revision"))),
+        }
+    }
+
+    fn file(&self, name: &str) -> Result<End> {
+        if self.place.series.is_none() {
+            return Err(Usage::of("diff", "a file is compared with COLLECTION/SERIES").into());
+        }
+        let options =
+            Options { segment_rows: Some(self.collection.context().segment_rows), ..Options::default() };
+        let repo = Repo::create_on(Arc::new(MemoryBackend::new()), options)?;
+        let collection = repo.create_collection(OF_FILE, &self.schema)?;
+        let source = Source::new(Some(Path::new(name)), None);
+        let failed = || format!("cannot read {}", source.name());
+        let how = How { partial: false, parallel: true, progress: true };
+        let mut batch = collection.batch("")?;
+        let rows: Sorted = {
+            let frames = source.frames(&self.schema, how)?;
+            let (rows, _) = batch.sort(frames).with_context(failed)?;
+            rows
+        };
+        batch.write(OF_FILE, &Mode::Overlay(Interval::ALL), rows)?;
+        batch.commit()?;
+        Ok(End { name: source.name(), state: collection.state(At::Newest)?, kin: Kin::File })
+    }
+
+    /// The same collection of another repository.
+    fn other(&self, path: &Path) -> Result<End> {
+        let repo = Repo::open(path, Options::default())?;
+        let collection = repo.collection(&self.place.collection)?;
+        Ok(End { name: path.display().to_string(), state: collection.state(At::Newest)?, kin: Kin::Label })
+    }
+
+    /// What there was before the newest revision, of the series if one is named.
+    fn previous(&self, newest: &State) -> Result<End> {
+        let mut found = None;
+        self.collection.history(|stamp, revision, changes| {
+            let meant = match self.id {
+                Some(id) => changes.series.iter().any(|change| change.id == id),
+                None => !changes.is_empty(),
+            };
+            if !meant {
+                return ControlFlow::Continue(());
+            }
+            found = Some((stamp, revision.parents.first().copied()));
+            ControlFlow::Break(())
+        })?;
+        match found {
+            Some((_, Some(parent))) => {
+                let state = self.collection.state(At::Revision(parent))?;
+                Ok(End { name: parent.to_string(), state, kin: Kin::Id })
+            }
+            _ => {
+                let view = View::new(Arc::clone(newest.view.store()));
+                let state = State { schema: Arc::clone(&newest.schema), tree: None, view };
+                Ok(End { name: "nothing".to_owned(), state, kin: Kin::Id })
+            }
+        }
+    }
+}

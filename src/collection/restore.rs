@@ -1,0 +1,283 @@
+//! Bringing back rows of another state: what `restore` and `undo` are made of.
+//!
+//! Chunks of the other state are named again, not written again; rows that are the same already are left alone, so the
+//! change list tells what really changes. The states must be of one collection.
+
+use super::batch::union;
+use super::{Batch, CollectionError, Outcome};
+use crate::clock::Stamp;
+use crate::data::input::{InputError, Problem};
+use crate::data::schema::{Column, Schema};
+use crate::history::changelog::HistoryError;
+use crate::history::edit::NewEntry;
+use crate::history::entry::{Entry, Segments};
+use crate::history::revision::SeriesChange;
+use crate::history::state::{Pair, State};
+use crate::interval::Interval;
+use crate::series::RowsError;
+use crate::series::compare::{Side, changes_among};
+use crate::series::read::{Query, Rows};
+use crate::series::splice::{Part, splice};
+use crate::series::write::Mode;
+use crate::store::{StoreError, View};
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use std::sync::Arc;
+
+/// A series of another state of the same collection.
+#[derive(Debug, Clone, Copy)]
+pub struct Past<'a> {
+    /// The state.
+    pub state: &'a State,
+    /// The series there; none: it did not exist.
+    pub entry: Option<&'a Entry>,
+    /// The revisions that hold the state.
+    pub held_by: &'a [Stamp],
+}
+
+impl Batch<'_> {
+    /// Makes the rows of a series in `intervals` (ascending, disjoint) what they are in `past`.
+    ///
+    /// A series that exists no more is created again, as the series it was; columns that the past has not are null, what
+    /// only the past has is left out. Fails where its label is taken meanwhile.
+    pub fn restore(
+        &mut self,
+        label: &str,
+        past: Past<'_>,
+        intervals: &[Interval],
+    ) -> Result<Outcome, CollectionError> {
+        self.settle_if_edited(label)?;
+        match (self.base.entry(label)?, past.entry) {
+            (Some(now), Some(then)) if now.id != then.id => Err(CollectionError::Exists(label.to_owned())),
+            (Some(now), then) => self.restore_rows(&now, Past { entry: then, ..past }, intervals),
+            (None, Some(then)) => self.recreate(label, past, then, intervals),
+            (None, None) => Ok(Outcome { rows_before: 0, rows_after: 0, changed: 0 }),
+        }
+    }
+
+    /// Makes all series what they are in another state: those that came later are dropped, renamed ones get their label
+    /// back. Gives how many series changed.
+    ///
+    /// Fails where the columns are others: rows of each series may be restored then.
+    pub fn restore_all(&mut self, state: &State, held_by: &[Stamp]) -> Result<usize, CollectionError> {
+        if *state.schema != *self.base.schema {
+            let message = "the columns are others now: alter them back first, or restore series by series";
+            return Err(RowsError::Refused(message.to_owned()).into());
+        }
+        let pairs = self.base.differing(state)?;
+        let count = pairs.len();
+        // Labels are made free before they are taken: what goes first, then names that nobody has, then the others.
+        for (now, _) in pairs.iter().filter(|(_, then)| then.is_none()) {
+            now.iter().try_for_each(|now| self.drop_series(&now.label))?;
+        }
+        let moves = |pair: &Pair| match pair {
+            (Some(now), Some(then)) if now.label != then.label => {
+                Some((now.label.clone(), then.label.clone()))
+            }
+            _ => None,
+        };
+        self.move_all(pairs.iter().filter_map(moves).collect())?;
+        for (_, then) in &pairs {
+            if let Some(then) = then {
+                let past = Past { state, entry: Some(then), held_by };
+                self.restore(&then.label, past, &[Interval::ALL])?;
+            }
+        }
+        Ok(count)
+    }
+
+    /// Renames series of which some have the labels that others are to get.
+    fn move_all(&mut self, mut moves: Vec<(String, String)>) -> Result<(), CollectionError> {
+        while !moves.is_empty() {
+            let mut waiting = Vec::new();
+            let before = moves.len();
+            for (from, to) in moves {
+                match self.rename(&from, &to) {
+                    Err(CollectionError::Exists(_)) => waiting.push((from, to)),
+                    done => done?,
+                }
+            }
+            if waiting.len() == before
+                && let Some((from, _)) = waiting.first_mut()
+            {
+                // A circle: one of them steps aside.
+                let aside = self.free_label(from)?;
+                self.rename(from, &aside)?;
+                *from = aside;
+            }
+            moves = waiting;
+        }
+        Ok(())
+    }
+
+    fn free_label(&mut self, near: &str) -> Result<String, CollectionError> {
+        for n in 0_u64.. {
+            let label = format!("{near}~{n}");
+            self.settle_if_edited(&label)?;
+            if self.base.entry(&label)?.is_none() {
+                return Ok(label);
+            }
+        }
+        Err(CollectionError::Exists(near.to_owned()))
+    }
+
+    fn restore_rows(
+        &mut self,
+        now: &Entry,
+        past: Past<'_>,
+        intervals: &[Interval],
+    ) -> Result<Outcome, CollectionError> {
+        let none = Segments::Few(Vec::new());
+        let then = past.entry.map_or(&none, |entry| &entry.segments);
+        let old_schema = &past.state.schema;
+        let here = Side { view: &self.base.view, schema: &self.base.schema, segments: &now.segments };
+        let there = Side { view: &past.state.view, schema: old_schema, segments: then };
+        let rows_before = now.segments.sums().rows;
+        let found = changes_among(&here, &there, intervals)?;
+        let keys = found.keys();
+        let differing: Vec<Interval> = found.finish().iter().collect();
+        if differing.is_empty() {
+            return Ok(Outcome { rows_before, rows_after: rows_before, changed: 0 });
+        }
+        if **old_schema != *self.base.schema {
+            return self.rewrite_rows(&now.label, past, &differing);
+        }
+        self.read_also(past);
+        let part = |interval: &Interval| Part { interval: interval.clone(), source: Some(then) };
+        let parts: Vec<Part<'_>> = differing.iter().map(part).collect();
+        let (view, schema) = (&self.base.view, &self.base.schema);
+        let entry = splice(view, schema, now.id, &now.segments, &parts, &self.draft)?;
+        let rows_after = rows_of(&self.base.view, &entry)?;
+        self.edits.insert(now.label.clone(), Some(entry));
+        let change = self
+            .changes
+            .entry(now.id)
+            .or_insert_with(|| SeriesChange { rows_before, ..SeriesChange::none(now.id, &now.label) });
+        (change.rows_after, change.keys) = (rows_after, change.keys + keys);
+        change.intervals = union(&change.intervals, differing.into_iter().collect());
+        Ok(Outcome { rows_before, rows_after, changed: keys })
+    }
+
+    /// The columns are others now: rows are read and written.
+    fn rewrite_rows(
+        &mut self,
+        label: &str,
+        past: Past<'_>,
+        intervals: &[Interval],
+    ) -> Result<Outcome, CollectionError> {
+        let mut total: Option<Outcome> = None;
+        for interval in intervals {
+            let schema = Arc::clone(&self.base.schema);
+            let (rows, _) = match past.entry {
+                Some(entry) => self.sort(conformed(past.state, entry, interval, &schema)?)?,
+                None => self.sort(std::iter::empty())?,
+            };
+            let done = self.write(label, &Mode::Overlay(interval.clone()), rows)?;
+            let before = total.map_or(done.rows_before, |total| total.rows_before);
+            let changed = total.map_or(0, |total| total.changed) + done.changed;
+            total = Some(Outcome { rows_before: before, changed, ..done });
+        }
+        Ok(total.unwrap_or(Outcome { rows_before: 0, rows_after: 0, changed: 0 }))
+    }
+
+    /// Brings back a series that was dropped.
+    fn recreate(
+        &mut self,
+        label: &str,
+        past: Past<'_>,
+        then: &Entry,
+        intervals: &[Interval],
+    ) -> Result<Outcome, CollectionError> {
+        if let Some(other) = self.base.entry_of(then.id, label)? {
+            // It lives on under another label.
+            return self.restore_rows(&other, Past { entry: Some(then), ..past }, intervals);
+        }
+        let change = self.changes.entry(then.id).or_insert_with(|| SeriesChange::none(then.id, label));
+        label.clone_into(&mut change.label);
+        change.created = true;
+        if then.id != crate::history::entry::SeriesId::new(label, 0) {
+            self.renamed.push(then.id);
+        }
+        let empty = Segments::Few(Vec::new());
+        if intervals != [Interval::ALL] || past.state.schema != self.base.schema {
+            self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, empty)));
+            self.settle_if_edited(label)?;
+            return match self.base.entry(label)? {
+                Some(now) => self.restore_rows(&now, past, intervals),
+                None => Err(CollectionError::from(RowsError::Index(format!("{label} is not there")))),
+            };
+        }
+        self.read_also(past);
+        let rows = then.segments.sums().rows;
+        if let Some((first, last)) = then.segments.span()
+            && let Some(change) = self.changes.get_mut(&then.id)
+        {
+            change.intervals = std::iter::once(Interval::closed(first, last)).collect();
+            (change.keys, change.rows_after) = (rows, rows);
+        }
+        self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, then.segments.clone())));
+        Ok(Outcome { rows_before: 0, rows_after: rows, changed: rows })
+    }
+
+    /// Lets the batch name chunks of another state; what that state holds itself is copied where it is named.
+    fn read_also(&mut self, past: Past<'_>) {
+        let view = View::union(self.base.view.store(), [&self.base.view, &past.state.view]);
+        self.base.view = view;
+        self.relies_on.extend(past.held_by);
+    }
+
+    /// Fails where a revision is gone that the batch relies on.
+    pub(super) fn check_relied(&self) -> Result<(), CollectionError> {
+        if self.relies_on.is_empty() || self.is_quick() {
+            return Ok(());
+        }
+        let log = self.collection.changelog().log()?;
+        match self.relies_on.iter().find(|stamp| !log.contains(**stamp)) {
+            Some(gone) => Err(HistoryError::Gone(*gone).into()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Rows of a series that is yet to be.
+fn rows_of(view: &View, entry: &NewEntry) -> Result<u64, StoreError> {
+    let gone: u64 = entry.base.at(view, &entry.replaced)?.iter().map(|segment| segment.rows).sum();
+    Ok(entry.base.sums().rows - gone + entry.with.iter().map(|segment| segment.rows).sum::<u64>())
+}
+
+/// The rows of a series in an interval as frames of other columns: those of one name and type, null where there is none.
+fn conformed(
+    state: &State,
+    entry: &Entry,
+    interval: &Interval,
+    schema: &Arc<Schema>,
+) -> Result<impl Iterator<Item = Result<RecordBatch, InputError>> + use<>, RowsError> {
+    let query = Query { interval: interval.clone(), ..Query::default() };
+    let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query)?;
+    let old = &state.schema;
+    let mut index = old.index().iter().copied();
+    let places: Vec<Option<usize>> = schema
+        .columns()
+        .iter()
+        .map(|column| match column.index {
+            true => index.next(),
+            false => old.position(&column.name).filter(|&i| {
+                let there = &old.columns()[i];
+                there.ty == column.ty && !there.index
+            }),
+        })
+        .collect();
+    let schema = Arc::clone(schema);
+    // No fault of the input: told as the failed read it is.
+    let failed = |e: RowsError| InputError::new(Problem::Read(std::io::Error::other(e)));
+    Ok(rows.map(move |frame| {
+        let frame = frame.map_err(failed)?;
+        let array = |(place, column): (&Option<usize>, &Column)| -> ArrayRef {
+            match place {
+                Some(i) => Arc::clone(frame.column(*i)),
+                None => new_null_array(&column.ty.arrow(), frame.num_rows()),
+            }
+        };
+        let arrays = places.iter().zip(schema.columns()).map(array).collect();
+        RecordBatch::try_new(Arc::clone(schema.arrow()), arrays).map_err(|e| failed(e.into()))
+    }))
+}

@@ -1,5 +1,6 @@
 //! Revisions as text and as JSON.
 
+use super::overrides::{Overridden, Overrode};
 use crate::clock::{Stamp, iso};
 use crate::data::range;
 use crate::data::schema::Schema;
@@ -13,6 +14,7 @@ pub(crate) struct Version<'a> {
     pub(crate) stamp: Stamp,
     pub(crate) revision: &'a Revision,
     pub(crate) changes: &'a ChangeList,
+    pub(crate) overrode: Overrode,
 }
 
 /// A revision as JSON; the order of the fields is the order of the output.
@@ -24,6 +26,8 @@ struct JsonVersion<'a> {
     author: &'a str,
     message: &'a str,
     changes: Vec<JsonChange<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overrode: &'a [Overridden],
 }
 
 #[derive(Serialize)]
@@ -102,6 +106,10 @@ impl Version<'_> {
         if let Some(more @ 1..) = self.changes.series.len().checked_sub(listed) {
             field("", &format!("and {more} more series"));
         }
+        self.overrode.listed.iter().for_each(|one| field("overrode", &one.past()));
+        if let more @ 1.. = self.overrode.more {
+            field("", &format!("and {more} more"));
+        }
         out.push('\n');
         out
     }
@@ -120,6 +128,7 @@ impl Version<'_> {
             author: &self.revision.note.author,
             message: &self.revision.note.message,
             changes: set.into_iter().chain(series).collect(),
+            overrode: &self.overrode.listed,
         })
     }
 

@@ -6,7 +6,7 @@ use crate::data::range;
 use crate::history::changelog::Log;
 use crate::history::merge::overrides::{Aspect, Overrides, overrides};
 use crate::history::merge::step;
-use crate::history::revision::Revision;
+use crate::history::revision::{ChangeList, Revision};
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -87,18 +87,23 @@ pub(crate) fn named(
     found.listed.iter().map(one).collect()
 }
 
-/// What a revision that is a merge overrode, and how many more; nothing where that takes long to tell, or cannot be
-/// told any more.
-pub(crate) fn of_merge(collection: &Collection, log: &Log, revision: &Revision) -> (Vec<Overridden>, usize) {
-    if revision.parents.len() < 2 {
-        return (Vec::new(), 0);
-    }
-    let mut left = MOST_STEPS;
+/// What a merge overrode: some of it, and how much more.
+#[derive(Debug, Default)]
+pub(crate) struct Overrode {
+    pub(crate) listed: Vec<Overridden>,
+    pub(crate) more: usize,
+}
+
+/// What a revision overrode, if it is a merge; nothing where that takes long to tell, or cannot be told any more.
+pub(crate) fn of_merge(collection: &Collection, revision: &Revision, changes: &ChangeList) -> Overrode {
+    let merges = revision.parents.len() > 1 && changes.series.is_empty() && changes.altered.is_none();
     let changelog = collection.changelog();
+    let Some(log) = merges.then(|| changelog.log().ok()).flatten() else { return Overrode::default() };
+    let mut left = MOST_STEPS;
     let found = overrides(&revision.parents, LISTED, &mut |stamp| {
         left = left.saturating_sub(1);
-        if left == 0 { Ok(None) } else { step(changelog, log, stamp) }
+        if left == 0 { Ok(None) } else { step(changelog, &log, stamp) }
     });
     let found = found.unwrap_or_default();
-    (named(collection, log, &found).unwrap_or_default(), found.more)
+    Overrode { listed: named(collection, &log, &found).unwrap_or_default(), more: found.more }
 }

@@ -3,6 +3,7 @@
 use crate::cli::args::Place;
 use crate::cli::history::Version;
 use crate::cli::output::Output;
+use crate::cli::overrides::of_merge;
 use crate::cli::session::Session;
 use crate::collection::{At, Collection, CollectionError};
 use crate::history::entry::SeriesId;
@@ -90,7 +91,9 @@ fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Resu
             }
         }
         shown += 1;
-        result = push(args, &Version { stamp, revision, changes: &changes }, &mut out);
+        let told = !args.oneline || args.format == Format::Json;
+        let overrode = told.then(|| of_merge(collection, revision, &changes)).unwrap_or_default();
+        result = push(args, &Version { stamp, revision, changes: &changes, overrode }, &mut out);
         if out.len() > 1 << 16 && result.is_ok() {
             result = output.put(out.as_bytes());
             out.clear();

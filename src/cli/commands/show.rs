@@ -2,6 +2,7 @@
 
 use crate::cli::history::Version;
 use crate::cli::output;
+use crate::cli::overrides::of_merge;
 use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::{Collection, CollectionError};
@@ -66,7 +67,8 @@ fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changelog = collection.changelog();
     let revision = changelog.read(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
     let changes = revision.change_list().map_err(CollectionError::from)?;
-    let version = Version { stamp, revision: &revision, changes: &changes };
+    let overrode = of_merge(collection, &revision, &changes);
+    let version = Version { stamp, revision: &revision, changes: &changes, overrode };
     if args.json {
         return output::print(&format!("{}\n", version.json(true)?));
     }

@@ -60,7 +60,7 @@ pub struct Plan {
 /// Fails where change lists that are needed were trimmed, and where the heads' columns have no common origin.
 pub fn plan(heads: &[Stamp], load: Load<'_>) -> Result<Plan, HistoryError> {
     let parting = Parting::of(heads, load)?;
-    let columns = parting.columns(load)?;
+    let columns = columns::of(&parting, load)?;
     let mut tracks: BTreeMap<SeriesId, Track> = BTreeMap::new();
     for met in parting.since {
         let holders: Vec<usize> = (0..heads.len()).filter(|&head| met.mask.has(head)).collect();

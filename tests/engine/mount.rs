@@ -4,6 +4,7 @@ mod directed;
 mod kernel;
 mod live;
 mod walk;
+mod write_columns;
 mod write_directed;
 mod write_elsewhere;
 mod write_large;

@@ -3,7 +3,7 @@
 use crate::cli::args::Place;
 use crate::cli::history::Version;
 use crate::cli::output::Output;
-use crate::cli::overrides::of_merge;
+use crate::cli::overrides::{Overrode, of_merge};
 use crate::cli::session::Session;
 use crate::collection::{At, Collection, CollectionError};
 use crate::history::entry::SeriesId;
@@ -79,20 +79,23 @@ fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Resu
     let mut output = Output::stdout()?;
     let (mut out, mut shown, mut result) = (String::new(), 0, Ok(()));
     let limit = args.limit.unwrap_or(usize::MAX);
+    let mut born = false;
     collection.history(|stamp, revision, mut changes| {
         if shown >= limit {
             return ControlFlow::Break(());
         }
         if let Some(wanted) = &wanted {
             changes.series.retain(|change| wanted.is(change));
-            changes.schema = false;
-            if changes.series.is_empty() {
+            // Other columns are other rows of every series that there was.
+            changes.schema &= !born && !revision.parents.is_empty();
+            born |= changes.series.iter().any(|change| change.created);
+            if changes.series.is_empty() && !changes.schema {
                 return ControlFlow::Continue(());
             }
         }
         shown += 1;
         let told = !args.oneline || args.format == Format::Json;
-        let overrode = told.then(|| of_merge(collection, revision, &changes)).unwrap_or_default();
+        let overrode = if told { of_merge(collection, revision, &changes) } else { Overrode::default() };
         result = push(args, &Version { stamp, revision, changes: &changes, overrode }, &mut out);
         if out.len() > 1 << 16 && result.is_ok() {
             result = output.put(out.as_bytes());

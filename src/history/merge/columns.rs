@@ -5,10 +5,11 @@
 //! revisions has for columns, and which column of one head is which of another, follows from the set alone: whoever
 //! merges, in whatever order.
 
-use super::parting::Met;
+use super::parting::{Load, Met, Parting};
 use crate::clock::Stamp;
 use crate::data::alter::{Alteration, Mapping, Take};
 use crate::data::schema::{Column, Schema, Type};
+use crate::history::changelog::HistoryError;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
@@ -195,9 +196,48 @@ fn replay<'a>(base: &Schema, groups: impl Iterator<Item = &'a Group<'a>>) -> Fol
     fold
 }
 
+/// The columns of the merge; none where nobody altered any.
+pub(super) fn of(parting: &Parting, load: Load<'_>) -> Result<Option<Columns>, HistoryError> {
+    if !parting.is_altered() {
+        return Ok(None);
+    }
+    let base = origin(parting, load)?;
+    let met: Vec<&Met> = parting.before.iter().chain(&parting.since).collect();
+    let mut heads = Vec::with_capacity(parting.heads.len());
+    for head in &parting.heads {
+        let columns = match met.iter().find(|met| met.stamp == *head) {
+            Some(met) => Arc::clone(&met.step.columns),
+            None => load(*head)?.ok_or(HistoryError::Gone(*head))?.columns,
+        };
+        heads.push(columns);
+    }
+    let apart = || HistoryError::Schemas(parting.heads.clone());
+    fold(&heads, &base, &met).map(Some).ok_or_else(apart)
+}
+
+/// The columns that all heads started from.
+fn origin(parting: &Parting, load: Load<'_>) -> Result<Arc<Schema>, HistoryError> {
+    let apart = || HistoryError::Schemas(parting.heads.clone());
+    let met = || parting.before.iter().chain(&parting.since);
+    let Some(common) = parting.common() else {
+        let mut roots = met().filter(|met| met.step.parents.is_empty()).map(|met| &met.step.columns);
+        let first = roots.next().ok_or_else(apart)?;
+        return if roots.all(|other| other == first) { Ok(Arc::clone(first)) } else { Err(apart()) };
+    };
+    // A child tells them too, where the revision itself was trimmed.
+    if let Some(child) = met().find(|met| met.step.parents == [common]) {
+        return Ok(match &child.step.changes.altered {
+            Some(altered) => Arc::new(altered.before.clone()),
+            None => Arc::clone(&child.step.columns),
+        });
+    }
+    let lost = HistoryError::Unmergeable { heads: parting.heads.clone(), missing: common };
+    Ok(load(common)?.ok_or(lost)?.columns)
+}
+
 /// The columns of the merge of `heads`, whose revisions `met` (parents first) all follow those with columns `base`;
 /// none where the columns of some revision do not come out as they are.
-pub(super) fn fold(heads: &[Arc<Schema>], base: &Schema, met: &[&Met]) -> Option<Columns> {
+fn fold(heads: &[Arc<Schema>], base: &Schema, met: &[&Met]) -> Option<Columns> {
     let groups = resolve(base, met)?;
     let target = replay(base, groups.iter());
     let schema = Arc::new(target.schema()?);

@@ -4,7 +4,6 @@
 //! below the oldest revision that some head lacks; for columns, where these were altered, at the one revision that
 //! all others follow, since only its columns are those that all heads started from.
 
-use super::columns::{self, Columns};
 use crate::clock::Stamp;
 use crate::data::schema::Schema;
 use crate::history::changelog::HistoryError;
@@ -82,7 +81,7 @@ struct Open {
 /// The walk, and what it has met.
 #[derive(Debug)]
 pub(super) struct Parting {
-    heads: Vec<Stamp>,
+    pub(super) heads: Vec<Stamp>,
     /// From the oldest that some head lacks on, oldest first.
     pub(super) since: Vec<Met>,
     /// Older ones, which tell what the columns are; oldest first.
@@ -191,7 +190,7 @@ impl Parting {
     }
 
     /// Whether columns were altered, or differ, since the heads parted.
-    fn is_altered(&self) -> bool {
+    pub(super) fn is_altered(&self) -> bool {
         let columns = self.since.first().map(|met| &met.step.columns);
         self.since.iter().any(|met| met.step.changes.altered.is_some() || Some(&met.step.columns) != columns)
     }
@@ -209,43 +208,9 @@ impl Parting {
         }
     }
 
-    /// The columns of the merge; none where nobody altered any.
-    pub(super) fn columns(&self, load: Load<'_>) -> Result<Option<Columns>, HistoryError> {
-        if !self.is_altered() {
-            return Ok(None);
-        }
-        let apart = || HistoryError::Schemas(self.heads.clone());
-        let base = self.origin(load)?;
-        let met: Vec<&Met> = self.before.iter().chain(&self.since).collect();
-        let mut heads = Vec::with_capacity(self.heads.len());
-        for head in &self.heads {
-            let columns = match met.iter().find(|met| met.stamp == *head) {
-                Some(met) => Arc::clone(&met.step.columns),
-                None => load(*head)?.ok_or(HistoryError::Gone(*head))?.columns,
-            };
-            heads.push(columns);
-        }
-        columns::fold(&heads, &base, &met).map(Some).ok_or_else(apart)
-    }
-
-    /// The columns that all heads started from.
-    fn origin(&self, load: Load<'_>) -> Result<Arc<Schema>, HistoryError> {
-        let apart = || HistoryError::Schemas(self.heads.clone());
-        let met = || self.before.iter().chain(&self.since);
-        let common = self.open.iter().find(|(_, open)| open.firm).or_else(|| self.open.iter().next_back());
-        let Some((common, _)) = common else {
-            let mut roots = met().filter(|met| met.step.parents.is_empty()).map(|met| &met.step.columns);
-            let first = roots.next().ok_or_else(apart)?;
-            return if roots.all(|other| other == first) { Ok(Arc::clone(first)) } else { Err(apart()) };
-        };
-        // A child tells them too, where the revision itself was trimmed.
-        if let Some(child) = met().find(|met| met.step.parents == [*common]) {
-            return Ok(match &child.step.changes.altered {
-                Some(altered) => Arc::new(altered.before.clone()),
-                None => Arc::clone(&child.step.columns),
-            });
-        }
-        let lost = HistoryError::Unmergeable { heads: self.heads.clone(), missing: *common };
-        Ok(load(*common)?.ok_or(lost)?.columns)
+    /// The revision that all that was met follows; none where that is the beginning.
+    pub(super) fn common(&self) -> Option<Stamp> {
+        let firm = self.open.iter().find(|(_, open)| open.firm);
+        firm.or_else(|| self.open.iter().next_back()).map(|(stamp, _)| *stamp)
     }
 }

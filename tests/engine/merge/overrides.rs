@@ -49,7 +49,7 @@ impl Graph {
             // Few follow what is newest: so that there are several heads.
             _ => {
                 let (a, b) = (made.parents.0 % n, made.parents.1 % n);
-                if made.parents.1 % 4 == 0 && a != b { vec![a.min(b), a.max(b)] } else { vec![a] }
+                if made.parents.1.is_multiple_of(4) && a != b { vec![a.min(b), a.max(b)] } else { vec![a] }
             }
         };
         let parents = made.iter().enumerate().map(|(n, made)| choose(n, made)).collect();

@@ -79,3 +79,34 @@ impl Altered {
 fn schema(input: &mut Reader<'_>) -> Result<Schema, Damaged> {
     Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn alterations_have_the_bytes_that_the_format_says() {
+        let steps = vec![
+            Alteration::add("w int", Some("7")).unwrap(),
+            Alteration::add("x str", None).unwrap(),
+            Alteration::Drop("v".to_owned()),
+            Alteration::Rename { from: "k".to_owned(), to: "q".to_owned() },
+            Alteration::Set(Schema::parse(["k int*"]).unwrap()),
+        ];
+        let altered = Altered { before: Schema::parse(["k int*", "v str"]).unwrap(), steps };
+        let mut out = Writer::default();
+        altered.write(&mut out);
+        let expected: &[u8] = b"\x0dk int*\nv str\n\x05\
+            \x00\x05w int\x01\x017\
+            \x00\x05x str\x00\
+            \x01\x01v\
+            \x02\x01k\x01q\
+            \x03\x07k int*\n";
+        assert_eq!(out.bytes, expected);
+        let mut input = Reader::new(expected, "x");
+        assert_eq!(Altered::read(&mut input).unwrap(), altered);
+        assert!(
+            (0..expected.len()).all(|end| Altered::read(&mut Reader::new(&expected[..end], "x")).is_err())
+        );
+    }
+}

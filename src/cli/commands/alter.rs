@@ -56,7 +56,9 @@ impl What {
     fn message(&self) -> String {
         match self {
             What::Add { column, default: None } => format!("add column {column}"),
-            What::Add { column, default: Some(default) } => format!("add column {column}, {default:?}"),
+            What::Add { column, default: Some(default) } => {
+                format!("add column {column}, default {default:?}")
+            }
             What::Drop { name } => format!("drop column {name}"),
             What::Rename { from, to } => format!("rename column {from} to {to}"),
         }

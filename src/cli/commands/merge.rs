@@ -1,6 +1,6 @@
 //! `merge`: several heads become one.
 
-use super::status::Status;
+use super::status::{ALL_SINGLE, Status};
 use crate::cli::exit::Usage;
 use crate::cli::session::{Session, exact};
 use crate::clock::Stamp;
@@ -42,32 +42,43 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         return choose(args, &repo, session);
     }
     if args.registry {
-        return merge(repo.registry(), true, session);
+        return merge(repo.registry(), Told { registry: true, single: true }, session).map(|_| ());
     }
     let all = args.collections.is_empty();
-    if all {
-        // First: it names the others.
-        merge(repo.registry(), true, session)?;
-    }
+    // First: it names the others.
+    let mut merged = all && merge(repo.registry(), Told { registry: true, single: false }, session)?;
     let labels = if all { repo.collections()? } else { args.collections.clone() };
     let mut refused = Ok(());
     for label in labels {
-        let done = merge(&exact(&repo, &label)?, false, session);
+        let told = Told { registry: false, single: !all };
         // The others can be merged all the same.
-        if let (Err(error), true) = (&done, refused.is_err()) {
-            session.say(format!("lakota: {error:#}"));
-        } else {
-            refused = refused.and(done);
+        match (merge(&exact(&repo, &label)?, told, session), refused.is_ok()) {
+            (Ok(done), _) => merged |= done,
+            (Err(error), true) => refused = Err(error),
+            (Err(error), false) => session.say(format!("lakota: {error:#}")),
         }
+    }
+    if all && !merged && refused.is_ok() {
+        session.say(ALL_SINGLE);
     }
     refused
 }
 
-fn merge(collection: &Collection, registry: bool, session: &Session) -> Result<()> {
-    let status = Status::of(collection, registry, LISTED)?;
+/// How what was done is told.
+struct Told {
+    registry: bool,
+    /// Whether also that there was nothing to do.
+    single: bool,
+}
+
+/// Merges the heads of a collection; whether there were several.
+fn merge(collection: &Collection, told: Told, session: &Session) -> Result<bool> {
+    let status = Status::of(collection, told.registry, LISTED)?;
     if !status.is_apart() {
-        session.say(status.text().trim_end());
-        return Ok(());
+        if told.single {
+            session.say(status.text().trim_end());
+        }
+        return Ok(false);
     }
     collection.settle().map_err(|error| {
         let how = if is_unmergeable(&error) {
@@ -78,7 +89,7 @@ fn merge(collection: &Collection, registry: bool, session: &Session) -> Result<(
         anyhow::Error::from(error).context(format!("cannot merge {}{how}", collection.label()))
     })?;
     session.say(format!("merged {}", status.text().trim_end()));
-    Ok(())
+    Ok(true)
 }
 
 fn is_unmergeable(error: &CollectionError) -> bool {

@@ -10,6 +10,9 @@ use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
 
+/// What is said where there is nothing to merge.
+pub(crate) const ALL_SINGLE: &str = "all collections have one head: nothing to merge";
+
 /// Overridden changes listed as text, and as JSON.
 const LISTED: usize = 20;
 const LISTED_JSON: usize = 10_000;
@@ -60,9 +63,8 @@ struct Head {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let repo = session.repo()?;
     let named = !args.collections.is_empty();
-    let labels = if named { args.collections.clone() } else { repo.collections()? };
     let mut out = String::new();
-    let mut one = |collection: &Collection, registry: bool| -> Result<()> {
+    let mut one = |collection: &Collection, registry: bool| -> Result<bool> {
         let status = Status::of(collection, registry, if args.json { LISTED_JSON } else { LISTED })?;
         if args.json {
             out.push_str(&serde_json::to_string(&status)?);
@@ -70,16 +72,19 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         } else if named || status.heads.len() > 1 {
             out.push_str(&status.text());
         }
-        Ok(())
+        Ok(status.problem.is_none())
     };
-    if !named {
-        one(repo.registry(), true)?;
-    }
+    let labels = if named {
+        args.collections.clone()
+    } else {
+        // A registry that cannot be merged names no collections, but can be told of.
+        if one(repo.registry(), true)? { repo.collections()? } else { Vec::new() }
+    };
     for label in &labels {
         one(&exact(&repo, label)?, false)?;
     }
     if out.is_empty() && !args.json {
-        return output::print("all collections have one head: nothing to merge\n");
+        return output::print(&format!("{ALL_SINGLE}\n"));
     }
     Output::stdout()?.put(out.as_bytes())
 }

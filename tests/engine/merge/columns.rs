@@ -9,6 +9,8 @@ use lakota::data::alter::Alteration;
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
 use lakota::history::changelog::HistoryError;
+use lakota::history::revision::SeriesChange;
+use lakota::interval::Key;
 use lakota::ops;
 use lakota::series::read::Query;
 use lakota::series::write::Mode;
@@ -368,6 +370,39 @@ fn run(sites: &[Site], site: usize, step: &Step, n: usize) {
     }
 }
 
+/// Every row of a state has the values of the revision that set it last, and defaults in columns which that did not
+/// have; where nobody dropped a column, all of its values.
+fn check_rows(site: &Site, dropped: bool) {
+    let collection = site.open();
+    let log = collection.changelog().log().unwrap();
+    let revisions: Vec<(Stamp, Vec<SeriesChange>)> = log
+        .stamps()
+        .map(|stamp| (stamp, collection.changelog().read(&log, stamp).unwrap().change_list().unwrap().series))
+        .collect();
+    let rows = |label: &str, at: At| -> BTreeMap<Key, String> {
+        let schema = collection.state(at).unwrap().schema;
+        let frame = collection.read(label, at, &Query::default()).unwrap().collect_frame().unwrap();
+        keyed(&schema, &frame).into_iter().collect()
+    };
+    let cells = |line: &str| -> Vec<String> { line.trim_end().split(',').map(str::to_owned).collect() };
+    for series in collection.list(At::Newest).unwrap() {
+        for (key, line) in rows(&series.label, At::Newest) {
+            let sets = |change: &SeriesChange| {
+                change.id == series.id && change.intervals.iter().any(|interval| interval.contains(&key))
+            };
+            let (by, _) = revisions.iter().rev().find(|(_, list)| list.iter().any(sets)).unwrap();
+            let mut written = cells(&rows(&series.label, At::Revision(*by))[&key]);
+            for cell in cells(&line) {
+                match written.iter().position(|there| *there == cell) {
+                    Some(at) => drop(written.remove(at)),
+                    None => assert!(["7", "8", "s", ""].contains(&cell.as_str()), "{line} of {written:?}"),
+                }
+            }
+            assert!(dropped || written.is_empty(), "{line} lacks {written:?}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -384,6 +419,7 @@ proptest! {
         let all = sites[0].clone();
         sites.iter().for_each(|site| all.pull(site));
         let unmerged = all.state();
+        check_rows(&all, steps.iter().any(|(_, step)| matches!(step, Step::Drop(_))));
         all.merge();
         all.verify();
         prop_assert_eq!(&all.state(), &unmerged);

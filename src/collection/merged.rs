@@ -75,6 +75,11 @@ impl Union {
         self.revisions.iter().any(|revision| revision.state.schema != self.schema) || !self.keeps_all()
     }
 
+    /// The columns of the merge.
+    pub(super) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema)
+    }
+
     /// Whether the rows of all heads are those of the merge as they are.
     fn keeps_all(&self) -> bool {
         let mut heads = 0..self.parents.len();

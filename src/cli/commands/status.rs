@@ -4,7 +4,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::overrides::{Overridden, named};
 use crate::cli::session::{Session, exact};
 use crate::clock::{Stamp, iso};
-use crate::collection::{At, Collection, CollectionError};
+use crate::collection::{Collection, CollectionError};
 use crate::history::changelog::HistoryError;
 use anyhow::Result;
 use serde::Serialize;
@@ -106,18 +106,14 @@ impl Status {
         if heads.len() < 2 {
             return Ok(status);
         }
-        match collection.overrides(&heads, most) {
-            Ok(found) => {
-                status.overrides = named(collection, &log, &found)?;
-                status.more = found.more;
-                match collection.moment(&log, At::Newest) {
-                    Ok(moment) if moment.recolumned => {
-                        let columns = moment.state.schema.columns().iter();
-                        status.columns = Some(columns.map(ToString::to_string).collect());
-                    }
-                    Ok(_) => {}
-                    Err(error) => status.problem = Some(problem(error)?),
-                }
+        let found = collection.merged_columns(&heads).and_then(|columns| {
+            let names = columns.map(|schema| schema.columns().iter().map(ToString::to_string).collect());
+            Ok((names, collection.overrides(&heads, most)?))
+        });
+        match found {
+            Ok((columns, found)) => {
+                status.columns = columns;
+                (status.overrides, status.more) = (named(collection, &log, &found)?, found.more);
             }
             Err(error) => status.problem = Some(problem(error)?),
         }

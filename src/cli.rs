@@ -16,6 +16,7 @@ mod logger;
 mod mounted;
 mod notify;
 mod output;
+mod overrides;
 mod refused;
 mod remote;
 mod render;

@@ -3,12 +3,15 @@
 //! Reading picks a state (the newest, one of the past) and never waits for writers. Several heads are read
 //! as their merge. Writing goes through [`Batch`]: one batch, one revision.
 
+mod alter;
 mod base;
 mod batch;
 mod blame;
+mod choose;
 pub mod follow;
 mod merged;
 mod names;
+mod overrides;
 mod past;
 mod restore;
 mod sort_input;
@@ -23,6 +26,7 @@ pub use past::{Filter, OneSeries};
 pub use restore::Past;
 
 use crate::clock::{Clock, Stamp};
+use crate::data::alter::AlterError;
 use crate::data::label::{LabelError, closest};
 use crate::data::schema::Schema;
 use crate::data::sort;
@@ -85,6 +89,9 @@ pub enum CollectionError {
     /// A label that cannot be.
     #[error(transparent)]
     Label(#[from] LabelError),
+    /// Columns that cannot be altered so.
+    #[error(transparent)]
+    Alter(#[from] AlterError),
     /// A series that does not exist.
     #[error("there is no series {label:?} in {collection}{}", hint(.closest.as_deref()))]
     NoSeries {
@@ -198,6 +205,8 @@ pub struct Moment {
     pub stamp: Stamp,
     /// What it is the merge of, where nobody has written it yet: two revisions at least, or none.
     pub heads: Vec<Stamp>,
+    /// Whether one of those has other columns.
+    pub recolumned: bool,
     /// The state.
     pub state: State,
 }
@@ -300,11 +309,12 @@ impl Collection {
         match heads.as_slice() {
             [one] => {
                 let state = self.changelog.read(log, *one)?.state.clone();
-                Ok(Moment { stamp: *one, heads: Vec::new(), state })
+                Ok(Moment { stamp: *one, heads: Vec::new(), recolumned: false, state })
             }
             several => {
-                let merged = self.union(log, several)?.merged()?;
-                Ok(Moment { stamp: merged.stamp(), heads, state: merged.state() })
+                let union = self.union(log, several)?;
+                let (merged, recolumned) = (union.merged()?, union.is_recolumned());
+                Ok(Moment { stamp: merged.stamp(), heads, recolumned, state: merged.state() })
             }
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Nothing here touches a backend or knows of revisions: bytes and values in, values and bytes out.
 
+pub mod alter;
 mod cast;
 pub mod csv;
 pub mod delta;

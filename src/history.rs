@@ -3,6 +3,7 @@
 //! `segment`, `entry`, `tree`, `state`: a state as an index of chunks. `revision`, `outline`, `changelog`:
 //! states in time. `edit`, `merge`: new states of old ones. No rows are decoded here.
 
+pub mod altered;
 pub mod changelog;
 pub mod edit;
 pub mod entry;

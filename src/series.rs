@@ -5,6 +5,7 @@
 
 mod combine;
 pub mod compare;
+pub mod convert;
 pub mod encode;
 mod feed;
 pub mod read;

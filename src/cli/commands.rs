@@ -1,6 +1,7 @@
 //! The verbs: which there are, and a module for each.
 
 mod about;
+mod alter;
 mod blame;
 mod clone;
 mod create;
@@ -12,6 +13,7 @@ mod import;
 mod len;
 mod log;
 mod ls;
+mod merge;
 mod mount;
 pub(crate) mod mounts;
 mod push;
@@ -22,6 +24,7 @@ mod rename;
 mod restore;
 mod schema;
 mod show;
+mod status;
 mod tag;
 mod umount;
 mod undo;
@@ -44,10 +47,13 @@ pub(crate) enum Command {
     Len(len::Args),
     Rename(rename::Args),
     Delete(delete::Args),
+    Alter(alter::Args),
     Log(log::Args),
     Show(show::Args),
     Tag(tag::Args),
     Watch(watch::Args),
+    Status(status::Args),
+    Merge(merge::Args),
     Diff(Box<diff::Args>),
     Blame(Box<blame::Args>),
     Restore(restore::Args),
@@ -91,10 +97,13 @@ impl Command {
             Command::Len(args) => len::run(args, session),
             Command::Rename(args) => rename::run(args, session),
             Command::Delete(args) => delete::run(args, session),
+            Command::Alter(args) => alter::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
             Command::Tag(args) => tag::run(args, session),
             Command::Watch(args) => watch::run(args, session),
+            Command::Status(args) => status::run(args, session),
+            Command::Merge(args) => merge::run(args, session),
             Command::Diff(args) => diff::run(args, session),
             Command::Blame(args) => blame::run(args, session),
             Command::Restore(args) => restore::run(args, session),

@@ -1,5 +1,6 @@
 //! Revisions as text and as JSON.
 
+use super::overrides::{Overridden, Overrode};
 use crate::clock::{Stamp, iso};
 use crate::collection::{Collection, CollectionError};
 use crate::data::range;
@@ -17,6 +18,7 @@ pub(crate) struct Version<'a> {
     pub(crate) stamp: Stamp,
     pub(crate) outline: &'a Outline,
     pub(crate) tags: &'a [String],
+    pub(crate) overrode: Overrode,
 }
 
 /// The tags of a collection by the revision that has them.
@@ -52,6 +54,8 @@ struct JsonVersion<'a> {
     message: &'a str,
     tags: &'a [String],
     changes: Vec<JsonChange<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    overrode: &'a [Overridden],
 }
 
 #[derive(Serialize)]
@@ -138,6 +142,10 @@ impl Version<'_> {
         if let Some(more @ 1..) = changes.series.len().checked_sub(listed) {
             field("", &format!("and {more} more series"));
         }
+        self.overrode.listed.iter().for_each(|one| field("overrode", &one.past()));
+        if let more @ 1.. = self.overrode.more {
+            field("", &format!("and {more} more"));
+        }
         out.push('\n');
         Ok(out)
     }
@@ -166,6 +174,7 @@ impl Version<'_> {
             message: &note.message,
             tags: self.tags,
             changes: set.into_iter().chain(series).collect(),
+            overrode: &self.overrode.listed,
         })?)
     }
 

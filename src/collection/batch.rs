@@ -9,6 +9,7 @@ use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
+use crate::history::altered::Altered;
 use crate::history::changelog::HistoryError;
 use crate::history::edit::{Edited, Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
@@ -47,7 +48,10 @@ pub struct Batch<'a> {
     /// Whether its revision is to be later than all that are known, not only than its parent.
     last_word: bool,
     parent: Option<Stamp>,
+    /// Other heads that its revision follows.
+    others: Vec<Stamp>,
     schema_set: bool,
+    altered: Option<Altered>,
     pub(super) base: State,
     pub(super) draft: Mutex<Draft>,
     pub(super) edits: Edits,
@@ -90,7 +94,12 @@ impl<'a> Batch<'a> {
         Batch { schema_set: true, ..Batch::on(collection, message, None, base) }
     }
 
-    fn on(collection: &'a Collection, message: &str, parent: Option<Stamp>, base: State) -> Batch<'a> {
+    pub(super) fn on(
+        collection: &'a Collection,
+        message: &str,
+        parent: Option<Stamp>,
+        base: State,
+    ) -> Batch<'a> {
         let draft = Mutex::new(Draft::new(Arc::clone(&collection.context().store)));
         Batch {
             collection,
@@ -98,7 +107,9 @@ impl<'a> Batch<'a> {
             message: message.to_owned(),
             last_word: false,
             parent,
+            others: Vec::new(),
             schema_set: false,
+            altered: None,
             base,
             draft,
             edits: Edits::new(),
@@ -281,6 +292,14 @@ impl<'a> Batch<'a> {
         self.edits.insert(entry.label.clone(), Some(new));
     }
 
+    /// Gives the collection other columns; `edits` are all series that have rows, with these columns. Nothing else
+    /// may be written with it: what comes next would read old rows as new ones.
+    pub(super) fn alter(&mut self, altered: Altered, schema: Schema, edits: Edits) {
+        self.base.schema = Arc::new(schema);
+        self.altered = Some(altered);
+        self.edits = edits;
+    }
+
     /// Takes new chunks.
     #[must_use]
     pub const fn draft(&self) -> &Mutex<Draft> {
@@ -309,7 +328,8 @@ impl<'a> Batch<'a> {
         let mut series: Vec<SeriesChange> = std::mem::take(&mut self.changes).into_values().collect();
         series.retain(|c| c.created || c.dropped || c.renamed_from.is_some() || c.keys > 0);
         series.sort_by(|a, b| a.label.cmp(&b.label));
-        let changes = ChangeList { schema: self.schema_set, series };
+        let altered = self.altered.take();
+        let changes = ChangeList { schema: self.schema_set || altered.is_some(), altered, series };
         if changes.is_empty() {
             return Ok(None);
         }
@@ -339,6 +359,16 @@ impl<'a> Batch<'a> {
         self.put(&ChangeList::default()).map(Some)
     }
 
+    /// Makes a revision of the base as it is that follows `others` too, later than all that are known.
+    pub(super) fn choose(
+        mut self,
+        others: Vec<Stamp>,
+        changes: &ChangeList,
+    ) -> Result<Stamp, CollectionError> {
+        (self.others, self.last_word) = (others, true);
+        self.put(changes)
+    }
+
     fn put(&mut self, changes: &ChangeList) -> Result<Stamp, CollectionError> {
         let list = changes.encode();
         let there = list.len() > LIST_BYTES;
@@ -359,8 +389,11 @@ impl<'a> Batch<'a> {
             self.check_parent(parent)?;
         }
         self.check_relied()?;
+        let mut parents: Vec<Stamp> =
+            self.parent.into_iter().chain(std::mem::take(&mut self.others)).collect();
+        parents.sort_unstable();
         let mut revision = Revision {
-            parents: self.parent.into_iter().collect(),
+            parents,
             time: 0,
             wall: self.collection.context().clock.now(),
             note: Note {

@@ -5,6 +5,7 @@
 
 use super::CollectionError;
 use crate::clock::Stamp;
+use crate::data::schema::Schema;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
 use crate::history::entry::{Entry, Segments, SeriesId};
@@ -12,7 +13,8 @@ use crate::history::merge::{Plan, SeriesPlan, Winner, part_labels, plan, step};
 use crate::history::revision::{ChangeList, ListPlace, Note, Revision};
 use crate::history::state::State;
 use crate::interval::Interval;
-use crate::series::splice::{Part, splice};
+use crate::series::convert::Converter;
+use crate::series::splice::{Source, splice_from};
 use crate::store::draft::{Draft, Finished};
 use crate::store::{StoreError, View};
 use bytes::Bytes;
@@ -27,6 +29,9 @@ pub(super) struct Union {
     parents: Vec<Stamp>,
     revisions: Vec<Arc<Revision>>,
     plan: Plan,
+    schema: Arc<Schema>,
+    /// The head whose state the merge's is made of: the first that has its columns, so that least is converted.
+    first: usize,
     view: View,
     merged: Mutex<Option<Arc<Merged>>>,
 }
@@ -46,21 +51,47 @@ impl Union {
             parents.iter().map(|head| changelog.read(log, *head)).collect::<Result<Vec<_>, _>>()?;
         let mut plan = plan(&parents, &mut |stamp| step(changelog, log, stamp))?;
         settle_labels(&mut plan, &revisions)?;
-        if revisions.iter().any(|revision| revision.state.schema != revisions[0].state.schema) {
-            return Err(HistoryError::Schemas(parents).into());
-        }
-        let view = View::union(changelog.store(), revisions.iter().map(|revision| &revision.state.view));
-        Ok(Union { parents, revisions, plan, view, merged: Mutex::default() })
+        let states = || revisions.iter().map(|revision| &revision.state);
+        let schema = match &plan.columns {
+            Some(columns) => Arc::clone(&columns.schema),
+            None if states().any(|state| state.schema != revisions[0].state.schema) => {
+                return Err(HistoryError::Schemas(parents).into());
+            }
+            None => Arc::clone(&revisions[0].state.schema),
+        };
+        let fits = |head: &usize| plan.columns.as_ref().is_none_or(|columns| columns.keeps(*head));
+        let first = (0..parents.len()).find(fits).unwrap_or(0);
+        let view = View::union(changelog.store(), states().map(|state| &state.view));
+        Ok(Union { parents, revisions, plan, schema, first, view, merged: Mutex::default() })
     }
 
-    /// The first head's state, reading what all heads hold.
+    /// The state of the head that the merge is made of, reading what all heads hold.
     pub(super) fn base(&self) -> State {
-        State { view: self.view.clone(), ..self.revisions[0].state.clone() }
+        State { view: self.view.clone(), ..self.revisions[self.first].state.clone() }
+    }
+
+    /// Whether the columns of some head are not those of the merge: even with equal names they may be others.
+    pub(super) fn is_recolumned(&self) -> bool {
+        self.revisions.iter().any(|revision| revision.state.schema != self.schema) || !self.keeps_all()
+    }
+
+    /// The columns of the merge.
+    pub(super) fn schema(&self) -> Arc<Schema> {
+        Arc::clone(&self.schema)
+    }
+
+    /// Whether the rows of all heads are those of the merge as they are.
+    fn keeps_all(&self) -> bool {
+        let mut heads = 0..self.parents.len();
+        self.plan.columns.as_ref().is_none_or(|columns| heads.all(|head| columns.keeps(head)))
     }
 
     /// The parts of a series in the merge, ascending: for reading it without carrying the merge out. `None` where
     /// only the whole merge tells.
     pub(super) fn pieces(&self, label: &str) -> Result<Option<Vec<Piece>>, CollectionError> {
+        if self.is_recolumned() {
+            return Ok(None);
+        }
         let Some(series) = self.plan.series.iter().find(|s| s.label.as_deref() == Some(label)) else {
             let entry = self.base().entry(label)?;
             let whole = entry.filter(|entry| self.plan.series.iter().all(|series| series.id != entry.id));
@@ -68,16 +99,18 @@ impl Union {
         };
         let heads = self.entries(&[series])?;
         let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entries.get(&series.id)).collect();
-        let Some((base, parts)) = parts(series, &found).filter(|(_, parts)| parts.len() <= MOST_PIECES)
+        let Some((from, parts)) = parts(series, &found).filter(|(_, parts)| parts.len() <= MOST_PIECES)
         else {
             return Ok(None);
         };
+        let Some(base) = found[from] else { return Ok(None) };
         let mut pieces = Vec::new();
         let mut at = Vec::new();
         for part in parts {
             let gap = Interval { lo: at, hi: Some(part.interval.lo.clone()) };
             pieces.push((gap, base.segments.clone()));
-            pieces.extend(part.source.map(|source| (part.interval.clone(), source.clone())));
+            let source = part.source.and_then(|head| found[head]);
+            pieces.extend(source.map(|entry| (part.interval.clone(), entry.segments.clone())));
             match part.interval.hi {
                 Some(hi) => at = hi,
                 None => return Ok(Some(pieces)),
@@ -117,13 +150,14 @@ impl Merged {
         let base = union.base();
         let draft = Mutex::new(Draft::in_memory(Arc::clone(base.view.store())));
         let edits = carry_out(union, &base, &draft)?;
-        let schema = Arc::clone(&base.schema);
-        let edited = apply(draft.into_inner(), &base, &schema, edits, None)?;
+        let edited = apply(draft.into_inner(), &base, &union.schema, edits, None)?;
         let parents = union.parents.clone();
         let time = parents.last().map_or(0, |newest| newest.time) + 1;
         let finished = edited.finished;
         let embedded = if finished.embedded { finished.bundle_bytes() } else { Bytes::new() };
-        let changes = ListPlace::Here(ChangeList::default().encode());
+        // Who looks at one head sees other columns then.
+        let list = ChangeList { schema: union.is_recolumned(), ..ChangeList::default() };
+        let changes = ListPlace::Here(list.encode());
         let note = Note::default();
         let revision = Revision { parents, time, wall: time, note, state: edited.state, changes, embedded };
         Ok(Merged { stamp: revision.stamp(), revision, finished })
@@ -146,23 +180,29 @@ impl Merged {
     }
 }
 
-/// The labels that change on top of the first head's state.
+/// The labels that change on top of the state of the head that the merge is made of.
 fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits, CollectionError> {
     let plan = &union.plan;
     let mut edits = Edits::new();
     let mut placed = Vec::new();
+    let converters = union.converters(draft);
     let heads = union.entries(&plan.series.iter().collect::<Vec<_>>())?;
     for series in &plan.series {
         let found: Vec<Option<&Entry>> = heads.iter().map(|entries| entries.get(&series.id)).collect();
-        if let Some(entry) = found[0] {
+        if let Some(entry) = found[union.first] {
             edits.insert(entry.label.clone(), None);
         }
         if let Some(label) = &series.label
-            && let Some(entry) = merge_series(series, &found, base, draft)?
+            && let Some(entry) = merge_series(union, series, &found, &converters, draft)?
         {
             placed.push((label.clone(), entry));
         }
     }
+    let as_it_is = |entry: Entry| -> Result<NewEntry, CollectionError> {
+        let convert = converters.get(union.first);
+        let segments = convert.map_or_else(|| Ok(entry.segments.clone()), |c| c.segments(&entry.segments))?;
+        Ok(NewEntry::keep(entry.id, segments))
+    };
     for (label, entry) in placed {
         // A series that did not change since the heads parted gives way to one that took its label.
         if !edits.contains_key(&label)
@@ -170,11 +210,33 @@ fn carry_out(union: &Union, base: &State, draft: &Mutex<Draft>) -> Result<Edits,
             && other.id != entry.id
         {
             let beside = crate::history::merge::beside(&label, other.id);
-            edits.insert(beside, Some(NewEntry::keep(other.id, other.segments)));
+            edits.insert(beside, Some(as_it_is(other)?));
         }
         edits.insert(label, Some(entry));
     }
+    if converters.get(union.first).is_some_and(|convert| !convert.keeps_all()) {
+        for entry in base.entries()? {
+            if !edits.contains_key(&entry.label) {
+                edits.insert(entry.label.clone(), Some(as_it_is(entry)?));
+            }
+        }
+    }
     Ok(edits)
+}
+
+impl Union {
+    /// What makes the rows of each head those of the merge; none where all are as they are.
+    fn converters<'a>(&'a self, draft: &'a Mutex<Draft>) -> Vec<Converter<'a>> {
+        let Some(columns) = self.plan.columns.as_ref().filter(|_| !self.keeps_all()) else {
+            return Vec::new();
+        };
+        let heads = self.revisions.iter().zip(&columns.mappings);
+        heads
+            .map(|(revision, mapping)| {
+                Converter::new(&self.view, (&revision.state.schema, &self.schema), mapping, draft)
+            })
+            .collect()
+    }
 }
 
 /// Gives series whose label was not set since the heads parted the label that heads have, then parts equal labels.
@@ -228,26 +290,38 @@ fn entries_in(state: &State, wanted: &[&SeriesPlan]) -> Result<HashMap<SeriesId,
     Ok(found)
 }
 
-/// The entry to start from, and the parts to take from elsewhere; none where no head has the series.
-fn parts<'a>(series: &SeriesPlan, found: &[Option<&'a Entry>]) -> Option<(&'a Entry, Vec<Part<'a>>)> {
+/// A part of a series: from a head; none: there are no rows.
+struct HeadPart {
+    interval: Interval,
+    source: Option<usize>,
+}
+
+/// The head to start from, and the parts to take from elsewhere; none where no head has the series.
+fn parts(series: &SeriesPlan, found: &[Option<&Entry>]) -> Option<(usize, Vec<HeadPart>)> {
     let from = series.base(found.len(), |head| found[head].is_some())?;
     let foreign = series.pieces.iter().filter(|(_, winner)| !winner.in_head(from));
     let parts = foreign.map(|(interval, winner)| {
         let source = match winner {
             Winner::Dropped => None,
-            Winner::Heads(heads) => heads.iter().find_map(|&h| found[h]).map(|e| &e.segments),
+            Winner::Heads(heads) => heads.iter().copied().find(|&head| found[head].is_some()),
         };
-        Part { interval: interval.clone(), source }
+        HeadPart { interval: interval.clone(), source }
     });
-    Some((found[from]?, parts.collect()))
+    Some((from, parts.collect()))
 }
 
 fn merge_series(
+    union: &Union,
     series: &SeriesPlan,
     found: &[Option<&Entry>],
-    base: &State,
+    converters: &[Converter<'_>],
     draft: &Mutex<Draft>,
 ) -> Result<Option<NewEntry>, CollectionError> {
-    let Some((entry, parts)) = parts(series, found) else { return Ok(None) };
-    Ok(Some(splice(&base.view, &base.schema, series.id, &entry.segments, &parts, draft)?))
+    let Some((from, parts)) = parts(series, found) else { return Ok(None) };
+    let source = |head: usize| {
+        found[head].map(|entry| Source { segments: &entry.segments, convert: converters.get(head) })
+    };
+    let Some(base) = source(from) else { return Ok(None) };
+    let parts: Vec<_> = parts.iter().map(|part| (&part.interval, part.source.and_then(source))).collect();
+    Ok(Some(splice_from((&union.view, &union.schema), series.id, base, &parts, draft)?))
 }

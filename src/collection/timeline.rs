@@ -360,7 +360,7 @@ pub fn nth_last(stamps: &[Stamp], n: u64) -> Option<Stamp> {
 
 fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {
     let revision = changelog.read(log, stamp)?;
-    let ChangeList { series, schema } = revision.change_list().map_err(HistoryError::from)?;
+    let ChangeList { series, schema, .. } = revision.change_list().map_err(HistoryError::from)?;
     let kind = |one: &SeriesChange| match one {
         SeriesChange { dropped: true, .. } => Kind::Dropped,
         SeriesChange { created: true, rows_after: 0, .. } => Kind::Created,
@@ -373,7 +373,9 @@ fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, Collecti
             (one.id, one.label, kind)
         })
         .collect();
-    if revision.parents.iter().any(|parent| !log.contains(*parent)) {
+    // Other columns are other files of every series: also where a merge gives them to series of one parent.
+    let recolumned = schema && !revision.parents.is_empty();
+    if recolumned || revision.parents.iter().any(|parent| !log.contains(*parent)) {
         add_all(revision.as_ref(), &mut series)?;
     }
     Ok(Step { stamp, parents: revision.parents.clone(), series, schema })
@@ -408,7 +410,7 @@ const fn is_damage(error: &CollectionError) -> bool {
     )
 }
 
-/// What came before was trimmed: as far as anybody can tell, all series begin here.
+/// All series change here: or what came before was trimmed, and as far as anybody can tell they begin here.
 fn add_all(revision: &Revision, series: &mut Vec<(SeriesId, String, Kind)>) -> Result<(), CollectionError> {
     let listed: HashSet<SeriesId> = series.iter().map(|(id, ..)| *id).collect();
     revision.state.list("", |summary| {

@@ -93,6 +93,13 @@ pub struct Column {
     pub index: bool,
 }
 
+impl Column {
+    /// Parses a text such as `value float` or `timestamp timestamp*`. Its name is checked where it joins a schema.
+    pub fn parse(text: &str) -> Result<Column, SchemaError> {
+        parse_column(text)
+    }
+}
+
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}{}", self.name, self.ty, if self.index { "*" } else { "" })

@@ -5,38 +5,21 @@
 //! reads change lists through a function and says which head each part of a series is taken from; below the
 //! oldest revision some head lacks, all heads agree.
 
+mod columns;
+pub mod overrides;
+mod parting;
+
+pub use columns::Columns;
+pub use parting::{Load, Step};
+
 use super::changelog::{Changelog, HistoryError, Log};
 use super::entry::SeriesId;
-use super::revision::{ChangeList, SeriesChange};
+use super::revision::SeriesChange;
 use crate::clock::Stamp;
 use crate::interval::{Interval, IntervalMap};
+use parting::Parting;
 use std::collections::{BTreeMap, BTreeSet};
-
-/// Which heads a revision is an ancestor of (or is), one bit a head.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Mask(Vec<u64>);
-
-impl Mask {
-    fn none(heads: usize) -> Mask {
-        Mask(vec![0; heads.div_ceil(64)])
-    }
-
-    fn set(&mut self, head: usize) {
-        self.0[head / 64] |= 1 << (head % 64);
-    }
-
-    fn has(&self, head: usize) -> bool {
-        self.0[head / 64] >> (head % 64) & 1 == 1
-    }
-
-    fn add(&mut self, other: &Mask) {
-        self.0.iter_mut().zip(&other.0).for_each(|(a, b)| *a |= b);
-    }
-
-    fn is_full(&self, heads: usize) -> bool {
-        self.0.iter().map(|word| word.count_ones() as usize).sum::<usize>() == heads
-    }
-}
+use std::sync::Arc;
 
 /// What becomes of one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,52 +51,34 @@ pub enum Winner {
 pub struct Plan {
     /// The series that changed since the heads parted.
     pub series: Vec<SeriesPlan>,
-}
-
-/// What a merge needs of a revision: its parents, as its file names them, and what it changed.
-///
-/// A listing may lack some of a merge's files, or a revision put while it was taken: rows of one that is not
-/// known to be an ancestor would be lost.
-#[derive(Debug)]
-pub struct Step {
-    /// All parents.
-    pub parents: Vec<Stamp>,
-    /// What it changed.
-    pub changes: ChangeList,
+    /// The columns, where they were altered since, or differ; else all heads have the same.
+    pub columns: Option<Columns>,
 }
 
 /// Plans the merge of `heads` (sorted, at least two). `load` reads a revision; none: it was trimmed.
 ///
-/// Fails where change lists that are needed were trimmed.
-pub fn plan(
-    heads: &[Stamp],
-    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
-) -> Result<Plan, HistoryError> {
+/// Fails where change lists that are needed were trimmed, and where the heads' columns have no common origin.
+pub fn plan(heads: &[Stamp], load: Load<'_>) -> Result<Plan, HistoryError> {
+    let parting = Parting::of(heads, load)?;
+    let columns = columns::of(&parting, load)?;
     let mut tracks: BTreeMap<SeriesId, Track> = BTreeMap::new();
-    for (stamp, mask, changes) in since_parting(heads, load)? {
-        let holders: Vec<usize> = (0..heads.len()).filter(|&head| mask.has(head)).collect();
-        for change in changes.series {
-            tracks.entry(change.id).or_default().add(stamp, &holders, change);
+    for met in parting.since {
+        let holders: Vec<usize> = (0..heads.len()).filter(|&head| met.mask.has(head)).collect();
+        for change in met.step.changes.series {
+            tracks.entry(change.id).or_default().add(met.stamp, &holders, change);
         }
     }
-    Ok(Plan { series: tracks.into_iter().map(|(id, track)| track.plan(id)).collect() })
+    let series = tracks.into_iter().map(|(id, track)| track.plan(id)).collect();
+    Ok(Plan { series, columns })
 }
 
-/// The revisions that the merge of `heads` (sorted) reads; none for a single head. Some tell only who descends from
-/// whom: without them too there is no merge.
-pub fn needed(
-    heads: &[Stamp],
-    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
-) -> Result<Vec<Stamp>, HistoryError> {
+/// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
+pub fn needed(heads: &[Stamp], load: Load<'_>) -> Result<Vec<Stamp>, HistoryError> {
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    let mut read = Vec::new();
-    since_parting(heads, &mut |stamp| {
-        read.push(stamp);
-        load(stamp)
-    })?;
-    Ok(read)
+    let parting = Parting::of(heads, load)?;
+    Ok(parting.before.iter().chain(&parting.since).map(|met| met.stamp).collect())
 }
 
 /// What [`plan`] and [`needed`] load, from a changelog: also of revisions that a horizon hides, while they are
@@ -123,42 +88,11 @@ pub fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Option<Ste
         Err(HistoryError::Gone(_)) => Ok(None),
         revision => {
             let revision = revision?;
-            Ok(Some(Step { parents: revision.parents.clone(), changes: revision.change_list()? }))
+            let columns = Arc::clone(&revision.state.schema);
+            let parents = revision.parents.clone();
+            Ok(Some(Step { parents, columns, changes: revision.change_list()? }))
         }
     }
-}
-
-/// All revisions from the oldest that some head lacks, oldest first, with the heads that have them.
-fn since_parting(
-    heads: &[Stamp],
-    load: &mut dyn FnMut(Stamp) -> Result<Option<Step>, HistoryError>,
-) -> Result<Vec<(Stamp, Mask, ChangeList)>, HistoryError> {
-    let mut open: BTreeMap<Stamp, Mask> = BTreeMap::new();
-    for (i, head) in heads.iter().enumerate() {
-        open.entry(*head).or_insert_with(|| Mask::none(heads.len())).set(i);
-    }
-    let mut seen = Vec::new();
-    let mut oldest = Stamp::ROOT;
-    // Children have greater stamps than their parents: taken newest first, a mask is complete when its turn comes.
-    while let Some((stamp, mask)) = open.pop_last() {
-        let lacking = !mask.is_full(heads.len());
-        if !lacking && open.values().all(|m| m.is_full(heads.len())) && stamp < oldest {
-            break;
-        }
-        let Some(step) = load(stamp)? else {
-            return Err(HistoryError::Unmergeable { heads: heads.to_vec(), missing: stamp });
-        };
-        if lacking {
-            oldest = stamp;
-        }
-        for parent in step.parents {
-            open.entry(parent).or_insert_with(|| Mask::none(heads.len())).add(&mask);
-        }
-        seen.push((stamp, mask, step.changes));
-    }
-    seen.retain(|(stamp, ..)| *stamp >= oldest);
-    seen.reverse();
-    Ok(seen)
 }
 
 /// What happened to one series since the heads parted, in the order of stamps.

@@ -93,6 +93,7 @@ impl Outline {
 }
 
 fn wanted(mut changes: ChangeList, pick: &dyn Pick) -> Option<ChangeList> {
-    changes.schema &= !pick.only_series();
-    (!pick.only_series() || !changes.series.is_empty()).then_some(changes)
+    // Other columns are other rows of every series there is.
+    changes.schema &= !pick.only_series() || changes.altered.is_some();
+    (!pick.only_series() || changes.schema || !changes.series.is_empty()).then_some(changes)
 }

@@ -3,6 +3,7 @@
 //! Holds the parents, who and when and why, the root of the state, and what changed. The file's name
 //! holds the digest of all that. Immutable; docs/format.md describes the bytes.
 
+use super::altered::Altered;
 use super::entry::SeriesId;
 use super::pick::Pick;
 use super::state::State;
@@ -69,8 +70,11 @@ impl SeriesChange {
 /// What a revision did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ChangeList {
-    /// Whether it set the schema.
+    /// Whether it set the columns: as the first of all, by altering them, or as a merge of heads one of which has
+    /// others.
     pub schema: bool,
+    /// How it altered the columns.
+    pub altered: Option<Altered>,
     /// The series it changed, by label.
     pub series: Vec<SeriesChange>,
 }
@@ -79,14 +83,20 @@ impl ChangeList {
     /// Whether nothing changed.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        !self.schema && self.series.is_empty()
+        !self.schema && self.altered.is_none() && self.series.is_empty()
     }
 
     /// The bytes of the list.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Writer::default();
-        out.uint(u64::from(self.schema));
+        match &self.altered {
+            None => out.uint(u64::from(self.schema)),
+            Some(altered) => {
+                out.uint(ALTERED);
+                altered.write(&mut out);
+            }
+        }
         out.size(self.series.len());
         let mut previous: &[u8] = &[];
         for change in &self.series {
@@ -105,7 +115,7 @@ impl ChangeList {
         let block = input.block_here()?;
         input.end()?;
         let mut input = Reader::new(&block, "a change list");
-        let schema = input.uint()? != 0;
+        let (schema, altered) = read_columns(&mut input)?;
         let (mut series, mut label) = (Vec::new(), Vec::new());
         for _ in 0..input.count()? {
             input.after_in(&mut label)?;
@@ -113,7 +123,7 @@ impl ChangeList {
             series.extend(SeriesChange::read_picked(label, &mut input, pick)?);
         }
         input.end()?;
-        Ok(ChangeList { schema, series })
+        Ok(ChangeList { schema, altered, series })
     }
 
     fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
@@ -121,7 +131,7 @@ impl ChangeList {
         let block = input.block()?;
         input.end()?;
         let mut input = Reader::new(&block, "a change list");
-        let schema = input.uint()? != 0;
+        let (schema, altered) = read_columns(&mut input)?;
         let count = input.count()?;
         let mut series: Vec<SeriesChange> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -130,9 +140,21 @@ impl ChangeList {
             series.push(SeriesChange::read(label, &mut input)?);
         }
         input.end()?;
-        Ok(ChangeList { schema, series })
+        Ok(ChangeList { schema, altered, series })
     }
 }
+
+/// Whether the columns were set, and how they were altered.
+fn read_columns(input: &mut Reader<'_>) -> Result<(bool, Option<Altered>), Damaged> {
+    Ok(match input.uint()? {
+        0 => (false, None),
+        ALTERED => (true, Some(Altered::read(input)?)),
+        _ => (true, None),
+    })
+}
+
+/// Says that alterations follow; 1: the columns were set, nothing follows.
+const ALTERED: u64 = 2;
 
 const CREATED: u64 = 1;
 const DROPPED: u64 = 2;

@@ -13,6 +13,7 @@ use crate::history::state::State;
 use crate::repo::{Repo, RepoError};
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -105,6 +106,15 @@ impl Now {
         Now { point, state, timeline: Timeline::default(), parted: HashSet::new(), lost: Vec::new() }
     }
 
+    /// The revision that set the columns.
+    #[must_use]
+    pub fn columns(&self) -> Option<Stamp> {
+        match &self.point.pending {
+            Some(moment) if moment.recolumned => Some(self.point.stamp),
+            _ => self.timeline.schema(),
+        }
+    }
+
     /// Whether it knows what a point is made of. Of one that came since, it cannot tell who changed what.
     #[must_use]
     pub fn knows(&self, at: &Point) -> bool {
@@ -146,7 +156,8 @@ impl Now {
             return self.origin(id);
         }
         let heads = at.pending.as_ref().map_or_else(|| vec![at.stamp], |moment| moment.heads.clone());
-        if heads.len() > 1 && self.timeline.parted(&heads).contains(&id) {
+        let recolumned = at.pending.as_ref().is_some_and(|moment| moment.recolumned);
+        if recolumned || heads.len() > 1 && self.timeline.parted(&heads).contains(&id) {
             return at.stamp;
         }
         let origins = heads.into_iter().filter_map(|head| self.timeline.origin(id, head));
@@ -269,7 +280,7 @@ impl Shelf {
         let state = moment.state.clone();
         let known = now.get_or_insert_with(|| Now::of(Point::written(moment.stamp), state.clone()));
         known.timeline.update(changelog, &log)?;
-        known.parted = known.timeline.parted(&moment.heads);
+        known.parted = parted(&known.timeline, &moment)?;
         (known.point, known.state) = (moment.into(), state);
         known.tell_lost(self.collection.label(), self.collection.context().clock.now());
         Ok(())
@@ -286,6 +297,18 @@ impl Shelf {
     pub fn last_change(&self) -> Option<u64> {
         self.now().ok().map(|now| now.point.stamp.time)
     }
+}
+
+/// The series that a merge nobody has written yet changes: all of them, where it has other columns than its heads.
+fn parted(timeline: &Timeline, moment: &Moment) -> Result<HashSet<SeriesId>, CollectionError> {
+    let mut parted = timeline.parted(&moment.heads);
+    if moment.recolumned {
+        moment.state.list("", |summary| {
+            parted.insert(summary.id);
+            ControlFlow::Continue(())
+        })?;
+    }
+    Ok(parted)
 }
 
 /// A state that cannot change while it is looked at.

@@ -299,7 +299,8 @@ impl WorkingCopy {
         } else if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
             && body.len >= LEAST
         {
-            body.intake = desk.intakes.follow(series, file.file(), body.len);
+            let columns = body.basis.as_ref().map(|basis| Arc::clone(basis.columns()));
+            body.intake = desk.intakes.follow((series, columns), file.file(), body.len);
             // Not to be had now: nor for what follows.
             body.straight = body.intake.is_some();
         }

@@ -49,6 +49,19 @@ pub struct Basis {
     pub sheet: Arc<Sheet>,
 }
 
+impl Basis {
+    /// Its columns: bytes written by who opened it have these, also where they were altered since.
+    #[must_use]
+    pub fn columns(&self) -> &Arc<Schema> {
+        &self.sheet.source.schema
+    }
+
+    /// Whether the columns were altered since.
+    pub(super) fn is_recolumned(&self, series: &Series) -> Result<bool, Failure> {
+        Ok(*self.columns() != series.shelf.now()?.state.schema)
+    }
+}
+
 /// Rows that were read to their end, and the columns they were read as.
 #[derive(Debug)]
 pub(super) struct Input {
@@ -81,28 +94,42 @@ impl Read for At<'_> {
     }
 }
 
-/// Reads all rows of a file in a format, to be those of a series.
-pub(super) fn read(series: &Series, format: Format, file: &File) -> Result<Input, Failure> {
+/// Reads all rows of a file in a format, to be those of a series; `columns`: those of what was opened, if anything.
+pub(super) fn read(
+    series: &Series,
+    columns: Option<&Arc<Schema>>,
+    format: Format,
+    file: &File,
+) -> Result<Input, Failure> {
     match format {
-        Format::Csv => read_csv(series, At::new(file, 0)),
+        Format::Csv => read_csv(series, columns, At::new(file, 0)),
         Format::Parquet => {
             let file = file.try_clone().map_err(Failure::unread)?;
-            onto(series, |schema| Ok(parquet::read(file, schema, false)?))
+            onto(series, columns, |schema| Ok(parquet::read(file, schema, false)?))
         }
     }
 }
 
 /// Reads all rows of a text, to be those of a series.
-pub(super) fn read_csv(series: &Series, text: impl Read) -> Result<Input, Failure> {
-    onto(series, |schema| Ok(reader(schema, text)))
+pub(super) fn read_csv(
+    series: &Series,
+    columns: Option<&Arc<Schema>>,
+    text: impl Read,
+) -> Result<Input, Failure> {
+    onto(series, columns, |schema| Ok(reader(schema, text)))
 }
 
 /// Reads rows, most of which a series may have already.
 fn onto<F: Iterator<Item = Result<RecordBatch, InputError>>>(
     series: &Series,
+    columns: Option<&Arc<Schema>>,
     frames: impl FnOnce(&Arc<Schema>) -> Result<F, Failure>,
 ) -> Result<Input, Failure> {
     let state = series.shelf.now()?.state.clone();
+    if let Some(columns) = columns.filter(|columns| **columns != state.schema) {
+        // Of what the series has now, nothing is the same.
+        return sorted(series.shelf.collection(), columns, frames(columns)?);
+    }
     let frames = frames(&state.schema)?;
     let (rows, _count) = series.shelf.collection().sort_onto(&state, &series.label, frames)?;
     Ok(Input { schema: state.schema, rows })
@@ -128,10 +155,15 @@ pub(super) struct Reached {
 /// stand side by side, and the others may have been changed by somebody else since they were saved.
 pub(super) fn read_added(
     series: &Series,
+    columns: Option<&Arc<Schema>>,
     (file, len): (&File, u64),
     reached: Option<&Reached>,
 ) -> Result<(Input, Option<Reached>), Failure> {
-    let (collection, schema) = (series.shelf.collection(), &Arc::clone(&series.shelf.now()?.state.schema));
+    let collection = series.shelf.collection();
+    let schema = &match columns {
+        Some(columns) => Arc::clone(columns),
+        None => Arc::clone(&series.shelf.now()?.state.schema),
+    };
     let whole = ends_whole((file, len), Format::Csv)?;
     let mut fresh = None;
     if let Some(before) = reached.filter(|before| before.bytes < len) {
@@ -223,7 +255,8 @@ pub(super) struct Save<'a> {
     pub(super) series: &'a Series,
     /// How the rows are meant.
     pub(super) way: Way,
-    /// What the program opened; none where that is not known, or there was nothing.
+    /// What the program opened; none where that is not known, or there was nothing; of rows that are added: only where
+    /// the columns were altered since.
     pub(super) basis: Option<&'a Basis>,
     /// `user@host`.
     pub(super) author: &'a str,
@@ -257,11 +290,13 @@ impl Save<'_> {
             Way::Replace => content(batch.base(), self.series.id, &label)?,
             Way::Append => None,
         };
-        if let (Some(there), Some(basis)) = (there, self.basis)
-            && there != basis.sheet.content
-        {
+        let moved = |basis: &&Basis| match self.way {
+            Way::Replace => there.is_some_and(|there| there != basis.sheet.content),
+            Way::Append => *basis.columns() != batch.base().schema,
+        };
+        if let Some(basis) = self.basis.filter(moved) {
             drop(batch);
-            return self.beside(collection, sheets, basis, input);
+            return self.beside(collection, sheets, (basis, &mode), input);
         }
         same(&input.schema, &batch)?;
         let dropped = batch.base().id(&label).map_err(CollectionError::from)?.is_none();
@@ -287,14 +322,14 @@ impl Save<'_> {
         &self,
         collection: &Collection,
         sheets: &Sheets,
-        basis: &Basis,
+        (basis, mode): (&Basis, &Mode),
         input: Input,
     ) -> Result<Saved, Failure> {
         let Point { stamp, pending } = &basis.point;
         let heads = pending.as_ref().map_or(&[][..], |moment| &moment.heads);
         let mut batch = collection.batch_on(*stamp, heads, self.message)?.by(self.author);
         same(&input.schema, &batch)?;
-        batch.write(&basis.sheet.label, &Mode::Overlay(Interval::ALL), input.rows)?;
+        batch.write(&basis.sheet.label, mode, input.rows)?;
         let Some(stamp) = batch.commit()? else { return Ok(Saved { stamp: None, basis: None }) };
         if let Err(error) = collection.settle() {
             // The revision is durable, and shown merged: the next writer settles it.

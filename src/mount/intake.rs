@@ -6,6 +6,7 @@
 use super::errno::{Errno, Failure};
 use super::ingest::{Input, read_csv};
 use super::series::Series;
+use crate::data::schema::Schema;
 use parking_lot::{Condvar, Mutex};
 use std::fs::File;
 use std::io::{self, Read};
@@ -61,7 +62,12 @@ impl Intakes {
     }
 
     /// Follows a file of `written` bytes; `None` where that cannot be done now.
-    pub(super) fn follow(&self, series: &Series, file: &File, written: u64) -> Option<Intake> {
+    pub(super) fn follow(
+        &self,
+        (series, columns): (&Series, Option<Arc<Schema>>),
+        file: &File,
+        written: u64,
+    ) -> Option<Intake> {
         let permit = self.permit()?;
         let file = file.try_clone().ok()?;
         let tail = Arc::new(Tail::default());
@@ -69,7 +75,7 @@ impl Intakes {
         let (series, reader) = (series.clone(), Follower { file, at: 0, tail: Arc::clone(&tail) });
         let work = move || {
             let _permit = permit;
-            read_csv(&series, reader)
+            read_csv(&series, columns.as_ref(), reader)
         };
         let thread = thread::Builder::new().name("intake".to_owned()).spawn(work).ok()?;
         Some(Intake { tail, thread: Some(thread) })

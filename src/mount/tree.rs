@@ -322,7 +322,7 @@ fn when(text: &str) -> Result<When, Failure> {
 
 fn schema(now: &Now) -> Child {
     let text = now.state.schema.to_string();
-    let mtime = now.timeline.schema().map_or(0, |stamp| stamp.time);
+    let mtime = now.columns().map_or(0, |stamp| stamp.time);
     Child::new(name::SCHEMA, Node::text(name::SCHEMA, &text, mtime), Duration::ZERO)
 }
 

@@ -7,6 +7,7 @@
     reason = "what tests share fails by panicking, and tells what is skipped"
 )]
 
+mod alter;
 mod backend;
 mod batch;
 mod compare;

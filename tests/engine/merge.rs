@@ -4,8 +4,11 @@
 //! Several sites, each a backend and a clock of its own, write and copy from each other. The model knows the
 //! rule and what each revision reads as; from that alone it tells what every site must read.
 
+mod choose;
+mod columns;
 mod directed;
 mod model;
+mod overrides;
 
 use crate::support::{copy, frame, repo_with};
 use lakota::backend::Backend;

@@ -5,6 +5,7 @@ mod directed;
 mod kernel;
 mod live;
 mod walk;
+mod write_columns;
 mod write_delta;
 mod write_directed;
 mod write_elsewhere;

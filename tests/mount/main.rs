@@ -8,6 +8,7 @@
     reason = "what tests share fails by panicking, and tells why"
 )]
 
+mod alter;
 mod bytes;
 mod consumers;
 mod delta;

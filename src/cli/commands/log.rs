@@ -3,6 +3,7 @@
 use crate::cli::args::{Place, parse_time, parse_until};
 use crate::cli::history::{TagsOf, Version};
 use crate::cli::output::Output;
+use crate::cli::overrides::{Overrode, of_merge};
 use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::{At, Collection, Filter, OneSeries};
@@ -83,12 +84,29 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
     let (mut out, mut shown, mut result) = (String::new(), 0, Ok(()));
     let limit = args.limit.unwrap_or(usize::MAX);
     let show = |stamp: Stamp, outline: Outline| {
-        text(args, &Version { stamp, outline: &outline, tags: tags.of(stamp) })
+        let told = !args.oneline || args.format == Format::Json;
+        let overrode = match told {
+            true => of_merge(collection, &outline.parents, &outline.changes),
+            false => Overrode::default(),
+        };
+        let changes = &outline.changes.series;
+        Shown {
+            created: changes.iter().any(|change| change.created),
+            other: changes.is_empty(),
+            text: text(args, &Version { stamp, outline: &outline, tags: tags.of(stamp), overrode }),
+        }
     };
+    // Other columns are other rows of a series only where there was one.
+    let mut is_there = !args.reverse;
     if limit > 0 {
-        collection.past(&filter, &show, |text| {
+        collection.past(&filter, &show, |one: Shown| {
+            let skipped = filter.series.is_some() && one.other && !is_there;
+            is_there = if one.created { args.reverse } else { is_there };
+            if skipped {
+                return ControlFlow::Continue(());
+            }
             shown += 1;
-            result = text.map(|text| out.push_str(&text));
+            result = one.text.map(|text| out.push_str(&text));
             if out.len() > 1 << 16 && result.is_ok() {
                 result = output.put(out.as_bytes());
                 out.clear();
@@ -104,13 +122,22 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
     output.put(out.as_bytes())
 }
 
+/// A revision on its way out.
+struct Shown {
+    text: Result<String>,
+    /// Whether it created the series that is asked for.
+    created: bool,
+    /// Whether it changed columns alone.
+    other: bool,
+}
+
 /// Fails where no revision knows a label that no series has now.
 fn known(collection: &Collection, filter: &Filter, label: &str) -> Result<()> {
     let any = Filter { series: filter.series.clone(), ..Filter::default() };
     let mut found = false;
-    collection.past(&any, &|_, _| (), |()| {
-        found = true;
-        ControlFlow::Break(())
+    collection.past(&any, &|_, outline| !outline.changes.series.is_empty(), |changed| {
+        found |= changed;
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     if !found {
         collection.find(&collection.state(At::Newest)?, label)?;

@@ -2,6 +2,7 @@
 
 use crate::cli::history::{TagsOf, Version};
 use crate::cli::output;
+use crate::cli::overrides::of_merge;
 use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::when::When;
@@ -79,7 +80,8 @@ fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changelog = collection.changelog();
     let outline = changelog.outline(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
     let tags = TagsOf::read(collection)?;
-    let version = Version { stamp, outline: &outline, tags: tags.of(stamp) };
+    let overrode = of_merge(collection, &outline.parents, &outline.changes);
+    let version = Version { stamp, outline: &outline, tags: tags.of(stamp), overrode };
     if args.json {
         return output::print(&format!("{}\n", version.json(true)?));
     }

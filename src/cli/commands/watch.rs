@@ -4,6 +4,7 @@ use crate::cli::args::{Place, parse_duration};
 use crate::cli::exit::{Gone, Told, Usage};
 use crate::cli::history::{TagsOf, Version};
 use crate::cli::output::{self, Output};
+use crate::cli::overrides::Overrode;
 use crate::cli::session::Session;
 use crate::collection::when::When;
 use crate::history::outline::Outline;
@@ -180,7 +181,8 @@ impl Teller<'_> {
     fn tell(&mut self, news: &News, outline: &Outline) -> Result<()> {
         self.left -= 1;
         let tags = TagsOf::read(&news.collection)?;
-        let version = Version { stamp: news.stamp, outline, tags: tags.of(news.stamp) };
+        let overrode = Overrode::default();
+        let version = Version { stamp: news.stamp, outline, tags: tags.of(news.stamp), overrode };
         let label = (!news.registry).then(|| news.collection.label());
         if let Some(command) = &self.args.exec {
             return self.exec(command, label, &version);

@@ -252,7 +252,8 @@ impl Fs {
         lay: bool,
         open: Option<u64>,
     ) -> Result<Option<Basis>, Failure> {
-        let save = |basis: Option<&Basis>| self.save_rows(rows, basis, self.read_rows(rows, file, None)?);
+        let save =
+            |basis: Option<&Basis>| self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?);
         match (save(basis), open) {
             // As a change it says nothing (any more): the rows of then are to be those of now.
             (Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))), _)

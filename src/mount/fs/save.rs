@@ -102,8 +102,9 @@ impl Fs {
                 }
                 let intake = body.intake();
                 let Some(file) = body.written() else { return Ok(()) };
-                let input = self.read_rows(&rows, file.file(), intake)?;
-                let basis = self.save_rows(&rows, body.basis.as_ref(), input)?;
+                let basis = body.basis.as_ref();
+                let input = self.read_rows(&rows, basis, file.file(), intake)?;
+                let basis = self.save_rows(&rows, basis, input)?;
                 pen.veils.lift(series, *format);
                 body.basis = basis.or(body.basis.take());
                 Ok(())
@@ -123,8 +124,13 @@ impl Fs {
         if ingest::is_blank(file)? {
             return Ok(());
         }
-        let (input, reached) = ingest::read_added(rows.series, file, body.reached.as_ref())?;
-        self.save_rows(rows, None, input)?;
+        let basis = match &body.basis {
+            Some(basis) if basis.is_recolumned(rows.series)? => Some(basis),
+            _ => None,
+        };
+        let columns = basis.map(Basis::columns);
+        let (input, reached) = ingest::read_added(rows.series, columns, file, body.reached.as_ref())?;
+        self.save_rows(rows, basis, input)?;
         body.reached = reached;
         Ok(())
     }
@@ -133,6 +139,7 @@ impl Fs {
     pub(super) fn read_rows(
         &self,
         rows: &Rows<'_>,
+        basis: Option<&Basis>,
         file: &File,
         intake: Option<Intake>,
     ) -> Result<Input, Failure> {
@@ -140,7 +147,7 @@ impl Fs {
         if let Some(Ok(input)) = intake.map(Intake::finish) {
             return Ok(input);
         }
-        ingest::read(rows.series, rows.format, file)
+        ingest::read(rows.series, basis.map(Basis::columns), rows.format, file)
     }
 
     /// Makes rows a revision; gives what the writer has from now on.

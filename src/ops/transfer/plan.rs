@@ -60,6 +60,7 @@ impl Ends {
         let at_once = !missing.is_empty() || fills;
         let mut horizon = Horizon { made: now, ..base.clone() };
         horizon.kept.extend(must.iter().copied().filter(|stamp| base.hides(*stamp)));
+        horizon.kept.sort_unstable();
         if !missing.is_empty() || (shallow && !take.is_empty()) {
             horizon.forgot = self.forgot(shallow, &ours, missing, &horizon.kept);
             let is_there = |head: &Stamp| taken.contains(head) || there.log.contains(*head);

@@ -126,3 +126,29 @@ fn unknown_collection_is_an_error_that_names_the_closest() {
     let failure = copy(&a, &b, &named(&["temperatur"])).unwrap_err();
     assert!(failure.to_string().contains("temperature"), "{failure}");
 }
+
+#[test]
+fn collection_that_came_by_name_is_the_one_that_comes_with_all() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    a.repo.rename_collection("c", "d").unwrap();
+    copy(&a, &b, &named(&["d"])).unwrap();
+    push(&a, &b);
+    assert_eq!(b.repo.collections().unwrap(), ["d"]);
+    assert_eq!(b.contents(), a.contents());
+    push(&b, &a);
+    assert_eq!(a.repo.collections().unwrap(), ["d"]);
+}
+
+#[test]
+fn collection_that_would_be_united_under_its_new_label_must_have_the_same_columns() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    b.repo.create_collection("c", &Schema::parse(["t timestamp*", "v float"]).unwrap()).unwrap();
+    b.repo.rename_collection("c", "mine").unwrap();
+    copy(&a, &b, &named(&["c"])).unwrap();
+    assert_eq!(b.repo.collections().unwrap(), ["c", "mine"]);
+    assert!(refused(&a, &b).is_conflict());
+    b.is_sound();
+    assert_eq!(b.repo.collection("mine").unwrap().schema().unwrap().columns()[0].name, "t");
+}

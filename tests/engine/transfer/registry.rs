@@ -152,3 +152,26 @@ fn collection_that_would_be_united_under_its_new_label_must_have_the_same_column
     b.is_sound();
     assert_eq!(b.repo.collection("mine").unwrap().schema().unwrap().columns()[0].name, "t");
 }
+
+#[test]
+fn what_another_copy_left_must_be_whole_before_it_is_seen() {
+    let world = World::new();
+    let (a, b, c) = (world.with_c(), world.place(), world.place());
+    a.write("s", "1,1\n");
+    push(&a, &c);
+    a.write("s", &super::noise(0, 8000));
+    for (key, bytes) in crate::support::files(a.backend.as_ref()) {
+        if !key.starts_with("00/0000") && key != "format" {
+            b.backend.put(&key, bytes).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        ops::gc(&b.repo, 0).unwrap();
+    }
+    assert!(matches!(refused(&c, &b), TransferError::Leftover(_)));
+    assert!(b.repo.collections().unwrap().is_empty());
+    push(&a, &b);
+    b.is_sound();
+    assert!(push(&c, &b).moved.is_empty());
+    b.is_sound();
+}

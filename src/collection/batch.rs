@@ -144,6 +144,21 @@ impl<'a> Batch<'a> {
         Ok(())
     }
 
+    /// Creates an empty series that is one with a series elsewhere: of the id that it has there. Fails where the label
+    /// is taken; no series here may have the id.
+    pub fn create_as(&mut self, label: &str, id: SeriesId) -> Result<(), CollectionError> {
+        label::check(label)?;
+        self.settle_if_edited(label)?;
+        if self.base.entry(label)?.is_some() {
+            return Err(CollectionError::Exists(label.to_owned()));
+        }
+        let change = self.changes.entry(id).or_insert_with(|| SeriesChange::none(id, label));
+        change.created = true;
+        self.renamed.push(id);
+        self.edits.insert(label.to_owned(), Some(NewEntry::keep(id, Segments::Few(Vec::new()))));
+        Ok(())
+    }
+
     /// A series that does not exist yet.
     fn new_series(&mut self, label: &str) -> Result<(SeriesId, Segments), CollectionError> {
         label::check(label)?;

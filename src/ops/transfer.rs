@@ -119,7 +119,8 @@ impl Copy<'_> {
         let registry = Ends::new(self.from.changelog_in(zero()), self.to.changelog_in(zero()), true)?;
         let (named, there) = (self.from.named()?, self.to.named()?);
         for collection in &named {
-            self.collection(collection, &there, |other| other.id == collection.id);
+            let one = |other: &&Named| other.shares(&collection.folders) || other.id == collection.id;
+            self.collection(collection, &there, there.iter().filter(one).collect());
         }
         self.deleted(&registry, &named)?;
         for (mine, its) in extra_changelogs(self.from).into_iter().zip(extra_changelogs(self.to)) {
@@ -149,16 +150,20 @@ impl Copy<'_> {
             }
         }
         for collection in &chosen {
-            self.collection(collection, &there, |other| other.label == collection.label);
+            let mut partners: Vec<&Named> =
+                there.iter().filter(|other| other.shares(&collection.folders)).collect();
+            if partners.is_empty() {
+                partners.extend(there.iter().find(|other| other.label == collection.label));
+            }
+            self.collection(collection, &there, partners);
         }
         self.recheck()?;
         self.register(&chosen, &there)?;
         self.finish()
     }
 
-    /// Copies a collection; `same` tells which ones there will be one with it, though they share no folder yet.
-    fn collection(&mut self, collection: &Named, there: &[Named], same: impl Fn(&Named) -> bool) {
-        let partners: Vec<&Named> = partners(collection, there, same);
+    /// Copies a collection; `partners` are those there that are, or will be, one with it.
+    fn collection(&mut self, collection: &Named, there: &[Named], partners: Vec<&Named>) {
         if let Some(partner) = partners.first() {
             self.labels.insert(collection.label.clone(), partner.label.clone());
         }
@@ -261,7 +266,7 @@ impl Copy<'_> {
                 continue;
             }
             let label = self.labels.get(&collection.label).unwrap_or(&collection.label);
-            self.to.register(label, &collection.folders, &format!("copy {}", collection.label))?;
+            self.to.register(label, collection, &format!("copy {}", collection.label))?;
         }
         Ok(())
     }
@@ -287,10 +292,4 @@ impl Copy<'_> {
         }
         Ok(self.report)
     }
-}
-
-/// The collections there that are, or will be, the same.
-fn partners<'a>(collection: &Named, there: &'a [Named], same: impl Fn(&Named) -> bool) -> Vec<&'a Named> {
-    let shared: Vec<&Named> = there.iter().filter(|other| other.shares(&collection.folders)).collect();
-    if shared.is_empty() { there.iter().filter(|other| same(other)).collect() } else { shared }
 }

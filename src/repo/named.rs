@@ -79,12 +79,16 @@ impl Repo {
         Changelog::new(Arc::clone(&self.context.store), folders)
     }
 
-    /// Lets the registry name changelog folders under a label, beside those it names there.
-    pub fn register(&self, label: &str, folders: &[Digest], message: &str) -> Result<(), RepoError> {
+    /// Lets the registry name the folders of a collection elsewhere under a label, beside those it names there.
+    pub fn register(&self, label: &str, named: &Named, message: &str) -> Result<(), RepoError> {
         let mut batch = self.registry_batch(message)?;
-        let mut all: BTreeSet<Digest> = folders.iter().copied().collect();
-        if let Some(entry) = batch.base().entry(label).map_err(CollectionError::from)? {
-            all.extend(folders_of(batch.base(), &entry)?);
+        let mut all: BTreeSet<Digest> = named.folders.iter().copied().collect();
+        let known = batch.base().entries().map_err(CollectionError::from)?;
+        if let Some(entry) = known.iter().find(|entry| entry.label == label) {
+            all.extend(folders_of(batch.base(), entry)?);
+        } else if known.iter().all(|entry| entry.id != named.id) {
+            // One with what it is elsewhere: the registries will be merged.
+            batch.create_as(label, named.id)?;
         }
         let row: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(ToString::to_string)));
         let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);

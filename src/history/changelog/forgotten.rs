@@ -114,3 +114,46 @@ impl Forgotten {
         if marks.is_sorted() { Ok(Forgotten { marks }) } else { Err(input.damaged()) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+
+    fn stamp(time: u64) -> Stamp {
+        Stamp { time, digest: Digest::of(&time.to_le_bytes()) }
+    }
+
+    fn of(times: impl IntoIterator<Item = u64>) -> Forgotten {
+        let mut forgot = Forgotten::default();
+        forgot.add(times.into_iter().map(stamp));
+        forgot
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let forgot = of([7, 3, 1_600_000_000_000, 3]);
+        let mut out = Writer::default();
+        forgot.write(&mut out);
+        assert_eq!(Forgotten::read(&mut Reader::new(&out.bytes, "x")).unwrap(), forgot);
+        assert!(
+            (0..out.bytes.len())
+                .all(|len| Forgotten::read(&mut Reader::new(&out.bytes[..len], "x")).is_err())
+        );
+    }
+
+    #[test]
+    fn the_newest_stay_and_those_that_must() {
+        let many = MOST as u64 + 10;
+        let cut = of(0..many).cut([stamp(2), stamp(many + 5)]);
+        assert_eq!((cut.len(), cut.is_cut()), (MOST + 1, true));
+        assert!(cut.contains(stamp(2)) && cut.contains(stamp(10)) && !cut.contains(stamp(9)));
+        assert!(!cut.contains(stamp(many + 5)));
+    }
+
+    #[test]
+    fn another_revision_of_the_same_time_is_not_among_them() {
+        let other = Stamp { time: 3, digest: Digest::of(b"other") };
+        assert!(!of([3]).contains(other));
+    }
+}

@@ -22,7 +22,7 @@ const MAGIC_1: &[u8; 4] = b"lkh\x01";
 pub struct Horizon {
     /// Milliseconds since 1970-01-01 UTC; 0 where nothing was trimmed.
     pub time: u64,
-    /// Older revisions that stay: heads, and what merging them needs.
+    /// Older revisions that stay: heads, and what merging them needs. Sorted.
     pub kept: Vec<Stamp>,
     /// When it was put, in milliseconds since 1970-01-01 UTC.
     pub made: u64,
@@ -37,7 +37,7 @@ impl Horizon {
     /// Whether it hides a revision.
     #[must_use]
     pub fn hides(&self, stamp: Stamp) -> bool {
-        stamp.time < self.time && !self.kept.contains(&stamp)
+        stamp.time < self.time && self.kept.binary_search(&stamp).is_err()
     }
 
     /// Whether a revision is known to be an ancestor of one that is there.
@@ -70,6 +70,7 @@ impl Horizon {
         }
         let (time, made) = (input.uint()?, input.uint()?);
         let mut horizon = Horizon { time, made, kept: read_stamps(&mut input)?, ..Horizon::default() };
+        horizon.kept.sort_unstable();
         if magic == *MAGIC {
             horizon.above = read_stamps(&mut input)?;
             horizon.forgot = Forgotten::read(&mut input)?;

@@ -103,6 +103,7 @@ impl<'a> Carrier<'a> {
         plan: &Plan,
         now: u64,
     ) -> Result<(Moved, Vec<Digest>, Looked), TransferError> {
+        self.check_leftover(&plan.leftover)?;
         if let Some(horizon) = &plan.horizon {
             self.ends.dest.put_horizon(horizon)?;
         }
@@ -127,6 +128,25 @@ impl<'a> Carrier<'a> {
         self.ends.settle(&plan.must, now)?;
         let pending = if self.ends.trusted { Vec::new() } else { self.checked.into_iter().collect() };
         Ok((self.moved, pending, began))
+    }
+
+    /// Revisions that another copy left must be whole before the registry there names them.
+    fn check_leftover(&mut self, leftover: &[Stamp]) -> Result<(), TransferError> {
+        let log = self.ends.dest.log()?;
+        for stamp in leftover {
+            let named = match self.ends.dest.read(&log, *stamp) {
+                Ok(revision) => walk::objects(&revision, &[]),
+                Err(_) => return Err(TransferError::Leftover(*stamp)),
+            };
+            let named = named.map_err(|_lost| TransferError::Leftover(*stamp))?;
+            let new: Vec<Digest> = named.into_iter().filter(|o| !self.checked.contains(o)).collect();
+            match copy(self.ends, &new, &mut |_, _| ()) {
+                Err(TransferError::Source(_)) => return Err(TransferError::Leftover(*stamp)),
+                done => done?,
+            }
+            self.checked.extend(new);
+        }
+        Ok(())
     }
 
     fn tell(&self, group: usize) {
@@ -260,8 +280,9 @@ fn copy(ends: &Ends, objects: &[Digest], copied: &mut dyn FnMut(u64, u64)) -> Re
         let lens = some.par_iter().map(|object| {
             let key = object.key();
             let there = to.len(&key)?;
-            // A shorter file is what a full disk or a crash left of one.
-            Ok(there.is_some() && there == from.backend().len(&key)?)
+            // A shorter file is what a full disk or a crash left of one. Of what another copy left the source knows nothing.
+            let len = from.backend().len(&key)?;
+            Ok(there.is_some() && (len.is_none() || len == there))
         });
         let found = lens.collect::<Result<Vec<bool>, crate::backend::BackendError>>()?;
         let (there, missing): (Vec<_>, Vec<_>) = some.iter().zip(found).partition(|(_, found)| *found);

@@ -37,6 +37,11 @@ pub enum TransferError {
         /// Its columns where they came from.
         from: Schemata,
     },
+    /// What another copy left there.
+    #[error(
+        "a copy that was cut short left revision {0} there, and what it names is gone; repeat that copy first"
+    )]
+    Leftover(Stamp),
     /// A source that has less than its own revisions name.
     #[error("its source is damaged: {0}; `lakota verify` there tells more")]
     Source(#[source] Box<StoreError>),

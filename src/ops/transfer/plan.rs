@@ -34,6 +34,8 @@ pub(super) struct Plan {
     pub(super) at_once: bool,
     /// Those that must be seen afterwards.
     pub(super) must: BTreeSet<Stamp>,
+    /// What is there of other copies, that nothing spared from gc, and will be seen too.
+    pub(super) leftover: Vec<Stamp>,
 }
 
 impl Ends {
@@ -60,6 +62,7 @@ impl Ends {
         let at_once = !missing.is_empty() || fills;
         let mut horizon = Horizon { made: now, ..base.clone() };
         horizon.kept.extend(must.iter().copied().filter(|stamp| base.hides(*stamp)));
+        horizon.kept.sort_unstable();
         if !missing.is_empty() || (shallow && !take.is_empty()) {
             horizon.forgot = self.forgot(shallow, &ours, missing, &horizon.kept);
             let is_there = |head: &Stamp| taken.contains(head) || there.log.contains(*head);
@@ -69,7 +72,9 @@ impl Ends {
         let news = horizon.time > known.time
             || horizon.kept.iter().any(|stamp| known.hides(*stamp))
             || !known.forgot.contains_all(&horizon.forgot);
-        Ok(Plan { horizon: news.then_some(horizon), take, at_once, must })
+        let foreign = |stamp: &Stamp| !there.trusted && !self.all.contains(*stamp);
+        let leftover = there.log.stamps().filter(foreign).collect();
+        Ok(Plan { horizon: news.then_some(horizon), take, at_once, must, leftover })
     }
 
     /// The heads that come, and what the merge of all heads needs.
@@ -186,8 +191,8 @@ impl There {
     }
 }
 
-/// Whether a revision is known as an ancestor: by its children, by what was forgotten, or because a trim hid it,
-/// which never hides a head.
+/// Whether a revision is known as an ancestor: by its children, by what was forgotten, or by children that a trim hid
+/// with it. One that is hidden without any is none: a copy may have been cut short while a trim ran.
 fn is_past(log: &Log, all: &Log, stamp: Stamp) -> bool {
-    log.is_past(stamp) || (log.horizon.hides(stamp) && all.contains(stamp))
+    log.is_past(stamp) || (log.horizon.hides(stamp) && all.is_past(stamp))
 }

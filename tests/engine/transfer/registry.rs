@@ -126,3 +126,52 @@ fn unknown_collection_is_an_error_that_names_the_closest() {
     let failure = copy(&a, &b, &named(&["temperatur"])).unwrap_err();
     assert!(failure.to_string().contains("temperature"), "{failure}");
 }
+
+#[test]
+fn collection_that_came_by_name_is_the_one_that_comes_with_all() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    a.repo.rename_collection("c", "d").unwrap();
+    copy(&a, &b, &named(&["d"])).unwrap();
+    push(&a, &b);
+    assert_eq!(b.repo.collections().unwrap(), ["d"]);
+    assert_eq!(b.contents(), a.contents());
+    push(&b, &a);
+    assert_eq!(a.repo.collections().unwrap(), ["d"]);
+}
+
+#[test]
+fn collection_that_would_be_united_under_its_new_label_must_have_the_same_columns() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    b.repo.create_collection("c", &Schema::parse(["t timestamp*", "v float"]).unwrap()).unwrap();
+    b.repo.rename_collection("c", "mine").unwrap();
+    copy(&a, &b, &named(&["c"])).unwrap();
+    assert_eq!(b.repo.collections().unwrap(), ["c", "mine"]);
+    assert!(refused(&a, &b).is_conflict());
+    b.is_sound();
+    assert_eq!(b.repo.collection("mine").unwrap().schema().unwrap().columns()[0].name, "t");
+}
+
+#[test]
+fn what_another_copy_left_must_be_whole_before_it_is_seen() {
+    let world = World::new();
+    let (a, b, c) = (world.with_c(), world.place(), world.place());
+    a.write("s", "1,1\n");
+    push(&a, &c);
+    a.write("s", &super::noise(0, 8000));
+    for (key, bytes) in crate::support::files(a.backend.as_ref()) {
+        if !key.starts_with("00/0000") && key != "format" {
+            b.backend.put(&key, bytes).unwrap();
+        }
+    }
+    for _ in 0..2 {
+        ops::gc(&b.repo, 0).unwrap();
+    }
+    assert!(matches!(refused(&c, &b), TransferError::Leftover(_)));
+    assert!(b.repo.collections().unwrap().is_empty());
+    push(&a, &b);
+    b.is_sound();
+    assert!(push(&c, &b).moved.is_empty());
+    b.is_sound();
+}

@@ -6,6 +6,7 @@
 mod defrag;
 mod gc;
 mod reach;
+mod repair;
 pub mod transfer;
 mod trim;
 mod verify;
@@ -13,6 +14,7 @@ pub mod watch;
 
 pub use defrag::{Defragged, defrag};
 pub use gc::{Collected, gc};
+pub use repair::{Repaired, repair};
 pub use trim::{Trimmed, squash, trim};
 pub use verify::{Damage, Verified, verify};
 

@@ -3,7 +3,7 @@
 use super::output;
 use super::session::Session;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
-use crate::repo::{Repo, RepoError};
+use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
@@ -140,7 +140,10 @@ fn tell(session: &Session, (verb, other): (&str, &str), what: &What, mut report:
     }
     for moved in report.moved.iter().filter(|moved| moved.heads > 1) {
         let label = moved.label_there.as_ref().unwrap_or(&moved.label);
-        session.say(format!("{label}: {} heads; lakota merge {label}", moved.heads));
+        session.say(match verb {
+            "push" => format!("{label}: {} heads in {other}; pull, merge, and push again", moved.heads),
+            _ => format!("{label}: {} heads; lakota merge {label}", moved.heads),
+        });
     }
     // The last one makes the exit code: damage goes before conflicts.
     report.failed.sort_by_key(|(_, error)| !error.is_conflict());
@@ -180,7 +183,10 @@ pub(crate) fn must_be_new(found: &Repo, source: &str, place: &Path) -> Result<()
     match found.unfinished_clone()? {
         Some(of) if of == source => Ok(()),
         Some(of) => bail!("{} is an unfinished clone of {of}: choose a new folder", place.display()),
-        None => Err(RepoError::NotEmpty(place.display().to_string()).into()),
+        None => bail!(
+            "{0} is a repository already: `lakota -r {0} pull {source}` brings it up to date; else choose a new folder",
+            place.display()
+        ),
     }
 }
 

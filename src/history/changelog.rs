@@ -7,6 +7,7 @@
 mod forgotten;
 mod horizon;
 mod log;
+mod mend;
 mod outlines;
 mod pack;
 mod packing;
@@ -16,6 +17,7 @@ mod receive;
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
+pub use mend::Mended;
 pub use receive::Carried;
 
 use super::revision::Revision;
@@ -228,7 +230,9 @@ impl Changelog {
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some((horizon, waiting)) = self.horizon(horizons, &log)? else { return Ok(None) };
+        let Some((horizon, waiting)) = self.horizon(horizons, &|stamp| log.contains(stamp))? else {
+            return Ok(None);
+        };
         (log.horizon, log.waiting) = (horizon, waiting);
         Ok(Some(log))
     }

@@ -56,7 +56,7 @@ pub struct Moved {
     pub revisions: u64,
     /// Objects that were not there.
     pub objects: u64,
-    /// Their bytes.
+    /// Bytes of both.
     pub bytes: u64,
     /// Heads it has there now.
     pub heads: usize,
@@ -128,13 +128,13 @@ impl Copy<'_> {
             self.note("tags", done);
         }
         self.recheck()?;
-        match self.report.failed.is_empty() {
-            true => {
-                let done = self.changelog(REGISTRY, registry);
-                self.note(REGISTRY, done);
-            }
-            // It would name, or unite, what could not be copied.
-            false => self.register(&named, &there)?,
+        if self.report.failed.is_empty() {
+            let done = self.changelog(REGISTRY, registry);
+            self.note(REGISTRY, done);
+        }
+        if !self.report.failed.is_empty() {
+            // The registry would name, or unite, what could not be copied.
+            self.register(&named, &there)?;
         }
         self.finish()
     }
@@ -166,11 +166,19 @@ impl Copy<'_> {
             let source = self.from.changelog_in(collection.folders.clone());
             let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
             let dest = self.to.changelog_in(folders.copied().collect());
-            let known = |folder: &Digest| there.iter().any(|other| other.folders.contains(folder));
-            let trusted = collection.folders.iter().all(known);
+            let trusted = self.spared(&collection.folders, there)?;
             self.changelog(&collection.label, Ends::new(source, dest, trusted)?)
         });
         self.note(&collection.label, done);
+    }
+
+    /// Whether gc there spares what the revisions in these folders name: any revision of the registry may name them.
+    fn spared(&self, folders: &[Digest], there: &[Named]) -> Result<bool, TransferError> {
+        if folders.iter().all(|folder| there.iter().any(|other| other.folders.contains(folder))) {
+            return Ok(true);
+        }
+        let ever = self.to.folders_ever()?;
+        Ok(folders.iter().all(|folder| ever.contains(folder)))
     }
 
     /// Collections that were created on their own can be one only if their columns are the same.
@@ -215,7 +223,8 @@ impl Copy<'_> {
             let revisions = plan.take.len() as u64;
             return Ok(Moved { label: label.to_owned(), revisions, ..Moved::default() });
         }
-        let (moved, objects, checked) = Carrier::new(label, &ends, self.progress).run(&plan, now)?;
+        let clock = self.to.context().clock.as_ref();
+        let (moved, objects, checked) = Carrier::new(label, &ends, self.progress, clock).run(&plan, now)?;
         if !ends.trusted {
             self.pending.push(Pending::new(ends, objects, checked));
         }
@@ -235,7 +244,7 @@ impl Copy<'_> {
         loop {
             let mut looked = false;
             for pending in &mut self.pending {
-                looked |= pending.recheck()?;
+                looked |= pending.recheck(self.to.context().clock.as_ref())?;
             }
             if !looked {
                 return Ok(());

@@ -86,7 +86,6 @@ impl Pass<'_> {
         for stamp in log.stamps().rev() {
             self.done.revisions += 1;
             for parent in log.parents(stamp).unwrap_or_default() {
-                // What a horizon hides was trimmed; anything else should be there.
                 if !log.contains(*parent) && parent.time >= log.horizon.time && !log.horizon.forgets(*parent)
                 {
                     self.damage(format!("{}: revision {parent} is missing", collection.label()));

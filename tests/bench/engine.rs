@@ -1,6 +1,6 @@
 //! Times the engine on the workloads of the benchmark and prints result lines as `peers.py` does.
 //!
-//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live log]. Each operation opens the repository anew within its
+//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live log push]. Each operation opens the repository anew within its
 //! time, unless it says that it keeps one handle. What is read is compared with what was written.
 
 #![allow(
@@ -26,6 +26,8 @@ mod log;
 mod many;
 #[path = "engine/one.rs"]
 mod one;
+#[path = "engine/push.rs"]
+mod push;
 
 use harness::Bench;
 
@@ -33,7 +35,7 @@ type Workload = (&'static str, fn(&Bench));
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let workloads: [Workload; 8] = [
+    let workloads: [Workload; 9] = [
         ("w1", one::w1),
         ("w2", one::w2),
         ("w3", one::w3),
@@ -42,6 +44,7 @@ fn main() {
         ("heads", heads::heads),
         ("live", live::live),
         ("log", log::log),
+        ("push", push::push),
     ];
     if let Some(unknown) = named.iter().find(|name| workloads.iter().all(|(known, _)| known != name)) {
         panic!("there is no workload {unknown}");

@@ -16,6 +16,7 @@ mod look_back;
 mod names;
 mod quickstart;
 mod read;
+mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod upkeep;

@@ -4,6 +4,7 @@ mod horizons;
 mod kill;
 mod random;
 mod registry;
+mod repair;
 
 use crate::support::{CountingClock, SeriesRows, files, frame, repo_on, series};
 use lakota::backend::Backend;
@@ -288,4 +289,55 @@ fn dry_run_tells_and_copies_nothing() {
     let report = copy(&a, &b, &What { dry_run: true, ..What::default() }).unwrap();
     assert_eq!(report.moved.iter().map(|m| m.revisions).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(files(b.backend.as_ref()), before);
+}
+
+/// Copies while gc runs at the other end, over and over, and hours pass.
+fn copy_beside_gc(world: &World, a: &Place, b: &Place, what: &What) {
+    let beside = world.open(Arc::clone(&b.backend));
+    let runs = std::cell::Cell::new(0);
+    let report = transfer(&a.repo, &b.repo, what, &|_| {
+        if runs.get() < 12 {
+            runs.set(runs.get() + 1);
+            world.0.pass(3_600_000);
+            ops::gc(&beside.repo, 600_000).unwrap();
+        }
+    });
+    assert!(report.unwrap().failed.is_empty());
+    assert_eq!(runs.get(), 12);
+    let b = world.open(Arc::clone(&b.backend));
+    b.is_sound();
+    assert_eq!(b.contents(), a.contents());
+    for _ in 0..2 {
+        ops::gc(&b.repo, 0).unwrap();
+    }
+    b.is_sound();
+}
+
+/// With so many revisions that have objects.
+fn with_objects(world: &World, revisions: u64) -> Place {
+    let a = world.with_c();
+    for i in 0..revisions {
+        a.write("s", &noise(10_000 * i, 8000));
+    }
+    a
+}
+
+#[test]
+fn gc_beside_a_slow_first_copy_takes_nothing_of_it() {
+    let world = World::new();
+    let (a, b) = (with_objects(&world, 12), world.place());
+    copy_beside_gc(&world, &a, &b, &What::default());
+    let by_name = What { collections: vec!["c".to_owned()], ..What::default() };
+    copy_beside_gc(&world, &a, &world.place(), &by_name);
+}
+
+#[test]
+fn gc_beside_a_slow_push_takes_nothing_of_it() {
+    let world = World::new();
+    let (a, b) = (with_objects(&world, 2), world.place());
+    push(&a, &b);
+    for i in 0..12 {
+        a.write("t", &noise(10_000 * i, 8000));
+    }
+    copy_beside_gc(&world, &a, &b, &What::default());
 }

@@ -5,7 +5,6 @@
 //! A hidden revision that turns up again (in a pack somebody was making meanwhile) stays hidden.
 
 use super::forgotten::Forgotten;
-use super::log::Log;
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -106,12 +105,12 @@ fn read_stamps(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
 }
 
 impl Changelog {
-    /// Reads and joins horizons of a log; `None` where one went away meanwhile. Tells too whether a list of what was
+    /// Reads and joins horizons, where `there` are some revisions; `None` where one went away meanwhile. Tells too whether a list of what was
     /// forgotten waits for revisions that are not there yet.
     pub(super) fn horizon(
         &self,
         files: Vec<(String, Stamp)>,
-        log: &Log,
+        there: &dyn Fn(Stamp) -> bool,
     ) -> Result<Option<(Horizon, bool)>, HistoryError> {
         let mut horizon = Horizon::default();
         let mut waiting = false;
@@ -120,7 +119,7 @@ impl Changelog {
             let Some(mut read) = self.read_horizon(key, stamp)? else { return Ok(None) };
             let forgot = std::mem::take(&mut read.forgot);
             // That one revision is an ancestor of another stays true, whichever horizon says so.
-            match read.above.iter().all(|above| log.contains(*above)) {
+            match read.above.iter().all(|above| there(*above)) {
                 true => horizon.forgot.extend(&forgot),
                 false => waiting |= !forgot.is_empty(),
             }

@@ -125,7 +125,13 @@ impl Log {
         self.named.contains(&stamp) || self.horizon.forgets(stamp)
     }
 
-    /// Parents that are not here though nothing says that they were trimmed, and those that were: of each, its child.
+    /// Whether a parent that is not here should be: nothing says that it was trimmed.
+    #[must_use]
+    pub fn is_lost(&self, parent: Stamp) -> bool {
+        !self.contains(parent) && parent.time >= self.horizon.time && !self.horizon.forgets(parent)
+    }
+
+    /// Parents that are not here, trimmed or lost, and of each its child.
     pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
         let parents =
             self.entries.iter().flat_map(|(child, e)| e.parents.as_slice().iter().map(|p| (*p, *child)));

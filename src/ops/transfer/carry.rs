@@ -6,7 +6,7 @@
 use super::plan::{Ends, Plan};
 use super::walk;
 use super::{Moved, Progress, TransferError};
-use crate::clock::Stamp;
+use crate::clock::{Clock, Stamp};
 use crate::digest::Digest;
 use crate::history::changelog::{Carried, HistoryError, Log};
 use crate::history::revision::Revision;
@@ -35,6 +35,26 @@ const NEAR: usize = 2;
 /// What was looked at so long ago, half the default grace of gc, is looked at again.
 const TRUST: Duration = Duration::from_secs(300);
 
+/// When something was looked at.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looked {
+    at: Instant,
+    /// What the clock said, in milliseconds since 1970-01-01 UTC: gc goes by it.
+    wall: u64,
+}
+
+impl Looked {
+    fn now(clock: &dyn Clock) -> Looked {
+        Looked { at: Instant::now(), wall: clock.now() }
+    }
+
+    /// By the clock that went further: one may have been set back, the other does not count a machine's sleep.
+    fn is_old(&self, clock: &dyn Clock) -> bool {
+        let wall = Duration::from_millis(clock.now().saturating_sub(self.wall));
+        self.at.elapsed().max(wall) > TRUST
+    }
+}
+
 /// A changelog on its way.
 pub(super) struct Carrier<'a> {
     ends: &'a Ends,
@@ -45,7 +65,8 @@ pub(super) struct Carrier<'a> {
     /// What is there of the group; where the registry there does not name the changelog yet: of all.
     whole: HashSet<Stamp>,
     checked: HashSet<Digest>,
-    began: Instant,
+    began: Looked,
+    clock: &'a dyn Clock,
 }
 
 /// What of a changelog is there, that nothing there names yet.
@@ -53,11 +74,16 @@ pub(super) struct Carrier<'a> {
 pub(super) struct Pending {
     pub(super) ends: Ends,
     objects: Vec<Digest>,
-    checked: Instant,
+    checked: Looked,
 }
 
 impl<'a> Carrier<'a> {
-    pub(super) fn new(label: &str, ends: &'a Ends, report: &'a dyn Fn(&Progress<'_>)) -> Carrier<'a> {
+    pub(super) fn new(
+        label: &str,
+        ends: &'a Ends,
+        report: &'a dyn Fn(&Progress<'_>),
+        clock: &'a dyn Clock,
+    ) -> Carrier<'a> {
         Carrier {
             ends,
             at_once: false,
@@ -66,7 +92,8 @@ impl<'a> Carrier<'a> {
             total: 0,
             whole: HashSet::new(),
             checked: HashSet::new(),
-            began: Instant::now(),
+            began: Looked::now(clock),
+            clock,
         }
     }
 
@@ -75,7 +102,7 @@ impl<'a> Carrier<'a> {
         mut self,
         plan: &Plan,
         now: u64,
-    ) -> Result<(Moved, Vec<Digest>, Instant), TransferError> {
+    ) -> Result<(Moved, Vec<Digest>, Looked), TransferError> {
         if let Some(horizon) = &plan.horizon {
             self.ends.dest.put_horizon(horizon)?;
         }
@@ -83,7 +110,7 @@ impl<'a> Carrier<'a> {
         let began = self.began;
         let mut group: Vec<Carried> = Vec::new();
         let mut there = self.ends.dest.log()?;
-        let mut bytes = self.moved.bytes;
+        let mut bytes = 0;
         for stamp in &plan.take {
             let (carried, revision) = self.fetch(*stamp)?;
             self.ensure(*stamp, &revision, &there)?;
@@ -167,7 +194,7 @@ impl<'a> Carrier<'a> {
 
     /// Copies what is not there under its plain name with the length it has at the source.
     fn copy(&mut self, objects: &[Digest]) -> Result<(), TransferError> {
-        let done = copy(self.ends, objects, &mut |objects, bytes| {
+        copy(self.ends, objects, &mut |objects, bytes| {
             self.moved.objects += objects;
             self.moved.bytes += bytes;
             (self.report)(&Progress {
@@ -177,8 +204,7 @@ impl<'a> Carrier<'a> {
                 objects: self.moved.objects,
                 bytes: self.moved.bytes,
             });
-        });
-        done
+        })
     }
 
     /// Puts the revisions of a group, whose objects were looked at a short while ago.
@@ -186,8 +212,9 @@ impl<'a> Carrier<'a> {
         if group.is_empty() {
             return Ok(());
         }
-        while self.began.elapsed() > TRUST {
-            self.began = Instant::now();
+        // What the registry there does not name yet is looked at again at the end: all of it.
+        while self.ends.trusted && self.began.is_old(self.clock) {
+            self.began = Looked::now(self.clock);
             self.checked.clear();
             self.whole.clear();
             let there = self.ends.dest.log()?;
@@ -199,10 +226,11 @@ impl<'a> Carrier<'a> {
         let folder = self.ends.source.folders().first().copied().unwrap_or(Digest::ZERO);
         self.ends.dest.receive(folder, group, self.at_once)?;
         self.moved.revisions += group.len() as u64;
+        self.moved.bytes += group.iter().map(|(_, _, bytes)| bytes.len() as u64).sum::<u64>();
         if self.ends.trusted {
             self.checked.clear();
             self.whole.clear();
-            self.began = Instant::now();
+            self.began = Looked::now(self.clock);
         }
         group.clear();
         Ok(())
@@ -210,16 +238,16 @@ impl<'a> Carrier<'a> {
 }
 
 impl Pending {
-    pub(super) const fn new(ends: Ends, objects: Vec<Digest>, checked: Instant) -> Pending {
+    pub(super) const fn new(ends: Ends, objects: Vec<Digest>, checked: Looked) -> Pending {
         Pending { ends, objects, checked }
     }
 
     /// Looks again where that was long ago: gc may have taken what nothing named. Tells whether it did look.
-    pub(super) fn recheck(&mut self) -> Result<bool, TransferError> {
-        if self.checked.elapsed() <= TRUST {
+    pub(super) fn recheck(&mut self, clock: &dyn Clock) -> Result<bool, TransferError> {
+        if !self.checked.is_old(clock) {
             return Ok(false);
         }
-        self.checked = Instant::now();
+        self.checked = Looked::now(clock);
         copy(&self.ends, &self.objects, &mut |_, _| ())?;
         Ok(true)
     }

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 pub enum TransferError {
     /// One of the repositories failed.
     #[error(transparent)]
-    Op(#[from] OpError),
+    Op(Box<OpError>),
     /// Histories that cannot be merged, since what both sides share was trimmed.
     #[error(
         "revisions {} here and {} there cannot be merged: that needs revision {missing}, which was trimmed or lost on both sides; nothing was copied. To go on, clone the other repository to a new place and write its rows over these, or take the collection under another name",
@@ -71,26 +71,32 @@ fn list(stamps: &[Stamp]) -> String {
     stamps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
+impl From<OpError> for TransferError {
+    fn from(error: OpError) -> TransferError {
+        TransferError::Op(Box::new(error))
+    }
+}
+
 impl From<HistoryError> for TransferError {
     fn from(error: HistoryError) -> TransferError {
-        TransferError::Op(error.into())
+        OpError::from(error).into()
     }
 }
 
 impl From<RepoError> for TransferError {
     fn from(error: RepoError) -> TransferError {
-        TransferError::Op(error.into())
+        OpError::from(error).into()
     }
 }
 
 impl From<CollectionError> for TransferError {
     fn from(error: CollectionError) -> TransferError {
-        TransferError::Op(error.into())
+        OpError::from(error).into()
     }
 }
 
 impl From<crate::backend::BackendError> for TransferError {
     fn from(error: crate::backend::BackendError) -> TransferError {
-        TransferError::Op(error.into())
+        OpError::from(error).into()
     }
 }

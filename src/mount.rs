@@ -1,7 +1,7 @@
 //! A repository as a file system: every series a folder of revisions with live files.
 //!
 //! `node` and `inode` say what names and numbers mean, `catalog` what there is now, `render` makes the bytes of
-//! files, `fs` holds all semantics and knows no FUSE. `fuse` adapts it to the kernel, `session` mounts and unmounts;
+//! files, `delta` those that tell what differs, `fs` holds all semantics and knows no FUSE. `fuse` adapts it to the kernel, `session` mounts and unmounts;
 //! `table` reads what is mounted, `host` and `doctor` what the machine allows.
 
 pub mod attr;
@@ -9,6 +9,7 @@ pub mod catalog;
 mod commit;
 pub mod control;
 mod copy;
+pub mod delta;
 pub mod doctor;
 pub mod errno;
 pub mod fs;

@@ -42,6 +42,8 @@ impl Errno {
     pub const EOPNOTSUPP: Errno = Errno(libc::EOPNOTSUPP);
     /// Content that cannot be, where EINVAL says something else.
     pub const EBADMSG: Errno = Errno(libc::EBADMSG);
+    /// More than a file may hold.
+    pub const EFBIG: Errno = Errno(libc::EFBIG);
     /// No space.
     pub const ENOSPC: Errno = Errno(libc::ENOSPC);
     /// A name longer than names may be.

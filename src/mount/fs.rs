@@ -12,6 +12,7 @@ mod write;
 use super::catalog::Catalog;
 use super::control::{Control, Counters, Kept};
 use super::copy::Purpose;
+use super::delta::Deltas;
 use super::errno::{Errno, Failure};
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
@@ -82,11 +83,13 @@ impl Fs {
         // What the store keeps counts as well: nodes and groups, of which many series share each.
         let below = options.cache / STORE_PART;
         repo.store().limit_cache(usize::try_from(below).unwrap_or(usize::MAX));
+        let deltas = Deltas::new(repo.context().spool.clone());
         Fs {
             renderer: Renderer::new(options.cache - below),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
                 sheets: Sheets::default(),
+                deltas,
                 control,
                 options,
             },
@@ -239,6 +242,18 @@ impl Fs {
         found
     }
 
+    /// Whether looking a name up, or opening what it is, may take long: a text has to be made.
+    #[must_use]
+    pub fn is_slow(&self, ino: u64, name: Option<&OsStr>) -> bool {
+        let Ok(node) = self.node(ino) else { return false };
+        match (&node.what, name) {
+            (What::Moment(..), Some(name)) => name == name::DELTA,
+            (What::Diff(_), Some(_)) => true,
+            (What::Difference(of), None) => self.tree.deltas.known(&of.key).is_none(),
+            _ => false,
+        }
+    }
+
     /// Takes back `count` lookups.
     pub fn forget(&self, ino: u64, count: u64) {
         self.inodes.forget(ino, count);
@@ -282,7 +297,7 @@ impl Fs {
         let opening =
             opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
         // What is not written never changes: what the kernel kept of it is right.
-        let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_));
+        let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_) | Opening::Difference(_));
         Ok(Opened { handle: self.handles.open(opening), keep_cache })
     }
 
@@ -290,6 +305,7 @@ impl Fs {
         Ok(match &node.what {
             What::File(file) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
             What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
+            What::Difference(of) => Opening::Difference(self.tree.text(of)?),
             What::Empty(..) => Opening::Text(Bytes::new()),
             What::Copy(copy) => self.open_copy(caller, copy, libc::O_RDONLY)?,
             What::Scratch(_, held) if !held.is_folder() => {
@@ -328,6 +344,10 @@ impl Fs {
             Opening::Rows(content, node) => content.read(offset, len).map_err(|e| {
                 self.fail(None, format_args!("read {len} bytes at {offset}{}", shown(&node)), &e.into())
             })?,
+            Opening::Difference(text) => {
+                let failed = |e| self.fail(None, "read what differs", &Failure::unread(e));
+                text.read(offset, len).map_err(failed)?
+            }
             Opening::Copy(copy) => {
                 copy.read(offset, len).map_err(|e| self.fail(None, format_args!("read {}", copy.name), &e))?
             }
@@ -430,7 +450,8 @@ fn shown(node: &Node) -> String {
     let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
     match &node.what {
         What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
-        What::Series(of) | What::Revisions(of) | What::At(of) => series(of),
+        What::Series(of) | What::Revisions(of) | What::At(of) | What::Diff(of) => series(of),
+        What::Difference(of) => format!(" what differs{} at {}", series(&of.series), of.new.stamp),
         What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
         What::File(file) => {
             format!(" {}{} at {}", file.format.extension(), series(&file.series), file.from.stamp)

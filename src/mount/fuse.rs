@@ -1,7 +1,7 @@
 //! The adapter to the kernel: unpacks a request, asks [`Fs`], replies. No rule of the file system is here.
 //!
-//! A panic in `Fs` is caught, logged, counted and answered with EIO: the mount goes on. What may make a revision is done on
-//! a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
+//! A panic in `Fs` is caught, logged, counted and answered with EIO: the mount goes on. What may make a revision or a long
+//! text is done on a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
 //! ENOSYS, after which the kernel does not ask again.
 
 mod guarded;
@@ -22,7 +22,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
-use words::{answer, attributes, caller, entry, flags, kind, milliseconds};
+use words::{answer, attributes, caller, entry, flags, kind, milliseconds, opened};
 
 /// Bytes of a request at most: what a read of a file asks at once.
 const REQUEST: u32 = 1 << 20;
@@ -124,7 +124,14 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, req: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        entry(self.guarded("lookup", |fs| fs.lookup(caller(req), parent.0, name)), reply);
+        let caller = caller(req);
+        if self.inner.fs().is_slow(parent.0, Some(name)) {
+            let name = name.to_owned();
+            let act = move |fs: &Fs| fs.lookup(caller, parent.0, &name);
+            // Nothing is lost where the mount ends meanwhile.
+            return self.inner.apart("lookup", act, reply, entry, None);
+        }
+        entry(self.guarded("lookup", |fs| fs.lookup(caller, parent.0, name)), reply);
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, count: u64) {
@@ -146,10 +153,12 @@ impl Filesystem for Adapter {
     }
 
     fn open(&self, req: &Request, ino: INodeNo, how: OpenFlags, reply: ReplyOpen) {
-        match self.guarded("open", |fs| fs.open(caller(req), ino.0, how.0)) {
-            Ok(opened) => reply.opened(FileHandle(opened.handle), flags(&opened)),
-            Err(errno) => reply.error(errno),
+        let caller = caller(req);
+        let act = move |fs: &Fs| fs.open(caller, ino.0, how.0);
+        if self.inner.fs().is_slow(ino.0, None) {
+            return self.inner.apart("open", act, reply, opened, None);
         }
+        opened(self.guarded("open", act), reply);
     }
 
     fn read(

@@ -4,6 +4,7 @@
 
 use super::attr::Attr;
 use super::copy::WorkingCopy;
+use super::delta;
 use super::errno::Errno;
 use super::node::Node;
 use super::render::Content;
@@ -33,6 +34,8 @@ pub enum Opening {
     Rows(Arc<Content>, Arc<Node>),
     /// A text.
     Text(Bytes),
+    /// What differs between two states.
+    Difference(Arc<delta::Text>),
     /// A folder.
     Folder(Arc<Folder>),
     /// A live file that is written.

@@ -18,8 +18,12 @@ pub const LATEST: &str = "latest";
 pub const REVISIONS: &str = "revisions";
 /// The folder of moments.
 pub const AT: &str = "at";
+/// The folder of what differs between moments.
+pub const DIFF: &str = "diff";
 /// Who made a revision, and what it changed.
 pub const COMMIT: &str = "commit.json";
+/// What a revision changed, row by row.
+pub const DELTA: &str = "delta.csv";
 
 /// Longest name of a file, in bytes.
 pub(super) const MAX_NAME: usize = 255;
@@ -43,6 +47,13 @@ pub fn live(names: Names, label: &str, format: Format) -> String {
     }
 }
 
+/// The two moments that a name in `diff/` may mean, such as `2020..~0.csv`: several where there are several pairs of dots.
+pub fn ends(name: &str) -> impl Iterator<Item = (&str, &str)> {
+    let text = name.strip_suffix(".csv").unwrap_or_default();
+    let parts = text.char_indices().filter_map(|(at, _)| Some((&text[..at], text[at..].strip_prefix("..")?)));
+    parts.filter(|(old, new)| !old.is_empty() && !new.is_empty())
+}
+
 /// The name of a file of a revision.
 #[must_use]
 pub const fn data(format: Format) -> &'static str {
@@ -62,6 +73,18 @@ mod tests {
         assert_eq!(label("a%2Fb").as_deref(), Some("a/b"));
         assert_eq!(label("%2Eschema").as_deref(), Some(".schema"));
         assert_eq!((label(".schema"), label("a%2fb"), label("%41"), label("5%")), (None, None, None, None));
+    }
+
+    #[test]
+    fn the_ends_of_a_difference_are_parted_by_two_dots() {
+        let all = |name: &'static str| ends(name).collect::<Vec<_>>();
+        assert_eq!(all("2020..~0.csv"), [("2020", "~0")]);
+        let revision = "2020-09-21T14-03-12.506Z-554d6f3600";
+        assert_eq!(ends(&format!("{revision}..@554d.csv")).collect::<Vec<_>>(), [(revision, "@554d")]);
+        assert_eq!(all("a...b.csv"), [("a", ".b"), ("a.", "b")]);
+        for name in ["", ".csv", "..csv", "...csv", "a...csv", "..b.csv", "a..b", "a.b.csv", "a..b.parquet"] {
+            assert_eq!(all(name), [], "{name}");
+        }
     }
 
     #[test]

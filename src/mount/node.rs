@@ -2,6 +2,7 @@
 
 use super::catalog::{Point, Shelf};
 use super::copy::WorkingCopy;
+use super::delta::Key;
 use super::number::{ROOT, number};
 use super::render::Format;
 use super::scratch::Held;
@@ -25,6 +26,23 @@ pub struct File {
     pub places: Digest,
 }
 
+/// What differs between two states of a series, as text.
+#[derive(Debug, Clone)]
+pub struct Difference {
+    /// The series.
+    pub series: Series,
+    /// The earlier state; none: all rows came.
+    pub old: Option<Point>,
+    /// The later state.
+    pub new: Point,
+    /// What the text follows from.
+    pub key: Key,
+    /// Bytes.
+    pub len: u64,
+    /// Tells the text from all others.
+    pub digest: Digest,
+}
+
 /// What an inode is.
 #[derive(Debug, Clone)]
 pub enum What {
@@ -40,8 +58,12 @@ pub enum What {
     Revisions(Series),
     /// `at`.
     At(Series),
+    /// `diff`.
+    Diff(Series),
     /// A series as of a revision: a folder below `revisions` or `at`.
     Moment(Series, Point),
+    /// What differs between two states of a series.
+    Difference(Difference),
     /// Rows.
     File(File),
     /// A text that does not change: what does change is another inode.
@@ -83,7 +105,7 @@ const FILE: u16 = 0o666;
 impl Node {
     fn new(ino: u64, mtime: u64, what: What) -> Node {
         let mode = match what {
-            What::File(_) | What::Text(_) | What::Copy(_) | What::Empty(..) => FILE,
+            What::File(_) | What::Text(_) | What::Difference(_) | What::Copy(_) | What::Empty(..) => FILE,
             _ => FOLDER,
         };
         Node { ino, mtime, what, mode, owner: None }
@@ -191,6 +213,19 @@ impl Node {
         Node::new(series.number("at", &[]), mtime, What::At(series))
     }
 
+    /// The folder of what differs between a series' moments.
+    #[must_use]
+    pub fn diff(series: Series, mtime: u64) -> Node {
+        Node::new(series.number("diff", &[]), mtime, What::Diff(series))
+    }
+
+    /// What differs between two states of a series: equal texts of one time are one inode.
+    #[must_use]
+    pub fn difference(of: Difference, mtime: u64) -> Node {
+        let ino = of.series.number("difference", &[of.digest.as_bytes(), &mtime.to_le_bytes()]);
+        Node { mode: 0o444, ..Node::new(ino, mtime, What::Difference(of)) }
+    }
+
     /// The link to a series' newest revision.
     #[must_use]
     pub fn latest(series: &Series, stamp: Stamp) -> Node {
@@ -203,10 +238,14 @@ impl Node {
     /// for each name: a folder is in one place only.
     #[must_use]
     pub fn moment(series: Series, point: Point, at: Option<&str>, mtime: u64) -> Node {
-        let name = point.stamp.file_name();
-        let kind = if at.is_some() { "moment" } else { "revision" };
-        let ino = series.number(kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()]);
+        let ino = moment_number(&series, &point, at);
         Node::new(ino, mtime, What::Moment(series, point))
+    }
+
+    /// Whether it is a folder of `revisions`.
+    #[must_use]
+    pub fn is_revision(&self) -> bool {
+        matches!(&self.what, What::Moment(series, point) if moment_number(series, point, None) == self.ino)
     }
 
     /// A file of rows. `content` tells the bytes it is made of from all others.
@@ -224,6 +263,7 @@ impl Node {
             What::Scratch(_, held) => held.is_folder(),
             What::File(_)
             | What::Text(_)
+            | What::Difference(_)
             | What::Link(_)
             | What::Copy(_)
             | What::Empty(..)
@@ -238,6 +278,7 @@ impl Node {
         match &self.what {
             What::File(file) => file.size,
             What::Text(text) | What::Link(text) => text.len() as u64,
+            What::Difference(of) => of.len,
             What::Copy(copy) => copy.size(),
             What::Kept(_, size) => *size,
             _ => 0,
@@ -245,12 +286,18 @@ impl Node {
     }
 }
 
+fn moment_number(series: &Series, point: &Point, at: Option<&str>) -> u64 {
+    let name = point.stamp.file_name();
+    let kind = if at.is_some() { "moment" } else { "revision" };
+    series.number(kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()])
+}
+
 /// The number of the folder above, where it is known without a look; the root's is its own.
 #[must_use]
 pub fn parent(node: &Node) -> u64 {
     match &node.what {
         What::Series(series) => number(&[b"collection", series.shelf.key().as_bytes()]),
-        What::Revisions(series) | What::At(series) => series.number("series", &[]),
+        What::Revisions(series) | What::At(series) | What::Diff(series) => series.number("series", &[]),
         What::Moment(series, _) => series.number("revisions", &[]),
         What::Rejected => number(&[b"control"]),
         _ => ROOT,

@@ -1,8 +1,11 @@
 //! The tree: what a name in a folder is, and what a folder lists.
 
+mod delta;
+
 use super::catalog::{Catalog, Now, Point, Shelf};
 use super::commit;
 use super::control::{self, Asker, Control};
+use super::delta::Deltas;
 use super::errno::{Errno, Failure};
 use super::name;
 use super::node::{File, Node, What};
@@ -57,6 +60,8 @@ pub struct Tree {
     pub catalog: Catalog,
     /// What files are made of.
     pub sheets: Sheets,
+    /// Texts of what differs.
+    pub deltas: Deltas,
     /// What is told in `.lakota/`.
     pub control: Control,
     /// How it is mounted.
@@ -74,7 +79,7 @@ impl Tree {
     #[must_use]
     pub fn attr_ttl(&self, node: &Node) -> Duration {
         match node.what {
-            What::File(_) | What::Text(_) | What::Link(_) => FOREVER,
+            What::File(_) | What::Text(_) | What::Difference(_) | What::Link(_) => FOREVER,
             What::Moment(..) => REVISION,
             What::Copy(_) | What::Empty(..) | What::Scratch(..) => Duration::ZERO,
             _ => self.soon(),
@@ -106,6 +111,8 @@ impl Tree {
             What::Series(series) => self.of_series(series, name.to_str().ok_or(Errno::ENOENT)?),
             What::Revisions(series) => self.revision(series, name.to_str().ok_or(Errno::ENOENT)?),
             What::At(series) => self.moment(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::Diff(series) => self.diff(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::Moment(series, point) if name == name::DELTA => self.delta(parent, series, point),
             What::Moment(series, point) => {
                 let sheet = self.sheet(&*series.shelf.now()?, series, point)?;
                 if name == name::COMMIT {
@@ -143,7 +150,7 @@ impl Tree {
                 let stamps = now.revisions(series.id).into_iter();
                 Ok(stamps.map(|stamp| revision(series, now.point_of(stamp))).collect())
             }
-            What::At(_) => Ok(Vec::new()),
+            What::At(_) | What::Diff(_) => Ok(Vec::new()),
             What::Moment(series, point) => {
                 let sheet = self.sheet(&*series.shelf.now()?, series, point)?;
                 let files = FORMATS.map(|format| data(series, point, &sheet, format));
@@ -170,7 +177,7 @@ impl Tree {
             // Also where the repository cannot be read: `.lakota` below tells why.
             What::Root => self.catalog.last_change().ok().flatten().unwrap_or(self.control.began()),
             What::Collection(shelf) => shelf.now()?.point.stamp.time,
-            What::Series(series) | What::Revisions(series) | What::At(series) => {
+            What::Series(series) | What::Revisions(series) | What::At(series) | What::Diff(series) => {
                 let now = series.shelf.now()?;
                 self.sheet(&now, series, &now.point)?.origin.time
             }
@@ -221,6 +228,9 @@ impl Tree {
             name::LATEST => Ok(latest(series, &sheet)),
             name::REVISIONS => Ok(self.revisions(series, &sheet)),
             name::AT => Ok(Child::new(name::AT, Node::at(series.clone(), sheet.origin.time), self.soon())),
+            name::DIFF => {
+                Ok(Child::new(name::DIFF, Node::diff(series.clone(), sheet.origin.time), self.soon()))
+            }
             _ => {
                 let format = FORMATS.into_iter().find(|&format| self.live_name(&sheet, format) == name);
                 Ok(self.live(&now, series, &sheet, format.ok_or(Errno::ENOENT)?))
@@ -261,13 +271,7 @@ impl Tree {
     }
 
     fn moment(&self, series: &Series, text: &str) -> Result<Child, Failure> {
-        // A tag is shown as any label is.
-        let tag = || name::label_of(OsStr::new(text)).map(When::Tag);
-        let when = match When::parse(text) {
-            Some(When::Tag(_)) | None => tag(),
-            other => other,
-        };
-        let when = when.ok_or(Errno::ENOENT)?;
+        let when = when(text)?;
         for _ in 0..LOOKS {
             let now = series.shelf.now()?;
             let point = point(&now, series, &when)?;
@@ -303,6 +307,17 @@ fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
         At::Revision(stamp) => now.point_of(stamp),
         At::Before(_) => collection.moment(&log, at)?.into(),
     })
+}
+
+/// The moment that a name in `at` or `diff` asks for.
+fn when(text: &str) -> Result<When, Failure> {
+    // A tag is shown as any label is.
+    let tag = || name::label_of(OsStr::new(text)).map(When::Tag);
+    let when = match When::parse(text) {
+        Some(When::Tag(_)) | None => tag(),
+        other => other,
+    };
+    Ok(when.ok_or(Errno::ENOENT)?)
 }
 
 fn schema(now: &Now) -> Child {

@@ -1,6 +1,6 @@
 //! Times the engine on the workloads of the benchmark and prints result lines as `peers.py` does.
 //!
-//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live log push]. Each operation opens the repository anew within its
+//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live push log]. Each operation opens the repository anew within its
 //! time, unless it says that it keeps one handle. What is read is compared with what was written.
 
 #![allow(
@@ -43,8 +43,8 @@ fn main() {
         ("big", big::big),
         ("heads", heads::heads),
         ("live", live::live),
-        ("log", log::log),
         ("push", push::push),
+        ("log", log::log),
     ];
     if let Some(unknown) = named.iter().find(|name| workloads.iter().all(|(known, _)| known != name)) {
         panic!("there is no workload {unknown}");

@@ -1,9 +1,11 @@
 //! The mount without a kernel: what its tree shows against what the engine reads.
 
+mod delta;
 mod directed;
 mod kernel;
 mod live;
 mod walk;
+mod write_delta;
 mod write_directed;
 mod write_elsewhere;
 mod write_large;
@@ -188,6 +190,7 @@ impl World {
             let latest = walk.link(&format!("{folder}/latest"));
             assert_eq!(walk.text(&format!("{folder}/{latest}/data.csv")), live);
             self.check_revisions(summary.id, &folder);
+            self.check_deltas(summary.id, &folder);
         }
         for (handle, bytes) in &self.open {
             assert_eq!(walk.read_handle(*handle, bytes.len() + 100), *bytes, "an open file changed");

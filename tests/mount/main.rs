@@ -10,6 +10,7 @@
 
 mod bytes;
 mod consumers;
+mod delta;
 mod gallery;
 mod labels;
 mod life;

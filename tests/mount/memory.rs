@@ -4,10 +4,10 @@ use crate::gallery::plain_rows;
 use crate::sandbox::{Sandbox, files_below, text};
 use std::path::Path;
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 
 /// A field of a process's status, in bytes.
-fn memory(pid: u32, field: &str) -> u64 {
+pub(crate) fn memory(pid: u32, field: &str) -> u64 {
     let status = text(Path::new(&format!("/proc/{pid}/status")));
     let line = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse::<u64>().unwrap() * 1024

@@ -25,10 +25,10 @@ fn does(words: &[&str]) {
 }
 
 /// A file system in memory, of so many bytes; it goes at the end.
-struct Small(PathBuf);
+pub(crate) struct Small(PathBuf);
 
 impl Small {
-    fn at(path: PathBuf, options: &str) -> Small {
+    pub(crate) fn at(path: PathBuf, options: &str) -> Small {
         std::fs::create_dir_all(&path).unwrap();
         does(&["mount", "-t", "tmpfs", "-o", options, "small", path.to_str().unwrap()]);
         Small(path)

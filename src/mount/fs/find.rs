@@ -105,13 +105,31 @@ impl Fs {
                 Some(_) => Err(Errno::ENOENT.into()),
             };
         }
-        match self.in_tree(caller, parent, name) {
-            Err(Failure::Plain(Errno::ENOENT)) => {}
-            found => return found,
+        if name == name::DIFF
+            && let Some(child) = self.in_scratch(pen, series, name)?
+        {
+            return Ok(child);
         }
-        let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
-        let child = held.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
-        Ok(scratch_child(name, series, child))
+        match self.in_tree(caller, parent, name) {
+            Err(Failure::Plain(Errno::ENOENT)) => {
+                Ok(self.in_scratch(pen, series, name)?.ok_or(Errno::ENOENT)?)
+            }
+            found => found,
+        }
+    }
+
+    /// A scratch file or folder beside the live files.
+    fn in_scratch(&self, pen: &Pen, series: &Series, name: &OsStr) -> Result<Option<Child>, Failure> {
+        let Some(held) = self.scratch_of(pen, series)? else { return Ok(None) };
+        let child = held.child(name).map_err(Failure::spool)?;
+        Ok(child.map(|child| scratch_child(name, series, child)))
+    }
+
+    /// Whether a name of a series is the mount's. One that was no such name in an earlier mount may be that of a scratch
+    /// file: it stays what it is until it is removed or renamed.
+    pub(super) fn is_own(&self, pen: &Pen, series: &Series, name: &OsStr) -> Result<bool, Failure> {
+        let older = name == name::DIFF && self.in_scratch(pen, series, name)?.is_some();
+        Ok(Fs::is_reserved(name) && !older)
     }
 
     /// The working copy that a thread was told to look for.

@@ -221,7 +221,7 @@ impl Fs {
                     pen.veils.draw(Veil::Gone, series, format, &name, &self.writer(pen, caller));
                     return Ok(());
                 }
-                if Fs::is_reserved(name) {
+                if self.is_own(pen, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
                 let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
@@ -248,7 +248,7 @@ impl Fs {
                 self.drop_series(caller, pen, &shelf, name)
             }
             What::Series(series) => {
-                if Fs::is_reserved(name) {
+                if self.is_own(pen, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
                 let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
@@ -352,7 +352,10 @@ pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
 
 /// Whether nothing in a folder can be changed.
 pub(super) fn is_fixed(what: &What) -> bool {
-    matches!(what, What::Revisions(_) | What::At(_) | What::Moment(..) | What::Control | What::Rejected)
+    match what {
+        What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
+        _ => matches!(what, What::Control | What::Rejected),
+    }
 }
 
 /// Why a name cannot be made, removed or changed in a folder.

@@ -125,9 +125,11 @@ impl Fs {
             What::Series(series) => self.tree.live_format(series, name),
             _ => Ok(None),
         };
-        let reserved =
-            |node: &Node, name: &OsStr| matches!(node.what, What::Series(_)) && Fs::is_reserved(name);
-        if reserved(from, name) || reserved(to, new_name) {
+        let own = |node: &Node, name: &OsStr| match &node.what {
+            What::Series(series) => self.is_own(pen, series, name),
+            _ => Ok(false),
+        };
+        if own(from, name)? || own(to, new_name)? {
             return Err(Errno::EROFS.into());
         }
         match (live(from, name)?, live(to, new_name)?) {

@@ -69,7 +69,7 @@ impl Fs {
                 let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
                 Ok(Opening::Scratch(Arc::new(file), node.ino, true))
             }
-            What::Text(_) | What::Kept(..) => Err(unwritable(node)),
+            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
             What::Link(_) => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EISDIR.into()),
         }
@@ -207,7 +207,7 @@ impl Fs {
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
-            What::Text(_) | What::Kept(..) => Err(unwritable(node)),
+            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
@@ -344,7 +344,7 @@ impl Fs {
 
     /// Whether a name is one that a series always has.
     pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
-        [name::LATEST, name::REVISIONS, name::AT].iter().any(|own| name == *own)
+        [name::LATEST, name::REVISIONS, name::AT, name::DIFF].iter().any(|own| name == *own)
     }
 }
 

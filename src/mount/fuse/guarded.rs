@@ -3,6 +3,7 @@
 use super::words::{answer, message};
 use crate::mount::errno::Errno;
 use crate::mount::fs::Fs;
+use crate::mount::pen::Busy;
 use fuser::ReplyEmpty;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -48,18 +49,29 @@ impl Guarded {
         done.map_err(|errno| fuser::Errno::from_i32(errno.0))
     }
 
-    /// Does on a thread of its own what may take long; here, where there is none to be had.
+    /// Does on a thread of its own what may take long and must come to its end.
     pub(super) fn aside(
         &self,
         what: &'static str,
         act: impl Fn(&Fs) -> Result<(), Errno> + Send + Sync + 'static,
         reply: ReplyEmpty,
     ) {
-        let (sender, receiver) = channel::<ReplyEmpty>();
+        // The end of the mount waits for it from now on.
+        self.apart(what, act, reply, answer, self.fs.busy());
+    }
+
+    /// Does something on a thread of its own; here, where there is none to be had. `busy` is kept until it is done.
+    pub(super) fn apart<T: 'static, R: Send + 'static>(
+        &self,
+        what: &'static str,
+        act: impl Fn(&Fs) -> Result<T, Errno> + Send + Sync + 'static,
+        reply: R,
+        answer: fn(Result<T, fuser::Errno>, R),
+        busy: Option<Busy>,
+    ) {
+        let (sender, receiver) = channel::<R>();
         let act = Arc::new(act);
         let (other, again) = (self.clone(), Arc::clone(&act));
-        // The end of the mount waits for it from now on.
-        let busy = self.fs.busy();
         let started = thread::Builder::new().name(what.to_owned()).spawn(move || {
             let _busy = busy;
             if let Ok(reply) = receiver.recv() {

@@ -2,7 +2,8 @@
 
 use crate::mount::fs::{Attr, Caller, Found, Kind, Opened};
 use fuser::{
-    FileAttr, FileType, FopenFlags, Generation, INodeNo, ReplyEmpty, ReplyEntry, Request, TimeOrNow,
+    FileAttr, FileHandle, FileType, FopenFlags, Generation, INodeNo, ReplyEmpty, ReplyEntry, ReplyOpen,
+    Request, TimeOrNow,
 };
 use std::time::{Duration, SystemTime};
 
@@ -63,6 +64,13 @@ pub(super) fn entry(done: Result<Found, fuser::Errno>, reply: ReplyEntry) {
         Ok(Found { attr, entry_ttl, attr_ttl }) => {
             reply.entry_with_ttls(&attr_ttl, &entry_ttl, &attributes(&attr), Generation(0));
         }
+        Err(errno) => reply.error(errno),
+    }
+}
+
+pub(super) fn opened(done: Result<Opened, fuser::Errno>, reply: ReplyOpen) {
+    match done {
+        Ok(opened) => reply.opened(FileHandle(opened.handle), flags(&opened)),
         Err(errno) => reply.error(errno),
     }
 }

@@ -19,13 +19,13 @@ use std::time::Duration;
 
 const ME: Caller = Caller { uid: 0, gid: 0, pid: 0 };
 
-fn options() -> MountOptions {
+pub(super) fn options() -> MountOptions {
     MountOptions { poll: Duration::ZERO, ..MountOptions::default() }
 }
 
 /// A clock that is set by hand.
 #[derive(Debug)]
-struct SetClock(AtomicU64);
+pub(super) struct SetClock(pub(super) AtomicU64);
 
 impl Clock for SetClock {
     fn now(&self) -> u64 {
@@ -34,31 +34,38 @@ impl Clock for SetClock {
 }
 
 /// Noon of a day of September 2020.
-fn noon(day: u64) -> u64 {
+pub(super) fn noon(day: u64) -> u64 {
     1_598_918_400_000 + (day - 1) * 86_400_000 + 43_200_000
 }
 
-struct World {
-    clock: Arc<SetClock>,
-    repo: Repo,
-    fs: Fs,
+pub(super) struct World {
+    backend: Arc<dyn Backend>,
+    pub(super) clock: Arc<SetClock>,
+    pub(super) repo: Repo,
+    pub(super) fs: Fs,
+}
+
+fn open(backend: &Arc<dyn Backend>, clock: &Arc<SetClock>) -> Repo {
+    let clock: Arc<dyn Clock> = Arc::<SetClock>::clone(clock);
+    Repo::create_on(Arc::clone(backend), Options { clock, ..Options::default() }).unwrap()
 }
 
 impl World {
-    fn new(mount: MountOptions) -> World {
+    pub(super) fn new(mount: MountOptions) -> World {
         let clock = Arc::new(SetClock(AtomicU64::new(noon(1))));
         let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
-        let open = || {
-            let shared: Arc<dyn Clock> = Arc::<SetClock>::clone(&clock);
-            Repo::create_on(Arc::clone(&backend), Options { clock: shared, ..Options::default() }).unwrap()
-        };
-        let repo = open();
+        let repo = open(&backend, &clock);
         repo.create_collection("temp", &Schema::parse(["day date*", "v int"]).unwrap()).unwrap();
-        let fs = Fs::new(open(), mount);
-        World { clock, repo, fs }
+        let fs = Fs::new(open(&backend, &clock), mount);
+        World { backend, clock, repo, fs }
     }
 
-    fn write(&self, day: u64, label: &str, value: u64) -> Stamp {
+    /// The repository, opened once more.
+    pub(super) fn open(&self) -> Repo {
+        open(&self.backend, &self.clock)
+    }
+
+    pub(super) fn write(&self, day: u64, label: &str, value: u64) -> Stamp {
         self.clock.0.store(noon(day), Ordering::Relaxed);
         let collection = self.repo.collection("temp").unwrap();
         let rows = frame(&collection.schema().unwrap(), &format!("day,v\n2020-01-01,{value}\n"));

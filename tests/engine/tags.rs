@@ -203,7 +203,7 @@ fn what_has_a_tag_is_never_trimmed_and_no_head() {
     write(&c, "s", "7,7\n", "");
     ops::pack(&c).unwrap();
     let c = open(&site.backend, &site.clock, "").collection("c").unwrap();
-    assert_eq!(c.changelog().heads(&*c.changelog().log().unwrap()).unwrap().len(), 1);
+    assert_eq!(c.changelog().heads(&c.changelog().log().unwrap()).unwrap().len(), 1);
     assert_eq!(read(&c, "s", c.at("v1", None).unwrap()), "0,0.0\n1,1.0\n");
     assert_eq!(ops::verify(&site.repo, &mut |damage| panic!("{damage:?}")).unwrap().damaged, 0);
 }

@@ -18,6 +18,7 @@ mod notify;
 mod output;
 mod overrides;
 mod refused;
+mod remote;
 mod render;
 mod rewrite;
 mod session;

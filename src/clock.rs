@@ -61,8 +61,9 @@ impl Stamp {
 /// The spelling users see: `2020-09-21T14-03-12.506Z-554d6f3600`. It sorts by time.
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (date, clock) = split_time(self.time);
-        write!(f, "{date}T{}Z-{}", clock.replace(':', "-"), self.digest.short())
+        f.write_str(&spell(self.time, '-'))?;
+        f.write_str("-")?;
+        f.write_str(&self.digest.short())
     }
 }
 
@@ -75,16 +76,33 @@ impl fmt::Debug for Stamp {
 /// A time as `2020-09-21T14:03:12.506Z`.
 #[must_use]
 pub fn iso(time: u64) -> String {
-    let (date, clock) = split_time(time);
-    format!("{date}T{clock}Z")
+    spell(time, ':')
 }
 
-fn split_time(time: u64) -> (String, String) {
+/// A time as `2020-09-21T14:03:12.506Z`, with something between hours, minutes and seconds. By hand: a log shows
+/// thousands.
+fn spell(time: u64, between: char) -> String {
     let days = i64::try_from(time / 86_400_000).unwrap_or(0);
     let (year, month, day) = civil_from_days(days);
     let ms = time % 86_400_000;
-    let (hour, minute, second) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1000 % 60);
-    (format!("{year:04}-{month:02}-{day:02}"), format!("{hour:02}:{minute:02}:{second:02}.{:03}", ms % 1000))
+    let mut out = String::with_capacity(24);
+    let mut number = |value: u64, width: u32, after: char| {
+        let most = 10_u64.pow(width.max(value.checked_ilog10().map_or(1, |digits| digits + 1)) - 1);
+        let mut unit = most;
+        while unit > 0 {
+            out.push(char::from(b'0' + (value / unit % 10) as u8));
+            unit /= 10;
+        }
+        out.push(after);
+    };
+    number(year.unsigned_abs(), 4, '-');
+    number(month.into(), 2, '-');
+    number(day.into(), 2, 'T');
+    number(ms / 3_600_000, 2, between);
+    number(ms / 60_000 % 60, 2, between);
+    number(ms / 1000 % 60, 2, '.');
+    number(ms % 1000, 3, 'Z');
+    out
 }
 
 /// Days since 1970-01-01 to (year, month, day).
@@ -139,6 +157,14 @@ mod tests {
         let text = stamp.to_string();
         assert!(text.starts_with("2020-09-21T14-03-12.506Z-"), "{text}");
         assert_eq!(text.len(), 35);
+    }
+
+    #[test]
+    fn times_have_all_their_digits() {
+        assert_eq!(iso(0), "1970-01-01T00:00:00.000Z");
+        assert_eq!(iso(1_600_696_992_506), "2020-09-21T14:03:12.506Z");
+        assert_eq!(iso(MAX_TIME), "2527-06-23T06:20:44.415Z");
+        assert_eq!(iso(253_402_300_800_000), "10000-01-01T00:00:00.000Z");
     }
 
     #[test]

@@ -8,15 +8,21 @@ mod base;
 mod batch;
 mod blame;
 mod choose;
+pub mod follow;
 mod merged;
+mod names;
 mod overrides;
+mod past;
 mod restore;
 mod sort_input;
+pub mod tags;
 pub mod timeline;
 mod undo;
+pub mod when;
 
 pub use batch::{Batch, Outcome};
 pub use blame::Blame;
+pub use past::{Filter, OneSeries};
 pub use restore::Past;
 
 use crate::clock::{Clock, Stamp};
@@ -37,6 +43,7 @@ use parking_lot::Mutex;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
+use tags::Tags;
 
 /// What a collection needs of its repository.
 #[derive(Debug, Clone)]
@@ -109,6 +116,45 @@ pub enum CollectionError {
     /// A revision that does not exist.
     #[error("there is no revision {0:?} in {1}")]
     NoRevision(String, String),
+    /// A time that has not come.
+    #[error(
+        "{} has not come yet; a revision whose digest starts so is named by `@` and those digits",
+        crate::clock::iso(*.0)
+    )]
+    Future(u64),
+    /// A name that is neither a revision nor a tag.
+    #[error("there is no revision and no tag {name:?} in {collection}{}", hint(.closest.as_deref()))]
+    NoTag {
+        /// What was asked for.
+        name: String,
+        /// The collection's label.
+        collection: String,
+        /// The tag most like it.
+        closest: Option<String>,
+    },
+    /// A name that no tag may have.
+    #[error(
+        "{0:?} cannot be a tag: it is empty, too long, or reads as a time, a digest, `~n`, `@digits`, `a..b`, an option or `latest`"
+    )]
+    NotATag(String),
+    /// A tag that names another revision already.
+    #[error("tag {name:?} of {collection} names revision {revision} already; --force moves it")]
+    Tagged {
+        /// The tag.
+        name: String,
+        /// The collection's label.
+        collection: String,
+        /// What it names.
+        revision: String,
+    },
+    /// A tag of a revision that was trimmed.
+    #[error("tag {name:?} cannot name revision {stamp}: that was trimmed, or its file is lost")]
+    TagLost {
+        /// The tag.
+        name: String,
+        /// The revision.
+        stamp: Stamp,
+    },
     /// A revision of before the collection.
     #[error("{collection} has no revision before {}", crate::clock::iso(*.time))]
     NothingBefore {
@@ -211,13 +257,15 @@ pub struct Collection {
     context: Context,
     changelog: Arc<Changelog>,
     merged: Arc<Mutex<Option<Planned>>>,
+    /// Where its tags are looked up.
+    tags: Option<Arc<Tags>>,
 }
 
 impl Collection {
     /// The collection whose revisions `changelog` holds.
     #[must_use]
     pub fn new(label: String, context: Context, changelog: Changelog) -> Collection {
-        Collection { label, context, changelog: Arc::new(changelog), merged: Arc::default() }
+        Collection { label, context, changelog: Arc::new(changelog), merged: Arc::default(), tags: None }
     }
 
     /// The same collection, what is known of it shared, for writes by another author.
@@ -228,6 +276,7 @@ impl Collection {
             context: Context { author: author.to_owned(), ..self.context.clone() },
             changelog: Arc::clone(&self.changelog),
             merged: Arc::clone(&self.merged),
+            tags: self.tags.clone(),
         }
     }
 
@@ -363,29 +412,6 @@ impl Collection {
         let state = self.moment(&log, at)?.state;
         let entry = self.find(&state, label)?;
         Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)
-    }
-
-    /// The revision that a text names: as shown (with or without colons), or by the first digits of its
-    /// digest, at least four.
-    pub fn resolve(&self, text: &str) -> Result<Stamp, CollectionError> {
-        let log = self.changelog.log()?;
-        // With its time in front, that has to be right too: colons may stand for its dashes.
-        let (time, digits) = text.rsplit_once("Z-").unwrap_or(("", text));
-        let digits = digits.trim_start_matches('@').to_ascii_lowercase();
-        let time = time.replace(':', "-");
-        let hex = digits.len() >= 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
-        let named = |stamp: &Stamp| {
-            hex && stamp.digest.to_string().starts_with(&digits) && stamp.to_string().starts_with(&time)
-        };
-        let found: Vec<Stamp> = log.stamps().filter(named).collect();
-        match found.as_slice() {
-            [one] => Ok(*one),
-            [] => Err(CollectionError::NoRevision(text.to_owned(), self.label.clone())),
-            several => Err(CollectionError::Ambiguous {
-                label: text.to_owned(),
-                candidates: several.iter().take(5).map(ToString::to_string).collect(),
-            }),
-        }
     }
 
     /// Revisions newest first, each with what it changed, until `visit` breaks.

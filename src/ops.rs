@@ -6,11 +6,15 @@
 mod defrag;
 mod gc;
 mod reach;
+mod repair;
+pub mod transfer;
 mod trim;
 mod verify;
+pub mod watch;
 
 pub use defrag::{Defragged, defrag};
 pub use gc::{Collected, gc};
+pub use repair::{Repaired, repair};
 pub use trim::{Trimmed, squash, trim};
 pub use verify::{Damage, Verified, verify};
 

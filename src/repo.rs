@@ -3,9 +3,16 @@
 //! The registry is a collection itself, at the zero digest: its series are the labels of collections, its rows the
 //! changelog folders of each. So concurrent creations, renames and deletions merge like any other writes.
 
+mod named;
+mod remotes;
+
+pub use named::Named;
+pub use remotes::RemoteError;
+
 use crate::backend::local::LocalBackend;
 use crate::backend::{Backend, BackendError};
 use crate::clock::{Clock, SystemClock};
+use crate::collection::tags::{self, Tags};
 use crate::collection::{At, Batch, Collection, CollectionError, Context, Past, hint};
 use crate::data::label;
 use crate::data::schema::{Schema, SchemaError};
@@ -141,6 +148,7 @@ impl From<HistoryError> for RepoError {
 pub struct Repo {
     context: Context,
     registry: Collection,
+    tags: Arc<Tags>,
 }
 
 impl Repo {
@@ -214,14 +222,15 @@ impl Repo {
         context.spool = options.spool.unwrap_or(context.spool);
         let changelog = Changelog::new(Arc::clone(&context.store), vec![Digest::ZERO]);
         let registry = Collection::new(REGISTRY.to_owned(), context.clone(), changelog);
-        Ok(Repo { context, registry })
+        let tags = Arc::new(Tags::new(context.clone()));
+        Ok(Repo { context, registry, tags })
     }
 
     /// The same repository, its store and what is known of its registry shared, for writes by another author.
     #[must_use]
     pub fn by(&self, author: &str) -> Repo {
         let registry = self.registry.by(author);
-        Repo { context: registry.context().clone(), registry }
+        Repo { context: registry.context().clone(), registry, tags: Arc::clone(&self.tags) }
     }
 
     /// What all collections share.
@@ -242,6 +251,18 @@ impl Repo {
         self.registry
     }
 
+    /// The tags of all collections: a collection of its own, empty until something is tagged.
+    #[must_use]
+    pub fn tags(&self) -> &Tags {
+        &self.tags
+    }
+
+    /// The collection whose revisions lie in these changelog folders.
+    fn open_folders(&self, label: String, folders: Vec<Digest>) -> Collection {
+        let changelog = Changelog::new(Arc::clone(&self.context.store), folders);
+        Collection::new(label, self.context.clone(), changelog).with_tags(Arc::clone(&self.tags))
+    }
+
     /// The labels of all collections, sorted.
     pub fn collections(&self) -> Result<Vec<String>, RepoError> {
         match self.registry.list(At::Newest) {
@@ -253,6 +274,12 @@ impl Repo {
     /// Opens a collection by its label, or by the first letters of it if no other starts so.
     pub fn collection(&self, label: &str) -> Result<Collection, RepoError> {
         self.find(label)?.ok_or_else(|| self.no_collection(label))
+    }
+
+    /// The error of a collection that is not there.
+    #[must_use]
+    pub fn missing(&self, label: &str) -> RepoError {
+        self.no_collection(label)
     }
 
     fn no_collection(&self, label: &str) -> RepoError {
@@ -279,10 +306,7 @@ impl Repo {
         let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
         let folders: Option<Vec<Digest>> = folders.collect();
         match folders {
-            Some(folders) if !folders.is_empty() => {
-                let changelog = Changelog::new(Arc::clone(&self.context.store), folders);
-                Ok(Collection::new(entry.label.clone(), self.context.clone(), changelog))
-            }
+            Some(folders) if !folders.is_empty() => Ok(self.open_folders(entry.label.clone(), folders)),
             _ => Err(RepoError::NoChangelog(entry.label.clone())),
         }
     }
@@ -300,8 +324,7 @@ impl Repo {
             return Err(RepoError::OtherSchema { label: label.to_owned(), schema: Schema::clone(&there) });
         }
         let folder = self.new_folder(label);
-        let changelog = Changelog::new(Arc::clone(&self.context.store), vec![folder]);
-        let collection = Collection::new(label.to_owned(), self.context.clone(), changelog);
+        let collection = self.open_folders(label.to_owned(), vec![folder]);
         Batch::first(&collection, schema, &format!("create {label}")).commit()?;
         // The registry last: it must never name a changelog that is not there.
         let mut batch = self.registry_batch(&format!("create {label}"))?;
@@ -373,10 +396,11 @@ impl Repo {
         if self.collections()?.iter().any(|l| l == label) { Ok(()) } else { Err(self.no_collection(label)) }
     }
 
-    /// The changelogs of all collections that any revision of the registry names: what gc must spare.
+    /// The changelogs of all collections that any revision of the registry names, and that of the tags: what gc must
+    /// spare.
     pub fn all_changelogs(&self) -> Result<Vec<Changelog>, RepoError> {
         let log = self.registry.changelog().unhidden_log()?;
-        let mut folders: Vec<Digest> = Vec::new();
+        let mut folders: Vec<Digest> = vec![tags::FOLDER];
         for stamp in log.stamps() {
             let state = self.registry.changelog().read(&log, stamp)?.state.clone();
             for entry in state.entries().map_err(CollectionError::from)? {

@@ -3,6 +3,7 @@
 //! Writing cannot fail; reading fails on anything that a writer here would not have written, so that
 //! damage is an error and never a value. docs/format.md describes the bytes.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io;
 use zstd::bulk::{Compressor, Decompressor};
@@ -193,6 +194,22 @@ impl<'a> Reader<'a> {
         String::from_utf8(raw).map_err(|_not_text| self.damaged())
     }
 
+    /// A byte string that is text, not copied.
+    pub fn text_here(&mut self) -> Result<&'a str, Damaged> {
+        std::str::from_utf8(self.string()?).map_err(|_not_text| self.damaged())
+    }
+
+    /// A byte string of a sorted list, put in the place of the one before it.
+    pub fn after_in(&mut self, last: &mut Vec<u8>) -> Result<(), Damaged> {
+        let shared = self.size()?;
+        if shared > last.len() {
+            return Err(self.damaged());
+        }
+        last.truncate(shared);
+        last.extend_from_slice(self.string()?);
+        Ok(())
+    }
+
     /// A byte string of a sorted list.
     pub fn after(&mut self, previous: &[u8]) -> Result<Vec<u8>, Damaged> {
         let shared = self.size()?;
@@ -203,10 +220,15 @@ impl<'a> Reader<'a> {
 
     /// A block.
     pub fn block(&mut self) -> Result<Vec<u8>, Damaged> {
+        Ok(self.block_here()?.into_owned())
+    }
+
+    /// A block, not copied where it is stored as it is.
+    pub fn block_here(&mut self) -> Result<Cow<'a, [u8]>, Damaged> {
         let raw_len = self.size()?;
         match self.size()? {
-            0 => Ok(self.raw(raw_len)?.to_vec()),
-            stored => decompress(self.raw(stored)?, raw_len, self.what),
+            0 => Ok(Cow::Borrowed(self.raw(raw_len)?)),
+            stored => decompress(self.raw(stored)?, raw_len, self.what).map(Cow::Owned),
         }
     }
 

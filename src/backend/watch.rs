@@ -5,6 +5,7 @@
 
 use super::BackendError;
 use std::fmt;
+use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -38,4 +39,9 @@ pub trait Watcher: Send + Sync + fmt::Debug {
 
     /// Raises the signals of the folders where something came or went until now.
     fn look(&self);
+
+    /// What can be waited for: readable when a look may raise something.
+    fn ready(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }

@@ -1,7 +1,8 @@
 //! Arguments that several commands share: places, ranges, moments.
 
 use super::exit::Usage;
-use crate::collection::{At, Collection};
+use crate::collection::when::When;
+use crate::collection::{At, Collection, CollectionError};
 use crate::data::key::{self, Closed};
 use crate::data::schema::{Schema, Type};
 use crate::data::value::Value;
@@ -118,20 +119,26 @@ fn index_names(schema: &Schema) -> String {
 /// A state of the past.
 #[derive(Debug, clap::Args)]
 pub(crate) struct AtArgs {
-    /// As it was before a time (UTC), such as 2020-06-22 or 2020-06-22T14:03
+    /// As it was before a time (UTC), such as 2020-06, 2020-06-22 or 2020-06-22T14:03
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "revision")]
     before: Option<u64>,
-    /// As of a revision: its id, or the last part of it
-    #[arg(long, value_name = "ID")]
+    /// As of a revision: its id or the first digits of its last part, a tag, ~1 (the one before the newest), a time
+    /// (the end of that day, hour or minute)
+    #[arg(long, value_name = "REV")]
     revision: Option<String>,
 }
 
 impl AtArgs {
     /// The state meant.
     pub(crate) fn of(&self, collection: &Collection) -> Result<At> {
+        self.in_place(collection, None)
+    }
+
+    /// The state meant where a series is looked at: `~1` counts its revisions.
+    pub(crate) fn in_place(&self, collection: &Collection, series: Option<&str>) -> Result<At> {
         Ok(match (self.before, &self.revision) {
             (Some(time), _) => At::Before(time),
-            (None, Some(id)) => At::Revision(collection.resolve(id)?),
+            (None, Some(name)) => at(collection, name, series)?,
             (None, None) => At::Newest,
         })
     }
@@ -142,13 +149,27 @@ impl AtArgs {
     }
 }
 
-/// The state that a text names: a revision.
-pub(crate) fn moment(collection: &Collection, text: &str, _series: Option<SeriesId>) -> Result<At> {
-    Ok(At::Revision(collection.resolve(text)?))
+/// The state that a name of a revision means, where a series may be looked at: `~1` counts its revisions then.
+pub(crate) fn at(collection: &Collection, name: &str, series: Option<&str>) -> Result<At, CollectionError> {
+    let id = match (When::parse(name), series) {
+        (Some(When::Back(_)), Some(label)) => {
+            Some(collection.find(&collection.state(At::Newest)?, label)?.id)
+        }
+        _ => None,
+    };
+    collection.at(name, id)
 }
 
-/// A UTC time in milliseconds; the time of day with colons or, as revisions show it, with dashes.
+/// The state that a text names: a revision by any of its names, a time, a tag.
+pub(crate) fn moment(collection: &Collection, text: &str, series: Option<SeriesId>) -> Result<At> {
+    Ok(collection.at(text, series)?)
+}
+
+/// A UTC time in milliseconds, of a unit its start; the time of day with colons or, as revisions show it, with dashes.
 pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
+    if let Some((start, _)) = When::time(text) {
+        return Ok(start);
+    }
     let text = match text.split_once(['T', ' ']) {
         Some((date, clock)) if !clock.contains(['+', ':']) => format!("{date}T{}", clock.replace('-', ":")),
         _ => text.to_owned(),
@@ -157,6 +178,14 @@ pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
         Ok(Value::Int(time)) => u64::try_from(time).map_err(|e| format!("before 1970: {e}")),
         Ok(_) => Err("expected a time such as 2020-06-22T14:03".to_owned()),
         Err(e) => Err(e.to_string()),
+    }
+}
+
+/// As [`parse_time`], of a unit its end.
+pub(crate) fn parse_until(text: &str) -> Result<u64, String> {
+    match When::time(text) {
+        Some((_, end)) => Ok(end),
+        None => parse_time(text).map(|time| time + 1),
     }
 }
 

@@ -3,6 +3,7 @@
 mod about;
 mod alter;
 mod blame;
+mod clone;
 mod create;
 mod delete;
 mod diff;
@@ -15,16 +16,20 @@ mod ls;
 mod merge;
 mod mount;
 pub(crate) mod mounts;
+mod push;
 mod read;
 mod rejected;
+mod remote;
 mod rename;
 mod restore;
 mod schema;
 mod show;
 mod status;
+mod tag;
 mod umount;
 mod undo;
 mod upkeep;
+mod watch;
 mod why;
 mod write;
 
@@ -45,6 +50,8 @@ pub(crate) enum Command {
     Alter(alter::Args),
     Log(log::Args),
     Show(show::Args),
+    Tag(tag::Args),
+    Watch(watch::Args),
     Status(status::Args),
     Merge(merge::Args),
     Diff(Box<diff::Args>),
@@ -63,6 +70,10 @@ pub(crate) enum Command {
     Why(why::Args),
     Rejected(rejected::Args),
     Doctor(doctor::Args),
+    Clone(clone::Args),
+    Push(push::Push),
+    Pull(push::Pull),
+    Remote(remote::Args),
     Import(import::Args),
     Export(export::Args),
     Version(about::Version),
@@ -89,6 +100,8 @@ impl Command {
             Command::Alter(args) => alter::run(args, session),
             Command::Log(args) => log::run(args, session),
             Command::Show(args) => show::run(args, session),
+            Command::Tag(args) => tag::run(args, session),
+            Command::Watch(args) => watch::run(args, session),
             Command::Status(args) => status::run(args, session),
             Command::Merge(args) => merge::run(args, session),
             Command::Diff(args) => diff::run(args, session),
@@ -107,6 +120,10 @@ impl Command {
             Command::Why(args) => why::run(args, session),
             Command::Rejected(args) => rejected::run(args, session),
             Command::Doctor(_) => doctor::run(),
+            Command::Clone(args) => clone::run(args, session),
+            Command::Push(args) => args.run(session),
+            Command::Pull(args) => args.run(session),
+            Command::Remote(args) => remote::run(args, session),
             Command::Import(args) => import::run(args, session),
             Command::Export(args) => export::run(args, session),
             Command::Version(_) => about::version(),

@@ -3,6 +3,7 @@
 use crate::collection::CollectionError;
 use crate::history::changelog::HistoryError;
 use crate::ops::OpError;
+use crate::ops::transfer::TransferError;
 use crate::repo::RepoError;
 use std::process::ExitCode;
 
@@ -62,12 +63,17 @@ fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
         _ => false,
     };
     let repo = |e: &RepoError| matches!(e, RepoError::Collection(e) if collection(e));
+    let op = |e: &OpError| match e {
+        OpError::Collection(e) => collection(e),
+        OpError::Repo(e) => repo(e),
+    };
     error.downcast_ref::<HistoryError>().is_some_and(history)
         || error.downcast_ref::<CollectionError>().is_some_and(collection)
         || error.downcast_ref::<RepoError>().is_some_and(repo)
-        || error.downcast_ref::<OpError>().is_some_and(|e| match e {
-            OpError::Collection(e) => collection(e),
-            OpError::Repo(e) => repo(e),
+        || error.downcast_ref::<OpError>().is_some_and(op)
+        || error.downcast_ref::<TransferError>().is_some_and(|e| match e {
+            TransferError::Op(e) => op(e),
+            other => other.is_conflict(),
         })
 }
 

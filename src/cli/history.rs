@@ -2,29 +2,57 @@
 
 use super::overrides::{Overridden, Overrode};
 use crate::clock::{Stamp, iso};
+use crate::collection::{Collection, CollectionError};
 use crate::data::range;
-use crate::data::schema::Schema;
-use crate::history::revision::{ChangeList, Revision, SeriesChange};
+use crate::data::schema::{Schema, SchemaError};
+use crate::history::outline::Outline;
+use crate::history::revision::SeriesChange;
 use serde::Serialize;
-use std::fmt::Write;
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::fmt::{self, Write};
 
-/// A revision and what it changed.
+/// A revision, what it changed, and the tags it has.
 #[derive(Debug)]
 pub(crate) struct Version<'a> {
     pub(crate) stamp: Stamp,
-    pub(crate) revision: &'a Revision,
-    pub(crate) changes: &'a ChangeList,
+    pub(crate) outline: &'a Outline,
+    pub(crate) tags: &'a [String],
     pub(crate) overrode: Overrode,
+}
+
+/// The tags of a collection by the revision that has them.
+#[derive(Debug, Default)]
+pub(crate) struct TagsOf(HashMap<Stamp, Vec<String>>);
+
+impl TagsOf {
+    /// Those of a collection.
+    pub(crate) fn read(collection: &Collection) -> Result<TagsOf, CollectionError> {
+        let mut tags: HashMap<Stamp, Vec<String>> = HashMap::new();
+        for (name, stamp) in collection.tags()? {
+            tags.entry(stamp).or_default().push(name);
+        }
+        Ok(TagsOf(tags))
+    }
+
+    /// Those of a revision, sorted.
+    pub(crate) fn of(&self, stamp: Stamp) -> &[String] {
+        self.0.get(&stamp).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// A revision as JSON; the order of the fields is the order of the output.
 #[derive(Serialize)]
 struct JsonVersion<'a> {
+    /// Of a watch: the collection; null is the registry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    collection: Option<Option<&'a str>>,
     id: String,
     time: String,
     parents: Vec<String>,
     author: &'a str,
     message: &'a str,
+    tags: &'a [String],
     changes: Vec<JsonChange<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     overrode: &'a [Overridden],
@@ -58,30 +86,39 @@ const LISTED: usize = 10;
 impl Version<'_> {
     /// One line.
     pub(crate) fn line(&self) -> String {
-        let note = &self.revision.note;
-        let changes = self.changes;
-        let what = match changes.series.as_slice() {
-            [] if changes.schema => "schema".to_owned(),
-            [] => self.unchanged().to_owned(),
-            [one] => format!("{}: {}", one.label, change(one)),
-            several => format!("{} series", several.len()),
+        let note = &self.outline.note;
+        let changes = &self.outline.changes;
+        let what: Cow<'_, str> = match changes.series.as_slice() {
+            [] if changes.schema => "schema".into(),
+            [] => self.unchanged().into(),
+            [one] => format!("{}: {}", one.label, change(one)).into(),
+            several => format!("{} series", several.len()).into(),
         };
         let author = if note.author.is_empty() { "-" } else { &note.author };
-        format!("{} {author} {:?} {what}\n", self.stamp, note.message)
+        let mut out = String::with_capacity(160);
+        // Writing to a string cannot fail.
+        write!(out, "{} ", self.stamp).unwrap_or_default();
+        for (i, tag) in self.tags.iter().enumerate() {
+            write!(out, "{}tag: {tag}", if i == 0 { "(" } else { ", " }).unwrap_or_default();
+        }
+        let end = if self.tags.is_empty() { "" } else { ") " };
+        writeln!(out, "{end}{author} {:?} {what}", note.message).unwrap_or_default();
+        out
     }
 
     /// A paragraph; the first few series, or all of them and the index values that changed.
-    pub(crate) fn paragraph(&self, all: bool) -> String {
+    pub(crate) fn paragraph(&self, all: bool) -> Result<String, SchemaError> {
         let mut out = String::new();
         let mut field = |name: &str, text: &str| {
             // Writing to a string cannot fail.
             writeln!(out, "{name:<9} {text}").unwrap_or_default();
         };
-        let note = &self.revision.note;
+        let Outline { parents, note, changes, .. } = self.outline;
         field("revision", &self.stamp.to_string());
+        self.tags.iter().for_each(|tag| field("tag", tag));
         field("time", &iso(self.stamp.time));
-        if all || self.revision.parents.len() > 1 {
-            self.revision.parents.iter().for_each(|parent| field("parent", &parent.to_string()));
+        if all || parents.len() > 1 {
+            parents.iter().for_each(|parent| field("parent", &parent.to_string()));
         }
         if !note.author.is_empty() {
             field("author", &note.author);
@@ -89,21 +126,20 @@ impl Version<'_> {
         if !note.message.is_empty() {
             field("message", &note.message);
         }
-        if self.changes.is_empty() {
+        if changes.is_empty() {
             field("changed", self.unchanged());
         }
-        if self.changes.schema {
-            field("schema", &columns(&self.revision.state.schema));
+        if changes.schema {
+            field("schema", &columns(&self.outline.schema()?).join(", "));
         }
-        let listed = if all { usize::MAX } else { LISTED };
-        for one in self.changes.series.iter().take(listed) {
+        let (listed, schema) = if all { (usize::MAX, Some(self.outline.schema()?)) } else { (LISTED, None) };
+        for one in changes.series.iter().take(listed) {
             field("changed", &format!("{}: {}", one.label, change(one)));
-            if all {
-                let schema = &self.revision.state.schema;
+            if let Some(schema) = &schema {
                 one.intervals.iter().for_each(|one| field("", &format!("  {}", range::show(schema, &one))));
             }
         }
-        if let Some(more @ 1..) = self.changes.series.len().checked_sub(listed) {
+        if let Some(more @ 1..) = changes.series.len().checked_sub(listed) {
             field("", &format!("and {more} more series"));
         }
         self.overrode.listed.iter().for_each(|one| field("overrode", &one.past()));
@@ -111,68 +147,85 @@ impl Version<'_> {
             field("", &format!("and {more} more"));
         }
         out.push('\n');
-        out
+        Ok(out)
     }
 
     /// One JSON object; with the index values that changed only if `all` is wanted: they may be many.
-    pub(crate) fn json(&self, all: bool) -> serde_json::Result<String> {
-        let stamps = |stamps: &[Stamp]| stamps.iter().map(ToString::to_string).collect();
-        let schema = &self.revision.state.schema;
-        let set = self.changes.schema.then(|| schema.columns().iter().map(ToString::to_string).collect());
-        let set = set.map(|schema| JsonChange::Schema { schema });
-        let series = self.changes.series.iter().map(|one| self.json_change(one, all));
-        serde_json::to_string(&JsonVersion {
-            id: self.stamp.to_string(),
-            time: iso(self.stamp.time),
-            parents: stamps(&self.revision.parents),
-            author: &self.revision.note.author,
-            message: &self.revision.note.message,
-            changes: set.into_iter().chain(series).collect(),
-            overrode: &self.overrode.listed,
-        })
+    pub(crate) fn json(&self, all: bool) -> anyhow::Result<String> {
+        self.json_of(None, all)
     }
 
-    fn json_change<'a>(&self, one: &'a SeriesChange, all: bool) -> JsonChange<'a> {
-        let schema = &self.revision.state.schema;
-        JsonChange::Series {
-            series: &one.label,
-            created: one.created,
-            dropped: one.dropped,
-            renamed_from: one.renamed_from.as_deref(),
-            rows_before: one.rows_before,
-            rows_after: one.rows_after,
-            changed: one.keys,
-            ranges: all.then(|| one.intervals.iter().map(|one| range::show(schema, &one)).collect()),
-        }
+    /// As [`Version::json`], with the label of its collection in front; `Some(None)` is the registry.
+    pub(crate) fn json_of(&self, collection: Option<Option<&str>>, all: bool) -> anyhow::Result<String> {
+        let Outline { parents, note, changes, .. } = self.outline;
+        let schema = if all || changes.schema { Some(self.outline.schema()?) } else { None };
+        let set = schema
+            .as_ref()
+            .filter(|_| changes.schema)
+            .map(|schema| JsonChange::Schema { schema: columns(schema) });
+        let ranges = schema.as_ref().filter(|_| all);
+        let series = changes.series.iter().map(|one| json_change(one, ranges));
+        Ok(serde_json::to_string(&JsonVersion {
+            collection,
+            id: self.stamp.to_string(),
+            time: iso(self.stamp.time),
+            parents: parents.iter().map(ToString::to_string).collect(),
+            author: &note.author,
+            message: &note.message,
+            tags: self.tags,
+            changes: set.into_iter().chain(series).collect(),
+            overrode: &self.overrode.listed,
+        })?)
     }
 
     fn unchanged(&self) -> &'static str {
-        if self.revision.parents.len() > 1 { "nothing: a merge" } else { "nothing: rows stored otherwise" }
+        if self.outline.parents.len() > 1 { "nothing: a merge" } else { "nothing: rows stored otherwise" }
     }
 }
 
-fn columns(schema: &Schema) -> String {
-    schema.columns().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+/// What a revision did to a series; with the index values that changed where their columns are given.
+fn json_change<'a>(one: &'a SeriesChange, ranges: Option<&Schema>) -> JsonChange<'a> {
+    JsonChange::Series {
+        series: &one.label,
+        created: one.created,
+        dropped: one.dropped,
+        renamed_from: one.renamed_from.as_deref(),
+        rows_before: one.rows_before,
+        rows_after: one.rows_after,
+        changed: one.keys,
+        ranges: ranges.map(|schema| one.intervals.iter().map(|one| range::show(schema, &one)).collect()),
+    }
+}
+
+fn columns(schema: &Schema) -> Vec<String> {
+    schema.columns().iter().map(ToString::to_string).collect()
 }
 
 /// What a revision did to a series.
 fn change(one: &SeriesChange) -> String {
-    let mut parts = Vec::new();
+    let mut out = String::with_capacity(64);
+    let mut part = |text: fmt::Arguments<'_>| {
+        if !out.is_empty() {
+            out.push_str(", ");
+        }
+        // Writing to a string cannot fail.
+        out.write_fmt(text).unwrap_or_default();
+    };
     if one.created {
-        parts.push("created".to_owned());
+        part(format_args!("created"));
     }
     if let Some(from) = &one.renamed_from {
-        parts.push(format!("renamed from {from}"));
+        part(format_args!("renamed from {from}"));
     }
     if one.dropped {
-        parts.push("deleted".to_owned());
+        part(format_args!("deleted"));
     }
     if one.keys > 0 || one.dropped {
-        parts.push(format!("{} -> {} rows", one.rows_before, one.rows_after));
+        part(format_args!("{} -> {} rows", one.rows_before, one.rows_after));
     }
     if one.keys > 0 {
         let values = if one.keys == 1 { "value" } else { "values" };
-        parts.push(format!("{} index {values} changed", one.keys));
+        part(format_args!("{} index {values} changed", one.keys));
     }
-    parts.join(", ")
+    out
 }

@@ -6,7 +6,7 @@ use crate::data::range;
 use crate::history::changelog::Log;
 use crate::history::merge::overrides::{Aspect, Overrides, overrides};
 use crate::history::merge::step;
-use crate::history::revision::{ChangeList, Revision};
+use crate::history::revision::ChangeList;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -95,12 +95,12 @@ pub(crate) struct Overrode {
 }
 
 /// What a revision overrode, if it is a merge; nothing where that takes long to tell, or cannot be told any more.
-pub(crate) fn of_merge(collection: &Collection, revision: &Revision, changes: &ChangeList) -> Overrode {
-    let merges = revision.parents.len() > 1 && changes.series.is_empty() && changes.altered.is_none();
+pub(crate) fn of_merge(collection: &Collection, parents: &[Stamp], changes: &ChangeList) -> Overrode {
+    let merges = parents.len() > 1 && changes.series.is_empty() && changes.altered.is_none();
     let changelog = collection.changelog();
     let Some(log) = merges.then(|| changelog.log().ok()).flatten() else { return Overrode::default() };
     let mut left = MOST_STEPS;
-    let found = overrides(&revision.parents, LISTED, &mut |stamp| {
+    let found = overrides(parents, LISTED, &mut |stamp| {
         left = left.saturating_sub(1);
         if left == 0 { Ok(None) } else { step(changelog, &log, stamp) }
     });

@@ -61,6 +61,18 @@ impl Session {
         Repo::open(&self.global.repo, Options { spool: Some(folder.to_owned()), ..options(true) })
     }
 
+    /// Opens another repository.
+    #[expect(clippy::unused_self, reason = "options of the run belong to all its repositories")]
+    pub(crate) fn repo_at(&self, place: &Path) -> Result<Repo, RepoError> {
+        Repo::open(place, options(true))
+    }
+
+    /// Opens another repository, made first where there is none.
+    #[expect(clippy::unused_self, reason = "options of the run belong to all its repositories")]
+    pub(crate) fn create_at(&self, place: &Path) -> Result<Repo, RepoError> {
+        Repo::create(place, options(true))
+    }
+
     /// Opens the repository, made first where there is none.
     pub(crate) fn create(&self) -> Result<Repo, RepoError> {
         Repo::create(&self.global.repo, options(true))

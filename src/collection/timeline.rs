@@ -253,6 +253,19 @@ impl Timeline {
         Some(self.show(*self.past(id)?.entries.last()?))
     }
 
+    /// The revisions that changed a series and left it alive, oldest first. One that only created it, without rows,
+    /// is among them until another follows. `pending` is a merge that changes it and is not written yet.
+    #[must_use]
+    pub fn alive(&self, id: SeriesId, pending: Option<Stamp>) -> Vec<Stamp> {
+        let last = pending.or_else(|| self.newest(id).map(|change| change.stamp));
+        let alive = self.changes(id).filter(|change| match change.kind {
+            Kind::Created => Some(change.stamp) == last,
+            Kind::Changed => true,
+            Kind::Dropped => false,
+        });
+        alive.map(|change| change.stamp).chain(pending).collect()
+    }
+
     /// The changes of a series that revisions of a time made: one, nearly always.
     pub fn changes_at(&self, id: SeriesId, time: u64) -> impl Iterator<Item = Change> + '_ {
         let entries = self.past(id).map(|past| past.entries.as_slice()).unwrap_or_default();
@@ -336,6 +349,13 @@ impl Ancestors<'_> {
         }
         true
     }
+}
+
+/// The revision so many before the last.
+#[must_use]
+pub fn nth_last(stamps: &[Stamp], n: u64) -> Option<Stamp> {
+    let at = usize::try_from(n).ok().and_then(|n| stamps.len().checked_sub(n.checked_add(1)?))?;
+    stamps.get(at).copied()
 }
 
 fn step(changelog: &Changelog, log: &Log, stamp: Stamp) -> Result<Step, CollectionError> {

@@ -4,13 +4,21 @@
 //! them. A collection may have several folders, made by writers who created it at the same time; their
 //! union is one graph. A revision is put last, when all it names is durable.
 
+mod forgotten;
 mod horizon;
 mod log;
+mod mend;
+mod outlines;
 mod pack;
 mod packing;
+mod parents;
+mod receive;
 
+pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
+pub use mend::Mended;
+pub use receive::Carried;
 
 use super::revision::Revision;
 use crate::backend::BackendError;
@@ -176,7 +184,7 @@ impl Changelog {
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            if only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
+            if !listing.all.waiting && only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
                 let log = Arc::make_mut(&mut listing.all);
                 new.iter().for_each(|(folder, name)| add_loose(log, *folder, name));
                 let new: Vec<_> = new.into_iter().cloned().collect();
@@ -218,17 +226,17 @@ impl Changelog {
                 log.pack_keys.push(format!("{}/{name}", folder.key()));
                 let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
                 for (i, (child, parents)) in pack.revisions().enumerate() {
-                    let source = || Source::Packed(Arc::clone(&pack), i);
-                    log.add(child, Stamp::ROOT, source);
-                    parents.iter().for_each(|parent| log.add(child, *parent, source));
+                    log.add(child, parents, || Source::Packed(Arc::clone(&pack), i));
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some(horizon) = self.horizon(horizons)? else { return Ok(None) };
-        log.horizon = horizon;
+        let Some((horizon, waiting)) = self.horizon(horizons, &|stamp| log.contains(stamp))? else {
+            return Ok(None);
+        };
+        (log.horizon, log.waiting) = (horizon, waiting);
         Ok(Some(log))
     }
 
@@ -339,7 +347,7 @@ fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {
     if let Some((parent, child)) = parse_name(name) {
         log.loose += 1;
-        log.add(child, parent, || Source::Loose(folder, parent));
+        log.add(child, &[parent], || Source::Loose(folder, parent));
     }
 }
 

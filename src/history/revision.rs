@@ -5,6 +5,7 @@
 
 use super::altered::Altered;
 use super::entry::SeriesId;
+use super::pick::Pick;
 use super::state::State;
 use super::tree::{Child, Tree};
 use crate::clock::Stamp;
@@ -15,6 +16,7 @@ use crate::store::place::{Bundles, Spot};
 use crate::store::{Store, StoreError, View};
 use crate::wire::{Damaged, Reader, Writer};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -107,16 +109,29 @@ impl ChangeList {
         packed.bytes
     }
 
+    /// As [`ChangeList::decode`], only the changes that are picked; index values are not decoded.
+    pub(super) fn decode_picked(bytes: &[u8], pick: &dyn Pick) -> Result<ChangeList, Damaged> {
+        let mut input = Reader::new(bytes, "a change list");
+        let block = input.block_here()?;
+        input.end()?;
+        let mut input = Reader::new(&block, "a change list");
+        let (schema, altered) = read_columns(&mut input)?;
+        let (mut series, mut label) = (Vec::new(), Vec::new());
+        for _ in 0..input.count()? {
+            input.after_in(&mut label)?;
+            let label = std::str::from_utf8(&label).map_err(|_not_text| input.damaged())?;
+            series.extend(SeriesChange::read_picked(label, &mut input, pick)?);
+        }
+        input.end()?;
+        Ok(ChangeList { schema, altered, series })
+    }
+
     fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
         let mut input = Reader::new(bytes, "a change list");
         let block = input.block()?;
         input.end()?;
         let mut input = Reader::new(&block, "a change list");
-        let (schema, altered) = match input.uint()? {
-            0 => (false, None),
-            ALTERED => (true, Some(Altered::read(&mut input)?)),
-            _ => (true, None),
-        };
+        let (schema, altered) = read_columns(&mut input)?;
         let count = input.count()?;
         let mut series: Vec<SeriesChange> = Vec::with_capacity(count);
         for _ in 0..count {
@@ -127,6 +142,15 @@ impl ChangeList {
         input.end()?;
         Ok(ChangeList { schema, altered, series })
     }
+}
+
+/// Whether the columns were set, and how they were altered.
+fn read_columns(input: &mut Reader<'_>) -> Result<(bool, Option<Altered>), Damaged> {
+    Ok(match input.uint()? {
+        0 => (false, None),
+        ALTERED => (true, Some(Altered::read(input)?)),
+        _ => (true, None),
+    })
 }
 
 /// Says that alterations follow; 1: the columns were set, nothing follows.
@@ -157,6 +181,33 @@ impl SeriesChange {
         out.uint(self.rows_after);
         out.uint(self.keys);
         self.intervals.write(out);
+    }
+
+    fn read_picked(
+        label: &str,
+        input: &mut Reader<'_>,
+        pick: &dyn Pick,
+    ) -> Result<Option<SeriesChange>, Damaged> {
+        let flags = input.uint()?;
+        let id = if flags & DERIVED_ID != 0 { SeriesId::new(label, 0) } else { SeriesId::read(input)? };
+        let renamed_from = if flags & RENAMED != 0 { Some(input.text_here()?) } else { None };
+        let (rows_before, rows_after, keys) = (input.uint()?, input.uint()?, input.uint()?);
+        if !pick.series(id, label, renamed_from) {
+            input.uint()?;
+            input.string()?;
+            return Ok(None);
+        }
+        Ok(Some(SeriesChange {
+            id,
+            label: label.to_owned(),
+            renamed_from: renamed_from.map(str::to_owned),
+            created: flags & CREATED != 0,
+            dropped: flags & DROPPED != 0,
+            intervals: Intervals::take(input)?,
+            keys,
+            rows_before,
+            rows_after,
+        }))
     }
 
     fn read(label: String, input: &mut Reader<'_>) -> Result<SeriesChange, Damaged> {
@@ -273,17 +324,11 @@ impl Revision {
     /// Reads a file.
     pub fn decode(store: &Arc<Store>, bytes: &Bytes) -> Result<Revision, Damaged> {
         let mut file = Reader::new(bytes, "a revision");
-        if file.array::<4>()? != *MAGIC {
-            return Err(file.damaged());
-        }
-        let block = file.block()?;
+        let block = Revision::block(&mut file)?;
         let embedded = bytes.slice_ref(file.rest());
         let here = Digest::of(&embedded);
         let mut input = Reader::new(&block, "a revision");
-        let mut parents = Vec::new();
-        for _ in 0..input.count()? {
-            parents.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
-        }
+        let parents = Revision::parents(&mut input)?;
         let (time, wall) = (input.uint()?, input.uint()?);
         let note = Note { author: input.text()?, message: input.text()? };
         let bundles = Bundles::read(&mut input, here)?;
@@ -309,17 +354,36 @@ impl Revision {
         Ok(Revision { parents, time, wall, note, state, changes, embedded })
     }
 
+    /// Takes the block from the front of a file.
+    pub(super) fn block<'a>(file: &mut Reader<'a>) -> Result<Cow<'a, [u8]>, Damaged> {
+        if file.array::<4>()? != *MAGIC {
+            return Err(file.damaged());
+        }
+        file.block_here()
+    }
+
+    /// Takes the parents from a block.
+    pub(super) fn parents(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
+        let count = input.count()?;
+        let one = |_| Ok(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
+        (0..count).map(one).collect()
+    }
+
+    /// The bytes of the change list.
+    pub(super) fn list(&self) -> Result<Cow<'_, [u8]>, StoreError> {
+        match &self.changes {
+            ListPlace::Here(bytes) => Ok(Cow::Borrowed(bytes)),
+            ListPlace::There(spot, check) => Ok(Cow::Owned(self.state.view.node(spot, *check)?.to_vec())),
+        }
+    }
+
     /// What changed.
     pub fn change_list(&self) -> Result<ChangeList, StoreError> {
-        match &self.changes {
-            ListPlace::Here(bytes) => {
-                ChangeList::decode(bytes).map_err(|e| StoreError::damaged(Digest::ZERO, &e))
-            }
-            ListPlace::There(spot, check) => {
-                let bytes = self.state.view.node(spot, *check)?;
-                ChangeList::decode(&bytes).map_err(|e| StoreError::damaged(spot.bundle, &e))
-            }
-        }
+        let whose = match &self.changes {
+            ListPlace::Here(_) => Digest::ZERO,
+            ListPlace::There(spot, _) => spot.bundle,
+        };
+        ChangeList::decode(&self.list()?).map_err(|e| StoreError::damaged(whose, &e))
     }
 }
 

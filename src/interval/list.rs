@@ -48,6 +48,12 @@ impl Intervals {
         out.string(&self.bytes);
     }
 
+    /// Takes a list as it is, from bytes that were checked as a whole: one that does not decode ends early.
+    pub fn take(input: &mut Reader<'_>) -> Result<Intervals, Damaged> {
+        let count = input.uint()?;
+        Ok(Intervals { count, bytes: input.string()?.to_vec() })
+    }
+
     /// Reads a list.
     pub fn read(input: &mut Reader<'_>) -> Result<Intervals, Damaged> {
         let count = input.uint()?;

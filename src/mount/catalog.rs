@@ -174,14 +174,7 @@ impl Now {
     /// is among them until another follows.
     #[must_use]
     pub fn revisions(&self, id: SeriesId) -> Vec<Stamp> {
-        let mut last = self.timeline.newest(id).map(|change| change.stamp);
-        last = self.pending(id).or(last);
-        let alive = self.timeline.changes(id).filter(|change| match change.kind {
-            Kind::Created => Some(change.stamp) == last,
-            Kind::Changed => true,
-            Kind::Dropped => false,
-        });
-        alive.map(|change| change.stamp).chain(self.pending(id)).collect()
+        self.timeline.alive(id, self.pending(id))
     }
 
     /// All revisions of a time that left a series alive.

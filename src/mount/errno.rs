@@ -112,10 +112,13 @@ impl From<&CollectionError> for Errno {
     fn from(error: &CollectionError) -> Errno {
         match error {
             CollectionError::Rows(error) => error.into(),
-            CollectionError::Label(_) => Errno::EINVAL,
-            CollectionError::Exists(_) => Errno::EEXIST,
+            CollectionError::Label(_) | CollectionError::NotATag(_) => Errno::EINVAL,
+            CollectionError::Exists(_) | CollectionError::Tagged { .. } => Errno::EEXIST,
             CollectionError::NoSeries { .. }
             | CollectionError::NoRevision(..)
+            | CollectionError::Future(_)
+            | CollectionError::NoTag { .. }
+            | CollectionError::TagLost { .. }
             | CollectionError::NothingBefore { .. }
             | CollectionError::Ambiguous { .. }
             | CollectionError::Empty(_)

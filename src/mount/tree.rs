@@ -7,13 +7,15 @@ use super::commit;
 use super::control::{self, Asker, Control};
 use super::delta::Deltas;
 use super::errno::{Errno, Failure};
-use super::name::{self, When};
+use super::name;
 use super::node::{File, Node, What};
 use super::options::MountOptions;
 use super::render::Format;
 use super::series::Series;
 use super::sheet::{Sheet, Sheets};
 use crate::clock::Stamp;
+use crate::collection::timeline::nth_last;
+use crate::collection::when::When;
 use crate::collection::{At, CollectionError};
 use crate::data::label::escape;
 use crate::history::entry::SeriesId;
@@ -293,27 +295,29 @@ impl Tree {
 /// What a name in `at` asks for. It may have come after `now`.
 fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
     let collection = series.shelf.collection();
-    Ok(match when {
-        When::Back(n) => {
-            let revisions = now.revisions(series.id);
-            let at = usize::try_from(*n).ok().and_then(|n| revisions.len().checked_sub(n.checked_add(1)?));
-            now.point_of(at.map(|at| revisions[at]).ok_or(Errno::ENOENT)?)
-        }
-        When::Time(start, _) if *start > collection.context().clock.now() => {
-            return Err(Errno::ENOENT.into());
-        }
-        When::Time(_, end) if *end > now.point.stamp.time => now.point.clone(),
-        When::Time(_, end) => {
-            let log = collection.changelog().log().map_err(CollectionError::from)?;
-            collection.moment(&log, At::Before(*end))?.into()
-        }
-        When::Revision(id) => now.point_of(collection.resolve(id)?),
+    let log = collection.changelog().log().map_err(CollectionError::from)?;
+    let back = |n| Ok(nth_last(&now.revisions(series.id), n));
+    // Of the series, where the collection has several heads as well.
+    let at = match when {
+        When::Back(n) => At::Revision(back(*n)?.ok_or(Errno::ENOENT)?),
+        other => collection.at_when(&log, other, back)?,
+    };
+    Ok(match at {
+        At::Newest => now.point.clone(),
+        At::Revision(stamp) => now.point_of(stamp),
+        At::Before(_) => collection.moment(&log, at)?.into(),
     })
 }
 
 /// The moment that a name in `at` or `diff` asks for.
 fn when(text: &str) -> Result<When, Failure> {
-    Ok(When::parse(text).ok_or(Errno::ENOENT)?)
+    // A tag is shown as any label is.
+    let tag = || name::label_of(OsStr::new(text)).map(When::Tag);
+    let when = match When::parse(text) {
+        Some(When::Tag(_)) | None => tag(),
+        other => other,
+    };
+    Ok(when.ok_or(Errno::ENOENT)?)
 }
 
 fn schema(now: &Now) -> Child {

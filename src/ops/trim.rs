@@ -3,7 +3,7 @@
 use super::{Defragged, OpError, defrag};
 use crate::clock::Stamp;
 use crate::collection::Collection;
-use crate::history::changelog::{Changelog, Horizon, Log};
+use crate::history::changelog::{Horizon, Log};
 use crate::history::merge;
 
 /// What a trim did.
@@ -13,8 +13,8 @@ pub struct Trimmed {
     pub revisions: u64,
 }
 
-/// Hides the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head. What
-/// remains reads the same; a look at what went is an error. Their files go with a later gc.
+/// Hides the revisions with a time below `before` (milliseconds since 1970-01-01 UTC), but never a head nor what has a
+/// tag. What remains reads the same; a look at what went is an error. Their files go with a later gc.
 pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let changelog = collection.changelog();
     let all = changelog.log()?;
@@ -22,29 +22,45 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let Some(newest) = heads.last() else { return Ok(Trimmed::default()) };
     // Not beyond the newest head: revisions yet to come must not be born hidden.
     let time = before.min(newest.time).max(all.horizon.time);
-    let kept = kept(changelog, &all, &heads, time)?;
+    let kept = kept(collection, &all, &all.horizon, &heads, time)?;
     let removed = all.stamps().filter(|stamp| stamp.time < time && !kept.contains(stamp)).count();
     if removed == 0 {
         return Ok(Trimmed::default());
     }
     let made = collection.context().clock.now();
-    let mut horizon = Horizon { time, kept, made };
+    // What goes is below the parting of all heads; what stays of it must not seem a head without its children.
+    let mut forgot = all.horizon.forgot.clone();
+    forgot.add(all.stamps().filter(|stamp| stamp.time < time && all.is_past(*stamp)));
+    let missing: Vec<Stamp> = all.missing().map(|(parent, _)| parent).collect();
+    let cut = |kept: &[Stamp]| forgot.clone().cut(missing.iter().chain(kept).copied());
+    let mut horizon = Horizon { time, made, above: heads, forgot: cut(&kept), kept };
     changelog.put_horizon(&horizon)?;
-    // A writer that did not see the horizon has put its revision before it could: that one is seen now.
+    // A writer that did not see the horizon has put its revision before it could: that one is seen now, and so is a
+    // tag that somebody put meanwhile.
     let now = changelog.unhidden_log()?;
     let heads: Vec<Stamp> = now.heads().into_iter().filter(|head| !all.horizon.hides(*head)).collect();
-    let late = self::kept(changelog, &now, &heads, time)?;
+    let late = self::kept(collection, &now, &all.horizon, &heads, time)?;
     if late.iter().any(|head| !horizon.kept.contains(head)) {
-        horizon.kept = late;
+        (horizon.forgot, horizon.kept) = (cut(&late), late);
         changelog.put_horizon(&horizon)?;
     }
     Ok(Trimmed { revisions: removed as u64 })
 }
 
-/// The revisions before `time` that must stay: heads, and what it takes to merge them.
-fn kept(changelog: &Changelog, log: &Log, heads: &[Stamp], time: u64) -> Result<Vec<Stamp>, OpError> {
+/// The revisions before `time` that must stay: heads, what it takes to merge them, and what has a tag.
+fn kept(
+    collection: &Collection,
+    log: &Log,
+    before: &Horizon,
+    heads: &[Stamp],
+    time: u64,
+) -> Result<Vec<Stamp>, OpError> {
+    let changelog = collection.changelog();
     let mut kept = merge::needed(heads, &mut |stamp| merge::step(changelog, log, stamp))?;
     kept.extend(heads);
+    let tagged = collection.tags()?.into_iter().map(|(_, stamp)| stamp);
+    // What an earlier trim took away does not come back.
+    kept.extend(tagged.filter(|stamp| log.contains(*stamp) && !before.hides(*stamp)));
     kept.retain(|stamp| stamp.time < time);
     kept.sort_unstable();
     kept.dedup();

@@ -60,6 +60,7 @@ pub fn verify(repo: &Repo, report: &mut dyn FnMut(&Damage)) -> Result<Verified, 
         embedded: HashSet::new(),
     };
     pass.collection(repo.registry())?;
+    pass.collection(repo.tags().collection())?;
     for label in repo.collections()? {
         pass.collection(&repo.collection(&label)?)?;
     }
@@ -85,8 +86,8 @@ impl Pass<'_> {
         for stamp in log.stamps().rev() {
             self.done.revisions += 1;
             for parent in log.parents(stamp).unwrap_or_default() {
-                // What a horizon hides was trimmed; anything else should be there.
-                if !log.contains(*parent) && parent.time >= log.horizon.time {
+                if !log.contains(*parent) && parent.time >= log.horizon.time && !log.horizon.forgets(*parent)
+                {
                     self.damage(format!("{}: revision {parent} is missing", collection.label()));
                 }
             }

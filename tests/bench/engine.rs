@@ -1,6 +1,6 @@
 //! Times the engine on the workloads of the benchmark and prints result lines as `peers.py` does.
 //!
-//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live merge]. Each operation opens the repository anew within its
+//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live push log merge]. Each operation opens the repository anew within its
 //! time, unless it says that it keeps one handle. What is read is compared with what was written.
 
 #![allow(
@@ -20,12 +20,16 @@ mod heads;
 mod input;
 #[path = "engine/live.rs"]
 mod live;
+#[path = "engine/log.rs"]
+mod log;
 #[path = "engine/many.rs"]
 mod many;
 #[path = "engine/merge.rs"]
 mod merge;
 #[path = "engine/one.rs"]
 mod one;
+#[path = "engine/push.rs"]
+mod push;
 
 use harness::Bench;
 
@@ -33,7 +37,7 @@ type Workload = (&'static str, fn(&Bench));
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let workloads: [Workload; 8] = [
+    let workloads: [Workload; 10] = [
         ("w1", one::w1),
         ("w2", one::w2),
         ("w3", one::w3),
@@ -41,6 +45,8 @@ fn main() {
         ("big", big::big),
         ("heads", heads::heads),
         ("live", live::live),
+        ("push", push::push),
+        ("log", log::log),
         ("merge", merge::merge),
     ];
     if let Some(unknown) = named.iter().find(|name| workloads.iter().all(|(known, _)| known != name)) {

@@ -14,12 +14,15 @@ mod import_export;
 mod input;
 mod look_back;
 mod merge;
+mod names;
 mod quickstart;
 mod read;
+mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod upkeep;
 mod verbs;
+mod watch;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

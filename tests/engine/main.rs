@@ -18,10 +18,13 @@ mod look_back;
 mod merge;
 mod model;
 mod mount;
+mod names;
 mod objects;
 mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod series;
 mod support;
+mod tags;
+mod transfer;
 mod upkeep;

@@ -25,6 +25,13 @@ impl CountingClock {
     }
 }
 
+impl CountingClock {
+    /// Lets time pass, in milliseconds.
+    pub(crate) fn pass(&self, time: u64) {
+        self.0.fetch_add(time, Ordering::Relaxed);
+    }
+}
+
 impl Clock for CountingClock {
     fn now(&self) -> u64 {
         self.0.fetch_add(1, Ordering::Relaxed)

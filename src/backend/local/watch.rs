@@ -10,7 +10,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use std::collections::HashMap;
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 /// Bytes of events read at once.
@@ -81,6 +81,10 @@ impl Watcher for LocalWatcher {
             }
         }
         watched.values().filter(|folder| folder.lost).for_each(Watched::raise);
+    }
+
+    fn ready(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.events.as_fd())
     }
 }
 

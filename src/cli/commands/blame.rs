@@ -49,7 +49,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let label = args.place.needs_series("blame")?;
     let repo = session.repo()?;
     let collection = repo.collection(&args.place.collection)?;
-    let at = args.at.of(&collection)?;
+    let at = args.at.in_place(&collection, Some(label))?;
     let interval = args.range.interval(&collection.state(at)?.schema, Closed::Left)?;
     let query = Query { interval, tail: args.tail, ..Query::default() };
     let mut blame = collection.blame(label, at, &query)?;

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let repo = session.repo()?;
     let collection = repo.collection(&args.place.collection)?;
-    let state = collection.state(args.at.of(&collection)?)?;
+    let state = collection.state(args.at.in_place(&collection, args.place.series.as_deref())?)?;
     let rows = match &args.place.series {
         Some(label) => collection.find(&state, label)?.segments.sums().rows,
         None => state.sums().rows,

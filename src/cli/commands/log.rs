@@ -1,22 +1,26 @@
-//! `log`: the revisions of a collection, newest first.
+//! `log`: the revisions of a collection that fit what is asked.
 
-use crate::cli::args::Place;
-use crate::cli::history::Version;
+use crate::cli::args::{Place, parse_time, parse_until};
+use crate::cli::history::{TagsOf, Version};
 use crate::cli::output::Output;
 use crate::cli::overrides::{Overrode, of_merge};
 use crate::cli::session::Session;
-use crate::collection::{At, Collection, CollectionError};
-use crate::history::entry::SeriesId;
-use crate::history::revision::SeriesChange;
+use crate::clock::Stamp;
+use crate::collection::{At, Collection, Filter, OneSeries};
+use crate::history::outline::Outline;
 use anyhow::Result;
 use std::ops::ControlFlow;
 
 /// Show the revisions, newest first: of the registry, of a collection, or those that changed a series
+///
+/// All options may be combined: a revision is shown where it fits each of them. A series keeps its revisions when it is
+/// renamed.
 #[derive(Debug, clap::Args)]
 #[command(
     visible_alias = "rev",
     after_help = "Examples:
   lakota log temp --oneline
+  lakota log temp/bxl --since 2020-09 --author ann
   lakota log temp/bxl --format json | jq .id"
 )]
 pub(crate) struct Args {
@@ -25,12 +29,30 @@ pub(crate) struct Args {
     /// One line for each revision
     #[arg(long)]
     oneline: bool,
-    /// Text, or JSON: one object a line with id, time, parents, author, message, changes
+    /// Text, or JSON: one object a line with id, time, parents, author, message, tags, changes
     #[arg(long, short, value_enum, default_value = "text")]
     format: Format,
     /// At most so many revisions
     #[arg(long, short)]
     limit: Option<usize>,
+    /// Not before a time (UTC), such as 2020-06, 2020-06-22 or 2020-06-22T14:03
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    since: Option<u64>,
+    /// Not after a time: that month, day, hour or minute is within
+    #[arg(long, value_name = "TIME", value_parser = parse_until)]
+    until: Option<u64>,
+    /// Before a time
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "until")]
+    before: Option<u64>,
+    /// By authors whose name has this text in it, in capitals or not
+    #[arg(long, value_name = "TEXT")]
+    author: Option<String>,
+    /// With messages that have this text in them, in capitals or not
+    #[arg(long, short, value_name = "TEXT")]
+    message: Option<String>,
+    /// Oldest first; --limit counts from there
+    #[arg(long)]
+    reverse: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,81 +65,90 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let repo = session.repo()?;
     match &args.place {
         None => history(args, repo.registry(), None),
-        Some(place) => {
-            let collection = repo.collection(&place.collection)?;
-            let wanted = place.series.as_deref().map(|label| wanted(&collection, label)).transpose()?;
-            history(args, &collection, wanted)
-        }
+        Some(place) => history(args, &repo.collection(&place.collection)?, place.series.as_deref()),
     }
 }
 
-/// A series by its id, or, where it is gone, by the label it had.
-enum Wanted {
-    Id(SeriesId),
-    Label(String, CollectionError),
-}
-
-impl Wanted {
-    fn is(&self, change: &SeriesChange) -> bool {
-        match self {
-            Wanted::Id(id) => change.id == *id,
-            Wanted::Label(label, _) => change.label == *label || change.renamed_from.as_ref() == Some(label),
-        }
-    }
-}
-
-fn wanted(collection: &Collection, label: &str) -> Result<Wanted> {
-    let state = collection.state(At::Newest)?;
-    match collection.find(&state, label) {
-        Ok(entry) => Ok(Wanted::Id(entry.id)),
-        Err(gone @ CollectionError::NoSeries { .. }) => Ok(Wanted::Label(label.to_owned(), gone)),
-        Err(e) => Err(e.into()),
-    }
-}
-
-fn history(args: &Args, collection: &Collection, wanted: Option<Wanted>) -> Result<()> {
+fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<()> {
+    let series = label.map(|label| collection.one_series(label)).transpose()?;
+    let filter = Filter {
+        series,
+        since: args.since,
+        before: args.until.or(args.before),
+        author: args.author.clone(),
+        message: args.message.clone(),
+        reverse: args.reverse,
+    };
+    let tags = TagsOf::read(collection)?;
     let mut output = Output::stdout()?;
     let (mut out, mut shown, mut result) = (String::new(), 0, Ok(()));
     let limit = args.limit.unwrap_or(usize::MAX);
-    let mut born = false;
-    collection.history(|stamp, revision, mut changes| {
-        if shown >= limit {
-            return ControlFlow::Break(());
+    let show = |stamp: Stamp, outline: Outline| {
+        let told = !args.oneline || args.format == Format::Json;
+        let overrode = match told {
+            true => of_merge(collection, &outline.parents, &outline.changes),
+            false => Overrode::default(),
+        };
+        let changes = &outline.changes.series;
+        Shown {
+            created: changes.iter().any(|change| change.created),
+            other: changes.is_empty(),
+            text: text(args, &Version { stamp, outline: &outline, tags: tags.of(stamp), overrode }),
         }
-        if let Some(wanted) = &wanted {
-            changes.series.retain(|change| wanted.is(change));
-            // Other columns are other rows of every series that there was.
-            changes.schema &= !born && !revision.parents.is_empty();
-            born |= changes.series.iter().any(|change| change.created);
-            if changes.series.is_empty() && !changes.schema {
+    };
+    // Other columns are other rows of a series only where there was one.
+    let mut is_there = !args.reverse;
+    if limit > 0 {
+        collection.past(&filter, &show, |one: Shown| {
+            let skipped = filter.series.is_some() && one.other && !is_there;
+            is_there = if one.created { args.reverse } else { is_there };
+            if skipped {
                 return ControlFlow::Continue(());
             }
-        }
-        shown += 1;
-        let told = !args.oneline || args.format == Format::Json;
-        let overrode = if told { of_merge(collection, revision, &changes) } else { Overrode::default() };
-        result = push(args, &Version { stamp, revision, changes: &changes, overrode }, &mut out);
-        if out.len() > 1 << 16 && result.is_ok() {
-            result = output.put(out.as_bytes());
-            out.clear();
-        }
-        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    result?;
-    match wanted {
-        Some(Wanted::Label(_, gone)) if shown == 0 => Err(gone.into()),
-        _ => output.put(out.as_bytes()),
+            shown += 1;
+            result = one.text.map(|text| out.push_str(&text));
+            if out.len() > 1 << 16 && result.is_ok() {
+                result = output.put(out.as_bytes());
+                out.clear();
+            }
+            if result.is_ok() && shown < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
     }
+    result?;
+    if let (Some(OneSeries::Label(label)), 0) = (&filter.series, shown) {
+        // Nobody ever had that label, or nothing of it fits: where it is not known at all, that is told.
+        known(collection, &filter, label)?;
+    }
+    output.put(out.as_bytes())
 }
 
-fn push(args: &Args, version: &Version<'_>, out: &mut String) -> Result<()> {
-    match (args.format, args.oneline) {
-        (Format::Json, _) => {
-            out.push_str(&version.json(false)?);
-            out.push('\n');
-        }
-        (Format::Text, true) => out.push_str(&version.line()),
-        (Format::Text, false) => out.push_str(&version.paragraph(false)),
+/// A revision on its way out.
+struct Shown {
+    text: Result<String>,
+    /// Whether it created the series that is asked for.
+    created: bool,
+    /// Whether it changed columns alone.
+    other: bool,
+}
+
+/// Fails where no revision knows a label that no series has now.
+fn known(collection: &Collection, filter: &Filter, label: &str) -> Result<()> {
+    let any = Filter { series: filter.series.clone(), ..Filter::default() };
+    let mut found = false;
+    collection.past(&any, &|_, outline| !outline.changes.series.is_empty(), |changed| {
+        found |= changed;
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    if !found {
+        collection.find(&collection.state(At::Newest)?, label)?;
     }
     Ok(())
+}
+
+fn text(args: &Args, version: &Version<'_>) -> Result<String> {
+    Ok(match (args.format, args.oneline) {
+        (Format::Json, _) => version.json(false)? + "\n",
+        (Format::Text, true) => version.line(),
+        (Format::Text, false) => version.paragraph(false)?,
+    })
 }

@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let label = args.place.needs_series("read")?;
     let repo = session.repo()?;
     let collection = repo.collection(&args.place.collection)?;
-    let state = collection.state(args.at.of(&collection)?)?;
+    let state = collection.state(args.at.in_place(&collection, Some(label))?)?;
     let entry = collection.find(&state, label)?;
     let schema = state.schema;
     let columns = columns(&schema, &args.columns)?;

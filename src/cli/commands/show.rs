@@ -1,11 +1,13 @@
 //! `show`: one revision in full.
 
-use crate::cli::history::Version;
+use crate::cli::history::{TagsOf, Version};
 use crate::cli::output;
 use crate::cli::overrides::of_merge;
 use crate::cli::session::Session;
 use crate::clock::Stamp;
+use crate::collection::when::When;
 use crate::collection::{Collection, CollectionError};
+use crate::history::changelog::HistoryError;
 use crate::repo::Repo;
 use anyhow::{Result, bail};
 
@@ -13,9 +15,11 @@ use anyhow::{Result, bail};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:
   lakota show 2020-09-21T14-03-12.506Z-554d6f3600
-  lakota show 554d6f")]
+  lakota show 554d6f
+  lakota show -c temp ~1")]
 pub(crate) struct Args {
-    /// Its id as `log` shows it, or the first digits of the last part
+    /// Its id as `log` shows it, or the first digits of the last part; a tag; of a collection also ~1 (the one before
+    /// the newest), latest, or a time
     revision: String,
     /// Look in this collection only
     #[arg(long, short)]
@@ -45,7 +49,9 @@ pub(super) fn find(repo: &Repo, text: &str, only: Option<&str>) -> Result<(Colle
             found.push((collection, stamp));
         }
     }
-    let registry = resolve(repo.registry(), text)?;
+    // All else than an id means something in every collection: the registry's is not asked for.
+    let id = matches!(When::parse(text), Some(When::Revision(_)));
+    let registry = if id { resolve(repo.registry(), text)? } else { None };
     let labels: Vec<String> = found.iter().map(|(collection, _)| collection.label().to_owned()).collect();
     match (found.pop(), registry) {
         (Some(one), None) if found.is_empty() => Ok(one),
@@ -55,28 +61,30 @@ pub(super) fn find(repo: &Repo, text: &str, only: Option<&str>) -> Result<(Colle
     }
 }
 
+/// The revision of a collection that has a name, where there is one.
 fn resolve(collection: &Collection, text: &str) -> Result<Option<Stamp>, CollectionError> {
     match collection.resolve(text) {
         Ok(stamp) => Ok(Some(stamp)),
-        Err(CollectionError::NoRevision(..)) => Ok(None),
+        Err(
+            CollectionError::NoRevision(..)
+            | CollectionError::NoTag { .. }
+            | CollectionError::NothingBefore { .. }
+            | CollectionError::Empty(_)
+            | CollectionError::History(HistoryError::Trimmed(_)),
+        ) => Ok(None),
         Err(e) => Err(e),
     }
 }
 
 fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let changelog = collection.changelog();
-    let revision = changelog.read(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
-    let changes = revision.change_list().map_err(CollectionError::from)?;
-    let overrode = of_merge(collection, &revision, &changes);
-    let version = Version { stamp, revision: &revision, changes: &changes, overrode };
+    let outline = changelog.outline(&*changelog.log()?, stamp).map_err(CollectionError::from)?;
+    let tags = TagsOf::read(collection)?;
+    let overrode = of_merge(collection, &outline.parents, &outline.changes);
+    let version = Version { stamp, outline: &outline, tags: tags.of(stamp), overrode };
     if args.json {
         return output::print(&format!("{}\n", version.json(true)?));
     }
-    let text = version.paragraph(true);
-    output::print(&format!(
-        "{:<9} {}\n{}",
-        "of",
-        collection.label(),
-        text.trim_end_matches('\n').to_owned() + "\n"
-    ))
+    let text = version.paragraph(true)?;
+    output::print(&format!("{:<9} {}\n{}\n", "of", collection.label(), text.trim_end_matches('\n')))
 }

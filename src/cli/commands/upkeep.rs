@@ -2,10 +2,11 @@
 
 use crate::cli::args::{parse_duration, parse_time};
 use crate::cli::output::Output;
+use crate::cli::remote;
 use crate::cli::session::{Session, exact};
 use crate::clock::iso;
 use crate::collection::Collection;
-use crate::ops::{self, OpError};
+use crate::ops::{self, OpError, Repaired};
 use anyhow::{Context, Result, bail};
 
 /// Which collections.
@@ -13,7 +14,7 @@ use anyhow::{Context, Result, bail};
 pub(crate) struct Targets {
     /// Collections; none: the registry, which names them
     collections: Vec<String>,
-    /// All collections and the registry
+    /// All collections, their tags and the registry
     #[arg(long, short, conflicts_with = "collections")]
     all: bool,
 }
@@ -69,9 +70,14 @@ pub(crate) struct Gc {
 
 /// Read everything and check it; what is damaged is listed, and the exit code is 1
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
-  lakota verify")]
-pub(crate) struct Verify {}
+#[command(after_help = "Examples:
+  lakota verify
+  lakota verify --repair-from backup")]
+pub(crate) struct Verify {
+    /// Fetch what is damaged or missing from another repository first: the name of a remote, or a path
+    #[arg(long, value_name = "REMOTE")]
+    repair_from: Option<String>,
+}
 
 /// Does `act` to each collection meant; what it gives is said after the collection's name.
 fn each(
@@ -90,6 +96,10 @@ fn each(
     };
     for label in &labels {
         one(&exact(&repo, label)?)?;
+    }
+    // Only where anything was ever tagged.
+    if targets.all && repo.tags().exist().map_err(OpError::from)? {
+        one(repo.tags().collection())?;
     }
     // The registry last: it names the others.
     if labels.is_empty() || targets.all { one(repo.registry()) } else { Ok(()) }
@@ -156,8 +166,8 @@ impl Gc {
 }
 
 impl Verify {
-    #[expect(clippy::unused_self, reason = "every verb runs the same way")]
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
+        let repaired = self.repair(session)?;
         let mut output = Output::stdout()?;
         let mut printed = Ok(());
         let done = ops::verify(&session.repo()?, &mut |damage| {
@@ -171,7 +181,22 @@ impl Verify {
         if done.damaged > 0 {
             bail!("{} damaged among {checked}", done.damaged);
         }
+        if !repaired.lost.is_empty() {
+            bail!("{} could not be healed; what is left is sound: {checked}", repaired.lost.len());
+        }
         session.say(format!("all is well: {checked}"));
         Ok(())
+    }
+
+    /// Heals what can be, and tells what was and what was not.
+    fn repair(&self, session: &Session) -> Result<Repaired> {
+        let Some(name) = &self.repair_from else { return Ok(Repaired::default()) };
+        let repo = session.repo()?;
+        let other = remote::open(session, &repo, Some(name))?;
+        let repaired =
+            ops::repair(&repo, &other.repo).with_context(|| format!("cannot repair from {name}"))?;
+        repaired.healed.iter().for_each(|line| session.say(format!("healed {line}")));
+        repaired.lost.iter().for_each(|line| session.say(format!("not healed: {line}")));
+        Ok(repaired)
     }
 }

@@ -4,6 +4,7 @@
 //! has been there for as long as any write may take, so that what a slow writer builds on can still be merged.
 //! A hidden revision that turns up again (in a pack somebody was making meanwhile) stays hidden.
 
+use super::forgotten::Forgotten;
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -11,7 +12,10 @@ use crate::store::StoreError;
 use crate::wire::{Damaged, Reader, Writer};
 use bytes::Bytes;
 
-const MAGIC: &[u8; 4] = b"lkh\x01";
+const MAGIC: &[u8; 4] = b"lkh\x02";
+
+/// The first layout: without what was forgotten.
+const MAGIC_1: &[u8; 4] = b"lkh\x01";
 
 /// Before `time`, only the revisions in `kept` are known.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +26,11 @@ pub struct Horizon {
     pub kept: Vec<Stamp>,
     /// When it was put, in milliseconds since 1970-01-01 UTC.
     pub made: u64,
+    /// Revisions that `forgot` lies below, all of them together: it holds while they are all there, so that a
+    /// list that came before them hides nothing.
+    pub above: Vec<Stamp>,
+    /// Revisions known to be ancestors of others: none is a head, though its children may be gone.
+    pub forgot: Forgotten,
 }
 
 impl Horizon {
@@ -29,6 +38,12 @@ impl Horizon {
     #[must_use]
     pub fn hides(&self, stamp: Stamp) -> bool {
         stamp.time < self.time && !self.kept.contains(&stamp)
+    }
+
+    /// Whether a revision is known to be an ancestor of one that is there.
+    #[must_use]
+    pub fn forgets(&self, stamp: Stamp) -> bool {
+        self.forgot.contains(stamp)
     }
 
     /// The time in a file's name, where it names a horizon: `horizon-<11 hex digits>-<digest>`.
@@ -41,53 +56,79 @@ impl Horizon {
         out.raw(MAGIC);
         out.uint(self.time);
         out.uint(self.made);
-        out.size(self.kept.len());
-        for stamp in &self.kept {
-            out.uint(stamp.time);
-            out.raw(stamp.digest.as_bytes());
-        }
+        write_stamps(&self.kept, &mut out);
+        write_stamps(&self.above, &mut out);
+        self.forgot.write(&mut out);
         Bytes::from(out.bytes)
     }
 
     fn decode(bytes: &[u8]) -> Result<Horizon, Damaged> {
         let mut input = Reader::new(bytes, "a horizon");
-        if input.array::<4>()? != *MAGIC {
+        let magic = input.array::<4>()?;
+        if magic != *MAGIC && magic != *MAGIC_1 {
             return Err(input.damaged());
         }
         let (time, made) = (input.uint()?, input.uint()?);
-        let mut kept = Vec::new();
-        for _ in 0..input.count()? {
-            kept.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
+        let mut horizon = Horizon { time, made, kept: read_stamps(&mut input)?, ..Horizon::default() };
+        if magic == *MAGIC {
+            horizon.above = read_stamps(&mut input)?;
+            horizon.forgot = Forgotten::read(&mut input)?;
         }
         input.end()?;
-        Ok(Horizon { time, kept, made })
+        Ok(horizon)
     }
 
-    /// What two horizons hide together: the later time; what either kept and the later does not hide by
-    /// having removed it.
-    fn join(mut self, other: Horizon) -> Horizon {
+    /// Adds what a horizon of the same time keeps.
+    fn join(&mut self, other: Horizon) {
         self.time = self.time.max(other.time);
         self.made = self.made.max(other.made);
         self.kept.extend(other.kept);
         self.kept.sort_unstable();
         self.kept.dedup();
-        self
     }
 }
 
+fn write_stamps(stamps: &[Stamp], out: &mut Writer) {
+    out.size(stamps.len());
+    for stamp in stamps {
+        out.uint(stamp.time);
+        out.raw(stamp.digest.as_bytes());
+    }
+}
+
+fn read_stamps(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
+    let mut stamps = Vec::new();
+    for _ in 0..input.count()? {
+        stamps.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
+    }
+    Ok(stamps)
+}
+
 impl Changelog {
-    /// Reads and joins horizons; `None` where one went away meanwhile.
-    pub(super) fn horizon(&self, files: Vec<(String, Stamp)>) -> Result<Option<Horizon>, HistoryError> {
+    /// Reads and joins horizons, where `there` are some revisions; `None` where one went away meanwhile. Tells too whether a list of what was
+    /// forgotten waits for revisions that are not there yet.
+    pub(super) fn horizon(
+        &self,
+        files: Vec<(String, Stamp)>,
+        there: &dyn Fn(Stamp) -> bool,
+    ) -> Result<Option<(Horizon, bool)>, HistoryError> {
         let mut horizon = Horizon::default();
+        let mut waiting = false;
         let newest = files.iter().map(|(_, stamp)| stamp.time).max();
-        // An older horizon is history: its kept revisions were the later trim's to judge.
-        for (key, stamp) in files.into_iter().filter(|(_, stamp)| Some(stamp.time) == newest) {
-            match self.read_horizon(key, stamp)? {
-                Some(read) => horizon = horizon.join(read),
-                None => return Ok(None),
+        for (key, stamp) in files {
+            let Some(mut read) = self.read_horizon(key, stamp)? else { return Ok(None) };
+            let forgot = std::mem::take(&mut read.forgot);
+            // That one revision is an ancestor of another stays true, whichever horizon says so.
+            match read.above.iter().all(|above| there(*above)) {
+                true => horizon.forgot.extend(&forgot),
+                false => waiting |= !forgot.is_empty(),
+            }
+            // But an older one's kept revisions were the later trim's to judge.
+            if Some(stamp.time) == newest {
+                horizon.join(read);
             }
         }
-        Ok(Some(horizon))
+        Ok(Some((horizon, waiting)))
     }
 
     /// Reads one; `None` where it is gone.

@@ -2,9 +2,11 @@
 
 use super::horizon::Horizon;
 use super::pack::Pack;
+use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// Where a revision's bytes are.
@@ -17,21 +19,46 @@ pub(super) enum Source {
 
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
-    /// Sorted; empty for a first revision.
-    pub(super) parents: Vec<Stamp>,
+    pub(super) parents: Parents,
     pub(super) source: Source,
 }
+
+/// Digests are as good as hashes: takes their first bytes for one.
+#[derive(Debug, Clone, Copy, Default)]
+struct ByDigest(u64);
+
+impl Hasher for ByDigest {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk() {
+            self.0 ^= u64::from_le_bytes(*first);
+        }
+    }
+
+    fn write_u64(&mut self, time: u64) {
+        self.0 ^= time;
+    }
+
+    fn write_usize(&mut self, _len: usize) {}
+}
+
+type Stamps = HashSet<Stamp, BuildHasherDefault<ByDigest>>;
 
 /// The revisions of a collection at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
     /// Everything that is a parent.
-    named: HashSet<Stamp>,
+    named: Stamps,
     /// Everything that is not.
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
     pub horizon: Horizon,
+    /// Whether a list of what was forgotten does not hold yet: it comes before the revisions it lies below.
+    pub(super) waiting: bool,
     /// Files that are not packed.
     pub loose: usize,
     /// Keys of the packs.
@@ -39,19 +66,18 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a revision, or a parent of one that is there.
-    pub(super) fn add(&mut self, child: Stamp, parent: Stamp, source: impl FnOnce() -> Source) {
+    /// Adds a revision, or parents of one that is there.
+    pub(super) fn add(&mut self, child: Stamp, parents: &[Stamp], source: impl FnOnce() -> Source) {
         if !self.named.contains(&child) {
             self.heads.insert(child);
         }
-        let entry =
-            self.entries.entry(child).or_insert_with(|| Entry { parents: Vec::new(), source: source() });
-        if parent != Stamp::ROOT
-            && let Err(at) = entry.parents.binary_search(&parent)
-        {
-            entry.parents.insert(at, parent);
-            self.heads.remove(&parent);
-            self.named.insert(parent);
+        let new = || Entry { parents: Parents::default(), source: source() };
+        let entry = self.entries.entry(child).or_insert_with(new);
+        for parent in parents {
+            if *parent != Stamp::ROOT && entry.parents.add(*parent) {
+                self.heads.remove(parent);
+                self.named.insert(*parent);
+            }
         }
     }
 
@@ -59,23 +85,57 @@ impl Log {
     pub(super) fn visible(&self) -> Log {
         let mut log = Log {
             horizon: self.horizon.clone(),
+            waiting: self.waiting,
             loose: self.loose,
             pack_keys: self.pack_keys.clone(),
             ..Log::default()
         };
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
-            log.add(*child, Stamp::ROOT, || entry.source.clone());
-            entry.parents.iter().for_each(|parent| log.add(*child, *parent, || entry.source.clone()));
+            log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
         log
     }
 
     /// Whether the state of all revisions before `time` is known: no parent that was trimmed would be among
-    /// them.
+    /// them, nor any other revision that only a later one makes known.
     #[must_use]
     pub fn knows_before(&self, time: u64) -> bool {
-        let later = self.entries.iter().filter(|(child, _)| child.time >= time);
-        later.flat_map(|(_, entry)| &entry.parents).all(|p| p.time >= time || self.contains(*p))
+        let mut gap = false;
+        for (_, entry) in self.entries.iter().filter(|(child, _)| child.time >= time) {
+            for parent in entry.parents.as_slice().iter().filter(|parent| !self.contains(**parent)) {
+                if parent.time < time {
+                    return false;
+                }
+                gap = true;
+            }
+        }
+        if !gap {
+            return true;
+        }
+        // Behind a parent that is not here there may be anything that was forgotten.
+        let forgot = &self.horizon.forgot;
+        let there = self.entries.keys().filter(|s| (self.horizon.time..time).contains(&s.time));
+        let listed = there.filter(|stamp| forgot.contains(**stamp)).count();
+        !forgot.is_cut() && forgot.count_between(self.horizon.time, time) == listed
+    }
+
+    /// Whether a revision is known to be an ancestor of one that is here.
+    #[must_use]
+    pub fn is_past(&self, stamp: Stamp) -> bool {
+        self.named.contains(&stamp) || self.horizon.forgets(stamp)
+    }
+
+    /// Whether a parent that is not here should be: nothing says that it was trimmed.
+    #[must_use]
+    pub fn is_lost(&self, parent: Stamp) -> bool {
+        !self.contains(parent) && parent.time >= self.horizon.time && !self.horizon.forgets(parent)
+    }
+
+    /// Parents that are not here, trimmed or lost, and of each its child.
+    pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
+        let parents =
+            self.entries.iter().flat_map(|(child, e)| e.parents.as_slice().iter().map(|p| (*p, *child)));
+        parents.filter(|(parent, _)| !self.contains(*parent))
     }
 
     pub(super) fn entry(&self, stamp: Stamp) -> Option<&Entry> {
@@ -111,17 +171,31 @@ impl Log {
         self.entries.get(&stamp).map(|entry| entry.parents.as_slice())
     }
 
-    /// The revisions without children, oldest first.
+    /// The revisions without children, oldest first. One that is known to be an ancestor of another is none, though
+    /// its children are gone.
     #[must_use]
     pub fn heads(&self) -> Vec<Stamp> {
-        self.heads.iter().copied().collect()
+        unforgotten(self.heads.iter().copied().collect(), |head| self.horizon.forgets(head))
     }
 
     /// The revisions with a time below `time` that have no child with a time below it, oldest first.
     #[must_use]
     pub fn heads_before(&self, time: u64) -> Vec<Stamp> {
         let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
-        let parents: HashSet<Stamp> = before().flat_map(|(_, entry)| entry.parents.iter().copied()).collect();
-        before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect()
+        let parents: Stamps =
+            before().flat_map(|(_, entry)| entry.parents.as_slice().iter().copied()).collect();
+        let heads = before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect();
+        // What was forgotten is an ancestor of something, which may be later than `time`.
+        let gap = self.missing().any(|(_, child)| child.time >= time);
+        unforgotten(heads, |head| {
+            let alone = self.horizon.forgets(head) && !self.named.contains(&head);
+            alone && (head.time < self.horizon.time || !gap)
+        })
     }
+}
+
+/// Heads without those that are forgotten; all where nothing else is left.
+fn unforgotten(heads: Vec<Stamp>, forgotten: impl Fn(Stamp) -> bool) -> Vec<Stamp> {
+    let left: Vec<Stamp> = heads.iter().copied().filter(|head| !forgotten(*head)).collect();
+    if left.is_empty() { heads } else { left }
 }

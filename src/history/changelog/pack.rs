@@ -4,6 +4,7 @@
 //! durable before a file it holds is deleted; a pack goes only when another holds all of it.
 
 use super::HistoryError;
+use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::{Check, Digest};
 use crate::store::Store;
@@ -22,7 +23,7 @@ const HEADER: usize = 12;
 #[derive(Debug)]
 struct Packed {
     stamp: Stamp,
-    parents: Vec<Stamp>,
+    parents: Parents,
     group: usize,
     offset: usize,
     len: usize,
@@ -72,35 +73,47 @@ impl Pack {
         self.revisions.iter().map(|r| (r.stamp, r.parents.as_slice()))
     }
 
+    /// The file of a revision, a copy: one that is kept must not keep its whole group.
     pub(super) fn read(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
+        self.slice(store, i).map(|bytes| Bytes::copy_from_slice(&bytes))
+    }
+
+    /// The file of a revision, a part of its group.
+    pub(super) fn slice(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
         let revision = self.revisions.get(i).ok_or_else(damaged)?;
         let raw = self.group(store, revision.group)?;
         let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
-        // A copy: a revision that is kept must not keep its whole group.
-        let bytes = end.map(|end| Bytes::copy_from_slice(&raw[revision.offset..end]));
-        bytes.ok_or_else(damaged)
+        end.map(|end| raw.slice(revision.offset..end)).ok_or_else(damaged)
+    }
+
+    /// The number of the group that a revision lies in.
+    pub(super) fn group_of(&self, i: usize) -> Option<usize> {
+        self.revisions.get(i).map(|revision| revision.group)
     }
 
     /// A group, decompressed. The last one is kept: revisions are mostly read one after the other.
     fn group(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
-        let mut last = self.last.lock();
-        if let Some((_, raw)) = last.as_ref().filter(|(known, _)| *known == number) {
+        if let Some((_, raw)) = self.last.lock().as_ref().filter(|(known, _)| *known == number) {
             return Ok(raw.clone());
         }
+        // Not under the lock: several groups are read at once.
+        let raw = self.unpack(store, number)?;
+        *self.last.lock() = Some((number, raw.clone()));
+        Ok(raw)
+    }
+
+    fn unpack(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
         let group = self.groups.get(number).ok_or_else(damaged)?;
         let stored = store.backend().get_range(&self.key, group.at, group.stored)?;
         if Check::of(&stored) != group.check {
             return Err(damaged());
         }
-        let raw = if group.stored == group.raw {
-            stored
-        } else {
-            Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?)
-        };
-        *last = Some((number, raw.clone()));
-        Ok(raw)
+        if group.stored == group.raw {
+            return Ok(stored);
+        }
+        Ok(Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?))
     }
 }
 
@@ -121,9 +134,9 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     let mut revisions: Vec<Packed> = Vec::with_capacity(count);
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
-        let mut parents = Vec::new();
+        let mut parents = Parents::default();
         for _ in 0..input.count()? {
-            parents.push(match input.size()? {
+            parents.add(match input.size()? {
                 0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
                 back => {
                     let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;

@@ -4,7 +4,7 @@
 
 use super::log::Source;
 use super::pack::{self, Pack};
-use super::{Changelog, HistoryError, Horizon, file_key, parse_name};
+use super::{Changelog, Forgotten, HistoryError, Horizon, file_key, parse_name};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::revision::Revision;
@@ -88,7 +88,14 @@ impl Changelog {
         loose.retain(|(child, _)| gone(*child));
         loose.sort_unstable();
         let mut old: Vec<String> = loose.into_iter().map(|(_, path)| path).collect();
-        old.extend(horizons.into_iter().filter(|(horizon, _)| horizon.time < time).map(|(_, path)| path));
+        // What an older one remembers must stand in a later one too, where it is not hidden anyway.
+        let mut known = Forgotten::default();
+        horizons
+            .iter()
+            .filter(|(later, _)| later.time >= time)
+            .for_each(|(later, _)| known.extend(&later.forgot));
+        let replaced = |old: &Horizon| old.time < time && known.contains_from(&old.forgot, time);
+        old.extend(horizons.into_iter().filter(|(horizon, _)| replaced(horizon)).map(|(_, path)| path));
         Ok(self.store.backend().delete_many(&old)?)
     }
 

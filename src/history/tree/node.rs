@@ -76,6 +76,25 @@ impl Child {
     }
 }
 
+impl Child {
+    /// Skips what [`Child::read_list`] reads.
+    pub fn skip_list(input: &mut Reader<'_>) -> Result<(), Damaged> {
+        for _ in 0..input.count()? {
+            for _first_and_last in 0..2 {
+                input.uint()?;
+                input.string()?;
+            }
+            Sums::read(input)?;
+            // The number of the bundle, offset, stored and raw length.
+            for _ in 0..4 {
+                input.uint()?;
+            }
+            input.array::<16>()?;
+        }
+        Ok(())
+    }
+}
+
 /// A decoded node.
 #[derive(Debug)]
 pub enum Node<T> {

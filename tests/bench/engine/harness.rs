@@ -46,6 +46,11 @@ impl Bench {
         }
     }
 
+    /// Where the repository is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Opens the repository as a new process would.
     pub(crate) fn open(&self) -> Repo {
         self.open_with(Options::default())

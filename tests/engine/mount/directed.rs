@@ -122,6 +122,24 @@ fn at_takes_digests_and_dates_win_over_them() {
 }
 
 #[test]
+fn at_takes_tags_and_latest() {
+    let world = World::new(options());
+    let stamp = world.write(2, "bxl", 20);
+    world.write(4, "bxl", 40);
+    let collection = world.repo.collection("temp").unwrap();
+    let value = |when: &str| world.value(&format!("temp/bxl/at/{when}/data.csv"));
+    assert_eq!(value("v1"), Err(Errno::ENOENT));
+    collection.tag("v1", stamp, false).unwrap();
+    collection.tag("before/move", stamp, false).unwrap();
+    for when in ["v1", "before%2Fmove"] {
+        assert_eq!(value(when).as_deref(), Ok("20"), "{when}");
+    }
+    assert_eq!(value("latest").as_deref(), Ok("40"));
+    collection.untag("v1").unwrap();
+    assert_eq!(value("v1"), Err(Errno::ENOENT));
+}
+
+#[test]
 fn revisions_of_a_series_are_those_that_changed_it() {
     let world = World::new(options());
     let first = world.write(2, "bxl", 20);

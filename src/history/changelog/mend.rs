@@ -1,0 +1,227 @@
+//! Healing a changelog's files from another place that has their revisions.
+//!
+//! Every file is read and checked; what is sound is not touched. A file of the same name there is the same bytes; else
+//! revisions are taken by their stamps. A pack is replaced only by one that holds all its index names; one whose index is
+//! lost is renamed, never deleted, since only it could tell what it held.
+
+use super::pack::{self, Pack};
+use super::{Changelog, HistoryError, Horizon, parse_name};
+use crate::clock::Stamp;
+use crate::digest::Digest;
+use crate::history::revision::Revision;
+use crate::store::StoreError;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+/// What becomes of the name of a pack that cannot be read at all: no changelog reads it then.
+const ASIDE: &str = "damaged";
+
+/// What was done to a changelog.
+#[derive(Debug, Default)]
+pub struct Mended {
+    /// Files and revisions that are whole again, in words.
+    pub healed: Vec<String>,
+    /// What may be lost, in words.
+    pub lost: Vec<String>,
+}
+
+impl Changelog {
+    /// Heals what `source` has whole.
+    pub fn mend(&self, source: &Changelog) -> Result<Mended, HistoryError> {
+        let mut done = Mended::default();
+        let mut known = BTreeSet::new();
+        let mut unreadable = Vec::new();
+        for folder in self.folders() {
+            let key = folder.key();
+            for file in self.store.backend().list(&key)? {
+                let path = format!("{key}/{}", file.name);
+                if let Some((_, child)) = parse_name(&file.name) {
+                    known.insert(child);
+                    self.mend_loose(source, &path, child, &mut done)?;
+                } else if pack::is_pack(&file.name).is_some() {
+                    match self.mend_pack(source, &path, &mut done)? {
+                        Some(stamps) => known.extend(stamps),
+                        None => unreadable.push((*folder, path)),
+                    }
+                } else if let Some(stamp) = Horizon::of_name(&file.name) {
+                    self.mend_horizon(source, &path, stamp, &mut done)?;
+                }
+            }
+        }
+        for (folder, path) in unreadable {
+            self.replace(source, (folder, &path), &mut known, &mut done)?;
+        }
+        self.mend_gaps(source, &mut done)?;
+        Ok(done)
+    }
+
+    /// Bytes that are there at all: what the disk refuses to read is damaged too.
+    fn found(&self, path: &str) -> Option<Bytes> {
+        self.store.backend().get(path).ok()
+    }
+
+    fn mend_loose(
+        &self,
+        source: &Changelog,
+        path: &str,
+        child: Stamp,
+        done: &mut Mended,
+    ) -> Result<(), HistoryError> {
+        if self.found(path).is_some_and(|bytes| Digest::of(&bytes) == child.digest) {
+            return Ok(());
+        }
+        match source.sound(child) {
+            Some(bytes) => {
+                self.store.backend().put(path, bytes)?;
+                done.healed.push(format!("revision {child}"));
+            }
+            None => done.lost.push(format!("revision {child}: the remote does not have it whole")),
+        }
+        Ok(())
+    }
+
+    /// The bytes of a revision, where they are whole.
+    fn sound(&self, stamp: Stamp) -> Option<Bytes> {
+        let log = self.unhidden_log().ok()?;
+        self.bytes(log.as_ref(), stamp).ok()?
+    }
+
+    /// Gives the revisions of a pack; none where its index cannot be read.
+    fn mend_pack(
+        &self,
+        source: &Changelog,
+        path: &str,
+        done: &mut Mended,
+    ) -> Result<Option<Vec<Stamp>>, HistoryError> {
+        let pack = match Pack::open(&self.store, path.to_owned()) {
+            Ok(pack) => pack,
+            Err(error) => {
+                if let Some((stamps, bytes)) = source.whole_pack(path) {
+                    self.store.backend().put(path, bytes)?;
+                    done.healed.push(path.to_owned());
+                    return Ok(Some(stamps));
+                }
+                // A place that does not answer may yet: only bytes that are wrong are given up.
+                if let HistoryError::Store(StoreError::Backend(e)) = &error
+                    && e.source.kind() != std::io::ErrorKind::UnexpectedEof
+                {
+                    return Err(error);
+                }
+                return Ok(None);
+            }
+        };
+        let mut revisions = Vec::new();
+        let mut fetched = 0;
+        let mut lost = Vec::new();
+        for (i, (stamp, parents)) in pack.revisions().enumerate() {
+            let own = pack.read(&self.store, i).ok().filter(|bytes| Digest::of(bytes) == stamp.digest);
+            fetched += usize::from(own.is_none());
+            match own.or_else(|| source.sound(stamp)) {
+                Some(bytes) => revisions.push((stamp, parents.to_vec(), bytes)),
+                None => lost.push(stamp),
+            }
+        }
+        let stamps: Vec<Stamp> = pack.revisions().map(|(stamp, _)| stamp).collect();
+        if !lost.is_empty() {
+            let why =
+                |stamp: &Stamp| format!("revision {stamp} in {path}: the remote does not have it whole");
+            done.lost.extend(lost.iter().map(why));
+        } else if fetched > 0 {
+            let (digest, bytes) = pack::encode(&revisions);
+            let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let new = format!("{folder}/pack-{digest}");
+            self.store.backend().put(&new, bytes)?;
+            if new != path {
+                self.store.backend().delete_many(&[path.to_owned()])?;
+            }
+            done.healed.push(format!("{path}, {fetched} of {} revisions of it", stamps.len()));
+        }
+        Ok(Some(stamps))
+    }
+
+    /// A pack of this name, if all of it is sound.
+    fn whole_pack(&self, path: &str) -> Option<(Vec<Stamp>, Bytes)> {
+        let pack = Pack::open(&self.store, path.to_owned()).ok()?;
+        let mut stamps = Vec::new();
+        for (i, (stamp, _)) in pack.revisions().enumerate() {
+            let bytes = pack.read(&self.store, i).ok()?;
+            stamps.push(Some(stamp).filter(|stamp| Digest::of(&bytes) == stamp.digest)?);
+        }
+        Some((stamps, self.found(path)?))
+    }
+
+    fn mend_horizon(
+        &self,
+        source: &Changelog,
+        path: &str,
+        stamp: Stamp,
+        done: &mut Mended,
+    ) -> Result<(), HistoryError> {
+        let sound = |bytes: &Bytes| Digest::of(bytes) == stamp.digest;
+        if self.found(path).is_some_and(|bytes| sound(&bytes)) {
+            return Ok(());
+        }
+        match source.found(path).filter(sound) {
+            Some(bytes) => {
+                self.store.backend().put(path, bytes)?;
+                done.healed.push(path.to_owned());
+            }
+            None => done.lost.push(format!("{path}: the remote does not have it")),
+        }
+        Ok(())
+    }
+
+    /// Takes all that the source has and no sound file here holds in the place of a pack that tells nothing.
+    fn replace(
+        &self,
+        source: &Changelog,
+        (folder, path): (Digest, &str),
+        known: &mut BTreeSet<Stamp>,
+        done: &mut Mended,
+    ) -> Result<(), HistoryError> {
+        let log = source.log()?;
+        let mut revisions = Vec::new();
+        for stamp in log.stamps().filter(|stamp| !known.contains(stamp)) {
+            if let Some(bytes) = source.sound(stamp)
+                && let Ok(revision) = Revision::decode(source.store(), &bytes)
+            {
+                revisions.push((stamp, revision.parents, bytes));
+            }
+        }
+        self.receive(folder, &revisions, true)?;
+        known.extend(revisions.iter().map(|(stamp, ..)| *stamp));
+        let aside = format!("{path}.{ASIDE}");
+        self.store.backend().rename(path, &aside)?;
+        done.lost.push(format!(
+            "{path}: nothing tells what it held; {} revisions came from the remote, any others are lost; it is kept as {aside}",
+            revisions.len()
+        ));
+        Ok(())
+    }
+
+    /// Fetches revisions that others name and nothing says were trimmed.
+    fn mend_gaps(&self, source: &Changelog, done: &mut Mended) -> Result<(), HistoryError> {
+        let Some(folder) = self.folders().first().copied() else { return Ok(()) };
+        let mut absent = BTreeSet::new();
+        loop {
+            let log = match self.log() {
+                // What could not be healed was told.
+                Err(HistoryError::DamagedFile { .. }) => return Ok(()),
+                log => log?,
+            };
+            let gap =
+                log.missing().map(|(parent, _)| parent).find(|p| log.is_lost(*p) && !absent.contains(p));
+            let Some(stamp) = gap else { return Ok(()) };
+            absent.insert(stamp);
+            let Some(bytes) = source.sound(stamp) else {
+                done.lost.push(format!("revision {stamp}: the remote does not have it whole"));
+                continue;
+            };
+            let parents = Revision::decode(source.store(), &bytes)
+                .map_err(|e| HistoryError::from(StoreError::damaged(stamp.digest, &e)))?
+                .parents;
+            self.receive(folder, &[(stamp, parents, bytes)], true)?;
+            done.healed.push(format!("revision {stamp}"));
+        }
+    }
+}

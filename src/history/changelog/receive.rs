@@ -1,0 +1,44 @@
+//! Taking in revisions that were made elsewhere: their files as they are.
+//!
+//! No child without its parent, wherever this is cut short: few revisions become loose files, parents first, many
+//! become one pack. Where the revisions have gaps between them, one that came alone could seem a head that
+//! nothing can merge: then all come at once.
+
+use super::{Changelog, HistoryError, MAX_LOOSE, MAX_PACKS, file_key, pack};
+use crate::clock::Stamp;
+use crate::digest::Digest;
+use bytes::Bytes;
+
+/// As many become loose files.
+const FEW: usize = 16;
+
+/// A revision's file, and what it says of parents.
+pub type Carried = (Stamp, Vec<Stamp>, Bytes);
+
+impl Changelog {
+    /// Puts the files of revisions, oldest first, into one of the changelog's folders: durable on return. All they
+    /// name is durable already. `at_once`: all or none of them.
+    pub fn receive(&self, folder: Digest, revisions: &[Carried], at_once: bool) -> Result<(), HistoryError> {
+        let backend = self.store.backend();
+        if revisions.len() > if at_once { 1 } else { FEW } {
+            let (digest, bytes) = pack::encode(revisions);
+            return Ok(backend.put(&format!("{}/pack-{digest}", folder.key()), bytes)?);
+        }
+        for (stamp, parents, bytes) in revisions {
+            let parents = if parents.is_empty() { &[Stamp::ROOT][..] } else { parents };
+            let files: Vec<_> =
+                parents.iter().map(|p| (file_key(folder, *p, *stamp), bytes.clone())).collect();
+            backend.put_many(&files)?;
+        }
+        Ok(())
+    }
+
+    /// Packs if there are many files of either kind.
+    pub fn tidy(&self) -> Result<(), HistoryError> {
+        let log = self.log()?;
+        if log.pack_keys.len() > MAX_PACKS || log.loose > MAX_LOOSE {
+            self.pack_files(log.pack_keys.len() > MAX_PACKS)?;
+        }
+        Ok(())
+    }
+}

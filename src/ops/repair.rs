@@ -1,0 +1,122 @@
+//! Healing: what is damaged or missing here and whole in another repository is fetched, checked, and put in place.
+//!
+//! Bytes have names that tell what they must be, so it does not matter who gives them. What is sound is not touched; it
+//! is no pull: nothing comes that nothing here names.
+
+use super::OpError;
+use super::reach::Reach;
+use crate::collection::CollectionError;
+use crate::digest::Digest;
+use crate::history::changelog::{Changelog, HistoryError};
+use crate::repo::Repo;
+use crate::store::{Store, StoreError};
+use rayon::prelude::*;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What a repair did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Repaired {
+    /// What is whole again, a line each.
+    pub healed: Vec<String>,
+    /// What the other repository does not have whole either, a line each.
+    pub lost: Vec<String>,
+}
+
+/// Heals `repo` by what `remote` has: revision files first, since they tell which objects there must be.
+pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
+    let mut repair = Repair { repo, remote, done: Repaired::default() };
+    // The registry first: it tells which collections there are.
+    repair.changelog("the registry", vec![Digest::ZERO], vec![Digest::ZERO])?;
+    let named = match repo.named() {
+        Ok(named) => named,
+        Err(error) => {
+            repair.done.lost.push(format!("the registry: {error}"));
+            return Ok(repair.done);
+        }
+    };
+    let theirs = remote.named()?;
+    for collection in named {
+        let partners = theirs.iter().filter(|other| other.shares(&collection.folders));
+        let mut folders = collection.folders.clone();
+        folders.extend(partners.flat_map(|other| other.folders.iter().copied()));
+        repair.changelog(&collection.label, collection.folders, folders)?;
+    }
+    Ok(repair.done)
+}
+
+struct Repair<'a> {
+    repo: &'a Repo,
+    remote: &'a Repo,
+    done: Repaired,
+}
+
+impl Repair<'_> {
+    fn changelog(&mut self, label: &str, here: Vec<Digest>, there: Vec<Digest>) -> Result<(), OpError> {
+        // A store of its own without a cache: what was read before it was healed must not be seen again.
+        let store = Arc::new(Store::new(Arc::clone(self.repo.store().backend())));
+        store.limit_cache(0);
+        let mended =
+            Changelog::new(Arc::clone(&store), here.clone()).mend(&self.remote.changelog_in(there))?;
+        let named = |line: String| format!("{label}: {line}");
+        self.done.healed.extend(mended.healed.into_iter().map(named));
+        self.done.lost.extend(mended.lost.into_iter().map(named));
+        let mut hopeless = HashSet::new();
+        while self.objects(label, &store, &here, &mut hopeless)? {}
+        Ok(())
+    }
+
+    /// Heals objects as far as they can be found; whether there may be more to find now.
+    fn objects(
+        &mut self,
+        label: &str,
+        store: &Arc<Store>,
+        folders: &[Digest],
+        hopeless: &mut HashSet<Digest>,
+    ) -> Result<bool, OpError> {
+        let changelog = Changelog::new(Arc::clone(store), folders.to_vec());
+        let Ok(log) = changelog.log() else { return Ok(false) };
+        let mut reach = Reach::default();
+        let mut embedded = HashSet::new();
+        let mut bad = HashSet::new();
+        for stamp in log.stamps() {
+            // Files that could not be healed were told.
+            let Ok(revision) = changelog.read(&log, stamp) else { continue };
+            embedded.insert(Digest::of(&revision.embedded));
+            if let Err(error) = reach.add(&revision) {
+                bad.extend(object_of(error)?);
+            }
+        }
+        let objects: Vec<Digest> = reach.objects.difference(&embedded).copied().collect();
+        let damaged = objects.par_iter().filter(|object| store.object(**object).is_err());
+        bad.extend(damaged.copied().collect::<Vec<_>>());
+        let mut healed = false;
+        for object in bad.into_iter().filter(|object| !hopeless.contains(object)).collect::<Vec<_>>() {
+            match self.remote.store().object(object) {
+                Ok(bytes) => {
+                    store.backend().put(&object.key(), bytes)?;
+                    self.done.healed.push(format!("{label}: object {}", object.key()));
+                    healed = true;
+                }
+                Err(error) => {
+                    self.done.lost.push(format!("{label}: object {}: there too: {error}", object.key()));
+                }
+            }
+            // Once is enough: what is put again and still damaged is the disk's.
+            hopeless.insert(object);
+        }
+        Ok(healed)
+    }
+}
+
+/// The object that a walk failed on.
+fn object_of(error: OpError) -> Result<Option<Digest>, OpError> {
+    match error {
+        OpError::Collection(CollectionError::History(HistoryError::Store(error))) => match error {
+            StoreError::Missing(object) | StoreError::Damaged { object, .. } => Ok(Some(object)),
+            // The backend says nothing of the object: verify tells of it afterwards.
+            StoreError::Backend(_) | StoreError::Encode(_) => Ok(None),
+        },
+        other => Err(other),
+    }
+}

@@ -1,0 +1,296 @@
+//! Copies between repositories: push, pull and clone are one operation, in two directions.
+//!
+//! A changelog at a time, each of them whole or left valid wherever it is cut short; the registry last, since it must
+//! never name a changelog that is not there. Knows repositories and backends, no paths and no names of remotes.
+
+mod carry;
+mod error;
+mod plan;
+mod walk;
+
+pub use error::{Schemata, TransferError};
+
+use crate::collection::tags;
+use crate::collection::{At, Collection};
+use crate::digest::Digest;
+use crate::history::changelog::Changelog;
+use crate::repo::{Named, Repo};
+use carry::{Carrier, Pending};
+use plan::Ends;
+use std::collections::{BTreeSet, HashMap};
+
+/// What is to be copied.
+#[derive(Debug, Clone, Default)]
+pub struct What {
+    /// Labels of collections, at the source; none: all there is, deletions and renames too.
+    pub collections: Vec<String>,
+    /// Only the newest state of each, and what merging it needs.
+    pub shallow: bool,
+    /// Looks, and copies nothing.
+    pub dry_run: bool,
+}
+
+/// How far a copy is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    /// The collection that is being copied.
+    pub collection: &'a str,
+    /// Revisions done, of it.
+    pub revisions: u64,
+    /// Revisions to do.
+    pub revisions_total: u64,
+    /// Objects copied; how many are to be is found on the way.
+    pub objects: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// What was copied of a changelog.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// The collection's label at the source.
+    pub label: String,
+    /// Its label at the other end, where the registry there names it.
+    pub label_there: Option<String>,
+    /// Revisions that were not there.
+    pub revisions: u64,
+    /// Objects that were not there.
+    pub objects: u64,
+    /// Bytes of both.
+    pub bytes: u64,
+    /// Heads it has there now.
+    pub heads: usize,
+}
+
+/// What a copy did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was new there, by label, the registry last.
+    pub moved: Vec<Moved>,
+    /// Collections that could not be copied, and why; all others were.
+    pub failed: Vec<(String, TransferError)>,
+}
+
+/// The registry's name in reports.
+pub const REGISTRY: &str = "the registry";
+
+/// Changelogs that travel whole beside those of collections, before the registry.
+fn extra_changelogs(repo: &Repo) -> Vec<Changelog> {
+    vec![repo.changelog_in(vec![tags::FOLDER])]
+}
+
+/// Copies revisions, and the objects they name, that `to` has not. What both have in common is not read.
+///
+/// A collection that fails (damage at the source, histories that cannot be merged) is reported; others still travel.
+/// An error is one that concerns all.
+pub fn transfer(
+    from: &Repo,
+    to: &Repo,
+    what: &What,
+    progress: &dyn Fn(&Progress<'_>),
+) -> Result<Report, TransferError> {
+    let copy = Copy {
+        from,
+        to,
+        what,
+        progress,
+        report: Report::default(),
+        pending: Vec::new(),
+        labels: HashMap::new(),
+    };
+    if what.collections.is_empty() { copy.all() } else { copy.some() }
+}
+
+struct Copy<'a> {
+    from: &'a Repo,
+    to: &'a Repo,
+    what: &'a What,
+    progress: &'a dyn Fn(&Progress<'_>),
+    report: Report,
+    pending: Vec<Pending>,
+    /// Labels there of collections that there are, by their labels here.
+    labels: HashMap<String, String>,
+}
+
+impl Copy<'_> {
+    fn all(mut self) -> Result<Report, TransferError> {
+        // What the registry names later travels later.
+        let zero = || vec![Digest::ZERO];
+        let registry = Ends::new(self.from.changelog_in(zero()), self.to.changelog_in(zero()), true)?;
+        let (named, there) = (self.from.named()?, self.to.named()?);
+        for collection in &named {
+            self.collection(collection, &there, |other| other.id == collection.id);
+        }
+        self.deleted(&registry, &named)?;
+        for (mine, its) in extra_changelogs(self.from).into_iter().zip(extra_changelogs(self.to)) {
+            let ends = Ends::new(mine, its, true).map_err(TransferError::from);
+            let done = ends.and_then(|ends| self.changelog("tags", ends));
+            self.note("tags", done);
+        }
+        self.recheck()?;
+        if self.report.failed.is_empty() {
+            let done = self.changelog(REGISTRY, registry);
+            self.note(REGISTRY, done);
+        }
+        if !self.report.failed.is_empty() {
+            // The registry would name, or unite, what could not be copied.
+            self.register(&named, &there)?;
+        }
+        self.finish()
+    }
+
+    fn some(mut self) -> Result<Report, TransferError> {
+        let (named, there) = (self.from.named()?, self.to.named()?);
+        let mut chosen = Vec::new();
+        for label in &self.what.collections {
+            match named.iter().find(|collection| collection.label == *label) {
+                Some(collection) => chosen.push(collection.clone()),
+                None => return Err(self.from.missing(label).into()),
+            }
+        }
+        for collection in &chosen {
+            self.collection(collection, &there, |other| other.label == collection.label);
+        }
+        self.recheck()?;
+        self.register(&chosen, &there)?;
+        self.finish()
+    }
+
+    /// Copies a collection; `same` tells which ones there will be one with it, though they share no folder yet.
+    fn collection(&mut self, collection: &Named, there: &[Named], same: impl Fn(&Named) -> bool) {
+        let partners: Vec<&Named> = partners(collection, there, same);
+        if let Some(partner) = partners.first() {
+            self.labels.insert(collection.label.clone(), partner.label.clone());
+        }
+        let done = self.check_schemas(collection, &partners).and_then(|()| {
+            let source = self.from.changelog_in(collection.folders.clone());
+            let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
+            let dest = self.to.changelog_in(folders.copied().collect());
+            let trusted = self.spared(&collection.folders, there)?;
+            self.changelog(&collection.label, Ends::new(source, dest, trusted)?)
+        });
+        self.note(&collection.label, done);
+    }
+
+    /// Whether gc there spares what the revisions in these folders name: any revision of the registry may name them.
+    fn spared(&self, folders: &[Digest], there: &[Named]) -> Result<bool, TransferError> {
+        if folders.iter().all(|folder| there.iter().any(|other| other.folders.contains(folder))) {
+            return Ok(true);
+        }
+        let ever = self.to.folders_ever()?;
+        Ok(folders.iter().all(|folder| ever.contains(folder)))
+    }
+
+    /// Collections that were created on their own can be one only if their columns are the same.
+    fn check_schemas(&self, collection: &Named, partners: &[&Named]) -> Result<(), TransferError> {
+        for other in partners.iter().filter(|other| !other.shares(&collection.folders)) {
+            let open = |repo: &Repo, named: &Named| {
+                let changelog = repo.changelog_in(named.folders.clone());
+                Collection::new(named.label.clone(), repo.context().clone(), changelog)
+            };
+            let from = open(self.from, collection).state(At::Newest)?.schema;
+            let there = open(self.to, other).state(At::Newest)?.schema;
+            if from != there {
+                let (there, from) = (Schemata::from(&*there), Schemata::from(&*from));
+                return Err(TransferError::Unrelated { there, from });
+            }
+        }
+        Ok(())
+    }
+
+    /// Collections that the registry names only in its past: where it brings news, that must not name nothing.
+    fn deleted(&mut self, registry: &Ends, named: &[Named]) -> Result<(), TransferError> {
+        let known = registry.dest.log()?;
+        if self.what.shallow || registry.log.stamps().all(|stamp| known.contains(stamp)) {
+            return Ok(());
+        }
+        let there = self.to.folders_ever()?;
+        let live: BTreeSet<Digest> = named.iter().flat_map(|n| n.folders.iter().copied()).collect();
+        for folder in self.from.folders_ever()?.into_iter().filter(|folder| !live.contains(folder)) {
+            let label = format!("deleted collection {}", folder.short());
+            let (source, dest) = (self.from.changelog_in(vec![folder]), self.to.changelog_in(vec![folder]));
+            let ends = Ends::new(source, dest, there.contains(&folder)).map_err(TransferError::from);
+            let done = ends.and_then(|ends| self.changelog(&label, ends));
+            self.note(&label, done);
+        }
+        Ok(())
+    }
+
+    fn changelog(&mut self, label: &str, ends: Ends) -> Result<Moved, TransferError> {
+        let now = self.to.context().clock.now();
+        let plan = ends.plan(self.what.shallow, now)?;
+        if self.what.dry_run {
+            let revisions = plan.take.len() as u64;
+            return Ok(Moved { label: label.to_owned(), revisions, ..Moved::default() });
+        }
+        let clock = self.to.context().clock.as_ref();
+        let (moved, objects, checked) = Carrier::new(label, &ends, self.progress, clock).run(&plan, now)?;
+        if !ends.trusted {
+            self.pending.push(Pending::new(ends, objects, checked));
+        }
+        Ok(moved)
+    }
+
+    fn note(&mut self, label: &str, done: Result<Moved, TransferError>) {
+        match done {
+            Ok(moved) if moved.revisions > 0 => self.report.moved.push(moved),
+            Ok(_) => {}
+            Err(error) => self.report.failed.push((label.to_owned(), error)),
+        }
+    }
+
+    /// Makes sure that all is there still of changelogs that nothing there names yet.
+    fn recheck(&mut self) -> Result<(), TransferError> {
+        loop {
+            let mut looked = false;
+            for pending in &mut self.pending {
+                looked |= pending.recheck(self.to.context().clock.as_ref())?;
+            }
+            if !looked {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Lets the registry there name what came, but for what failed.
+    fn register(&self, named: &[Named], there: &[Named]) -> Result<(), TransferError> {
+        let failed = |label: &str| self.report.failed.iter().any(|(other, _)| other == label);
+        for collection in named.iter().filter(|collection| !failed(&collection.label)) {
+            let has = |folder| there.iter().any(|other| other.folders.contains(folder));
+            if self.what.dry_run || collection.folders.iter().all(has) {
+                continue;
+            }
+            let label = self.labels.get(&collection.label).unwrap_or(&collection.label);
+            self.to.register(label, &collection.folders, &format!("copy {}", collection.label))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at what is there now, and tidies up.
+    fn finish(mut self) -> Result<Report, TransferError> {
+        if self.what.dry_run {
+            return Ok(self.report);
+        }
+        let (named, there) = (self.from.named()?, self.to.named()?);
+        for moved in &mut self.report.moved {
+            let Some(mine) = named.iter().find(|collection| collection.label == moved.label) else {
+                continue;
+            };
+            let Some(other) = there.iter().find(|other| other.shares(&mine.folders)) else { continue };
+            let changelog = self.to.changelog_in(other.folders.clone());
+            moved.heads = changelog.heads(changelog.log()?.as_ref())?.len();
+            moved.label_there = Some(other.label.clone());
+            if let Err(e) = changelog.tidy() {
+                // All is there: packing can wait for the next writer.
+                log::warn!("cannot pack the changelog of {}: {e}", other.label);
+            }
+        }
+        Ok(self.report)
+    }
+}
+
+/// The collections there that are, or will be, the same.
+fn partners<'a>(collection: &Named, there: &'a [Named], same: impl Fn(&Named) -> bool) -> Vec<&'a Named> {
+    let shared: Vec<&Named> = there.iter().filter(|other| other.shares(&collection.folders)).collect();
+    if shared.is_empty() { there.iter().filter(|other| same(other)).collect() } else { shared }
+}

@@ -1,0 +1,105 @@
+//! What the registry says: which changelog folders make which collection, now and at any time.
+//!
+//! For copies between repositories, which know collections by their folders: a label may differ from place to
+//! place. A folder is named only when its revisions are there.
+
+use super::{Repo, RepoError};
+use crate::collection::{At, CollectionError};
+use crate::digest::Digest;
+use crate::history::changelog::Changelog;
+use crate::history::entry::{Entry, Segments, SeriesId};
+use crate::history::state::State;
+use crate::series::RowsError;
+use crate::series::read::{Query, Rows};
+use arrow_array::cast::AsArray;
+use arrow_array::{ArrayRef, RecordBatch, StringArray};
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+/// A collection as the registry names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its label.
+    pub label: String,
+    /// What it is in the registry whatever its label.
+    pub id: SeriesId,
+    /// Its changelog folders, sorted.
+    pub folders: Vec<Digest>,
+}
+
+impl Named {
+    /// Whether it has a folder of `folders`.
+    #[must_use]
+    pub fn shares(&self, folders: &[Digest]) -> bool {
+        self.folders.iter().any(|folder| folders.contains(folder))
+    }
+}
+
+impl Repo {
+    /// All collections as the registry names them, by label.
+    pub fn named(&self) -> Result<Vec<Named>, RepoError> {
+        let state = match self.registry.state(At::Newest) {
+            Err(CollectionError::Empty(_)) => return Ok(Vec::new()),
+            state => state?,
+        };
+        let mut all = Vec::new();
+        for entry in state.entries().map_err(CollectionError::from)? {
+            let folders = folders_of(&state, &entry)?;
+            all.push(Named { label: entry.label, id: entry.id, folders });
+        }
+        Ok(all)
+    }
+
+    /// All changelog folders that any revision of the registry names, sorted: also those of collections that were
+    /// deleted.
+    pub fn folders_ever(&self) -> Result<Vec<Digest>, RepoError> {
+        let changelog = self.registry.changelog();
+        let log = changelog.log()?;
+        let mut folders = BTreeSet::new();
+        let mut seen = HashSet::new();
+        for stamp in log.stamps() {
+            let state = changelog.read(&log, stamp)?.state.clone();
+            for entry in state.entries().map_err(CollectionError::from)? {
+                // Most revisions have most of what the one before had.
+                let known = match &entry.segments {
+                    Segments::Few(list) => list.iter().filter(|s| seen.insert((*s).clone())).count() == 0,
+                    Segments::Many(_) => false,
+                };
+                if !known {
+                    folders.extend(folders_of(&state, &entry)?);
+                }
+            }
+        }
+        Ok(folders.into_iter().collect())
+    }
+
+    /// The changelog in some folders of this repository.
+    #[must_use]
+    pub fn changelog_in(&self, folders: Vec<Digest>) -> Changelog {
+        Changelog::new(Arc::clone(&self.context.store), folders)
+    }
+
+    /// Lets the registry name changelog folders under a label, beside those it names there.
+    pub fn register(&self, label: &str, folders: &[Digest], message: &str) -> Result<(), RepoError> {
+        let mut batch = self.registry_batch(message)?;
+        let mut all: BTreeSet<Digest> = folders.iter().copied().collect();
+        if let Some(entry) = batch.base().entry(label).map_err(CollectionError::from)? {
+            all.extend(folders_of(batch.base(), &entry)?);
+        }
+        let row: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(ToString::to_string)));
+        let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);
+        batch.overlay(label, &frame.map_err(|e| CollectionError::Rows(RowsError::from(e)))?)?;
+        batch.commit()?;
+        Ok(())
+    }
+}
+
+fn folders_of(state: &State, entry: &Entry) -> Result<Vec<Digest>, RepoError> {
+    let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &Query::default());
+    let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
+    let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
+    let folders: Option<Vec<Digest>> = folders.collect();
+    let mut folders = folders.ok_or_else(|| RepoError::NoChangelog(entry.label.clone()))?;
+    folders.sort_unstable();
+    Ok(folders)
+}

@@ -1,0 +1,121 @@
+//! Remotes: names for other repositories, kept in this one.
+//!
+//! A key of its own for each, so that two who add at once lose nothing. Its bytes are the place, absolute; what is
+//! there is looked at only when it is used.
+
+use super::Repo;
+use crate::backend::BackendError;
+use crate::data::label::{self, LabelError, escape, unescape};
+use bytes::Bytes;
+
+/// The folder of the remotes.
+const FOLDER: &str = "remotes";
+
+/// Says that a clone is under way, and of what.
+const CLONING: &str = "cloning";
+
+/// A name that cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// The backend failed.
+    #[error(transparent)]
+    Backend(#[from] BackendError),
+    /// A name that cannot be one.
+    #[error("a remote cannot be named {name:?}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Why not.
+        #[source]
+        source: LabelError,
+    },
+    /// A name that could be a path.
+    #[error("a remote cannot be named {0:?}: a slash makes it a path")]
+    Path(String),
+    /// A name that is taken.
+    #[error("remote {name:?} exists already: it is {place}")]
+    Exists {
+        /// The name.
+        name: String,
+        /// Where it is.
+        place: String,
+    },
+    /// A name that nothing has.
+    #[error("there is no remote {0:?}; `lakota remote list` tells which there are")]
+    None(String),
+}
+
+fn key(name: &str) -> String {
+    format!("{FOLDER}/{}", escape(name))
+}
+
+impl Repo {
+    /// Names a place. Fails where the name is taken by another.
+    pub fn add_remote(&self, name: &str, place: &str) -> Result<(), RemoteError> {
+        label::check(name).map_err(|source| RemoteError::Name { name: name.to_owned(), source })?;
+        if name.contains('/') || matches!(name, "." | "..") {
+            return Err(RemoteError::Path(name.to_owned()));
+        }
+        match self.remote(name)? {
+            Some(there) if there == place => Ok(()),
+            Some(there) => Err(RemoteError::Exists { name: name.to_owned(), place: there }),
+            None => Ok(self.backend().put(&key(name), Bytes::from(place.to_owned()))?),
+        }
+    }
+
+    /// The place of a name.
+    pub fn remote(&self, name: &str) -> Result<Option<String>, RemoteError> {
+        if name.contains('/') {
+            return Ok(None);
+        }
+        self.text(&key(name))
+    }
+
+    /// All remotes, name and place, by name.
+    pub fn remotes(&self) -> Result<Vec<(String, String)>, RemoteError> {
+        let mut found = Vec::new();
+        for entry in self.backend().list(FOLDER)? {
+            if let Some(name) = unescape(&entry.name)
+                && let Some(place) = self.remote(&name)?
+            {
+                found.push((name, place));
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Forgets a name.
+    pub fn remove_remote(&self, name: &str) -> Result<(), RemoteError> {
+        if self.remote(name)?.is_none() {
+            return Err(RemoteError::None(name.to_owned()));
+        }
+        Ok(self.backend().delete_many(&[key(name)])?)
+    }
+
+    /// Says that this repository is to be a clone of a place, until [`Repo::cloned`].
+    pub fn cloning(&self, place: &str) -> Result<(), RemoteError> {
+        Ok(self.backend().put(CLONING, Bytes::from(place.to_owned()))?)
+    }
+
+    /// What a clone that did not end was to be a clone of.
+    pub fn unfinished_clone(&self) -> Result<Option<String>, RemoteError> {
+        self.text(CLONING)
+    }
+
+    /// Says that the clone is whole.
+    pub fn cloned(&self) -> Result<(), RemoteError> {
+        Ok(self.backend().delete_many(&[CLONING.to_owned()])?)
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, RemoteError> {
+        match self.backend().get(key) {
+            Err(e) if e.is_not_found() => Ok(None),
+            bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
+        }
+    }
+
+    fn backend(&self) -> &dyn crate::backend::Backend {
+        self.store().backend().as_ref()
+    }
+}

@@ -1,0 +1,168 @@
+//! Damage that another repository heals, and damage that it cannot.
+
+use super::{Place, World, noise, push};
+use crate::support::{self, files};
+use bytes::Bytes;
+use lakota::backend::Backend;
+use lakota::backend::faulty::FaultyBackend;
+use lakota::backend::memory::MemoryBackend;
+use lakota::ops::{self, Repaired};
+use std::sync::Arc;
+
+/// A repository with objects, nodes below nodes, loose revisions and a pack, and its copy.
+fn two(world: &World) -> (Place, Place) {
+    let (a, b) = (world.with_c(), world.place());
+    let c = a.c();
+    let mut batch = c.batch("").unwrap();
+    for i in 0..300 {
+        batch.overlay(&format!("s{i:05}"), &support::frame(&super::schema(), "1,1\n2,2\n")).unwrap();
+    }
+    batch.overlay("s", &support::frame(&super::schema(), &noise(0, 8000))).unwrap();
+    batch.commit().unwrap().unwrap();
+    for k in 0..5 {
+        a.write("t", &format!("{k},1\n"));
+    }
+    push(&a, &b);
+    ops::pack(&a.c()).unwrap();
+    a.write("t", "7,7\n");
+    a.write("t", "8,8\n");
+    push(&a, &b);
+    (a, b)
+}
+
+/// The keys of a kind of files: objects are the files of the fan-out itself.
+fn keys(place: &Place, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    files(place.backend.as_ref()).into_keys().filter(|key| wanted(key)).collect()
+}
+
+fn is_object(key: &str) -> bool {
+    key.matches('/').count() == 1 && key.len() == 65
+}
+
+fn flip(place: &Place, key: &str, at: usize) {
+    let mut bytes = place.backend.get(key).unwrap().to_vec();
+    let at = at.min(bytes.len() - 1);
+    bytes[at] ^= 0x55;
+    place.backend.put(key, Bytes::from(bytes)).unwrap();
+}
+
+fn repair(place: &Place, remote: &Place) -> Repaired {
+    ops::repair(&place.repo, &remote.repo).unwrap()
+}
+
+#[test]
+fn sound_repository_is_not_touched() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let before = files(a.backend.as_ref());
+    assert_eq!(repair(&a, &b), Repaired::default());
+    assert_eq!(files(a.backend.as_ref()), before);
+}
+
+#[test]
+fn every_file_that_is_damaged_or_missing_is_healed() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let (whole, contents) = (files(a.backend.as_ref()), a.contents());
+    let mut healed = 0;
+    let first = a.stamps()[0].file_name();
+    for key in keys(&a, |key| key != "format") {
+        let is_pack = key.contains("pack-");
+        // What no file names may be gone without a trace: a head, and the registry's only revision.
+        let may_go = is_object(&key);
+        for way in 0..3 {
+            match way {
+                0 => flip(&a, &key, 2000),
+                1 if is_pack => continue,
+                1 => a.backend.put(&key, whole[&key].slice(..whole[&key].len() / 2)).unwrap(),
+                _ if may_go => a.backend.delete_many(std::slice::from_ref(&key)).unwrap(),
+                _ => continue,
+            }
+            let a = world.open(Arc::clone(&a.backend));
+            let done = repair(&a, &b);
+            assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{key} {way} {done:?} {first}");
+            let a = world.open(Arc::clone(&a.backend));
+            assert_eq!(a.contents(), contents, "{key}");
+            a.is_sound();
+            assert_eq!(files(a.backend.as_ref()), whole, "{key}");
+            healed += 1;
+        }
+    }
+    assert!(healed >= 8, "{healed}");
+}
+
+#[test]
+fn revision_lost_in_the_middle_comes_back() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let lost = a.stamps()[a.stamps().len() - 2].file_name();
+    let key = keys(&a, |key| key.ends_with(&format!(".{lost}")));
+    a.backend.delete_many(&key).unwrap();
+    let a = world.open(a.backend);
+    assert_eq!(a.damage().len(), 1);
+    assert_eq!(repair(&a, &b).healed.len(), 1);
+    a.is_sound();
+    assert_eq!(a.stamps(), b.stamps());
+}
+
+#[test]
+fn pack_that_tells_nothing_is_replaced_by_what_the_remote_has_and_kept() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let stamps = a.stamps();
+    let pack = keys(&a, |key| key.contains("pack-")).remove(0);
+    flip(&a, &pack, 30);
+    let a = world.open(a.backend);
+    let done = repair(&a, &b);
+    assert_eq!(done.lost.len(), 1, "{done:?}");
+    assert!(a.backend.len(&format!("{pack}.damaged")).unwrap().is_some());
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!((a.stamps(), a.contents()), (stamps, b.contents()));
+    assert_eq!(repair(&a, &b), Repaired::default());
+}
+
+#[test]
+fn what_the_remote_has_not_is_told() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let before = keys(&a, is_object);
+    a.write("u", &noise(0, 9000));
+    let own = keys(&a, is_object).into_iter().find(|key| !before.contains(key)).unwrap();
+    flip(&a, &own, 100);
+    flip(&a, &before[0], 100);
+    let a = world.open(a.backend);
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 1), "{done:?}");
+    assert!(done.lost[0].contains(&own), "{done:?}");
+    assert!(!world.open(a.backend).damage().is_empty());
+}
+
+#[test]
+fn killed_repair_goes_on() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let (whole, objects) = (files(a.backend.as_ref()), keys(&a, is_object));
+    for at_remote in [false, true] {
+        for calls in 1.. {
+            let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+            support::copy(a.backend.as_ref(), memory.as_ref(), 0);
+            let victim = world.open(Arc::clone(&memory));
+            flip(&victim, &objects[0], 100);
+            flip(&victim, &keys(&a, |key| key.contains("pack-"))[0], 5000);
+            victim.backend.delete_many(&objects[1..2]).unwrap();
+            let faulty = |of: &Arc<dyn Backend>| Arc::new(FaultyBackend::new(Arc::clone(of)));
+            let killer = faulty(if at_remote { &b.backend } else { &memory });
+            let broken = world.open(Arc::<FaultyBackend>::clone(&killer));
+            killer.fail_after(calls);
+            let (mine, theirs) = if at_remote { (&victim, &broken) } else { (&broken, &b) };
+            let done = ops::repair(&mine.repo, &theirs.repo).is_ok_and(|done| done.lost.is_empty());
+            killer.clear();
+            repair(&world.open(Arc::clone(&memory)), &b);
+            assert_eq!(files(memory.as_ref()), whole, "remote {at_remote} call {calls}");
+            if done {
+                break;
+            }
+        }
+    }
+}

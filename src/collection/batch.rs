@@ -47,7 +47,7 @@ pub struct Batch<'a> {
     message: String,
     /// Whether its revision is to be later than all that are known, not only than its parent.
     last_word: bool,
-    parent: Option<Stamp>,
+    pub(super) parent: Option<Stamp>,
     /// Other heads that its revision follows.
     others: Vec<Stamp>,
     schema_set: bool,

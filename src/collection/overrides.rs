@@ -2,9 +2,11 @@
 
 use super::{Collection, CollectionError};
 use crate::clock::Stamp;
+use crate::data::alter::Mapping;
 use crate::data::schema::Schema;
+use crate::history::changelog::HistoryError;
 use crate::history::merge::overrides::{Overrides, overrides};
-use crate::history::merge::step;
+use crate::history::merge::{columns_since, step};
 use std::sync::Arc;
 
 impl Collection {
@@ -22,6 +24,19 @@ impl Collection {
         }
         let union = self.union(&*self.changelog.log()?, heads)?;
         Ok(union.is_recolumned().then(|| union.schema()))
+    }
+
+    /// What alterations made of the columns of `from` in the columns of `to`, a later revision that follows it; none
+    /// where that cannot be told: history was trimmed, or the one does not follow the other.
+    pub fn columns_since(&self, from: Stamp, to: Stamp) -> Result<Option<Mapping>, CollectionError> {
+        let log = self.changelog.log()?;
+        let found = columns_since(from, to, &mut |stamp| step(&self.changelog, &log, stamp));
+        match found {
+            Err(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_) | HistoryError::Gone(_)) => {
+                Ok(None)
+            }
+            found => Ok(found?),
+        }
     }
 
     /// The changes of some of `heads` that their merge overrides by later ones, at most `most` of them.

@@ -6,6 +6,7 @@
 use super::batch::union;
 use super::{Batch, CollectionError, Outcome};
 use crate::clock::Stamp;
+use crate::data::alter::{Mapping, Take};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::{Column, Schema};
 use crate::history::changelog::HistoryError;
@@ -16,11 +17,12 @@ use crate::history::state::{Pair, State};
 use crate::interval::Interval;
 use crate::series::RowsError;
 use crate::series::compare::{Side, changes_among};
+use crate::series::convert::converted;
 use crate::series::read::{Query, Rows};
 use crate::series::splice::{Part, splice};
 use crate::series::write::Mode;
 use crate::store::{StoreError, View};
-use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_array::RecordBatch;
 use std::sync::Arc;
 
 /// A series of another state of the same collection.
@@ -37,8 +39,8 @@ pub struct Past<'a> {
 impl Batch<'_> {
     /// Makes the rows of a series in `intervals` (ascending, disjoint) what they are in `past`.
     ///
-    /// A series that exists no more is created again, as the series it was; columns that the past has not are null, what
-    /// only the past has is left out. Fails where its label is taken meanwhile.
+    /// A series that exists no more is created again, as the series it was; columns that were added since have their default,
+    /// what was dropped since is left out. Fails where its label is taken meanwhile.
     pub fn restore(
         &mut self,
         label: &str,
@@ -165,10 +167,16 @@ impl Batch<'_> {
         intervals: &[Interval],
     ) -> Result<Outcome, CollectionError> {
         let mut total: Option<Outcome> = None;
+        let mapping = match (past.held_by, self.parent) {
+            ([from], Some(parent)) => self.collection.columns_since(*from, parent)?,
+            _ => None,
+        };
         for interval in intervals {
             let schema = Arc::clone(&self.base.schema);
             let (rows, _) = match past.entry {
-                Some(entry) => self.sort(conformed(past.state, entry, interval, &schema)?)?,
+                Some(entry) => {
+                    self.sort(conformed(past.state, entry, interval, &schema, mapping.clone())?)?
+                }
                 None => self.sort(std::iter::empty())?,
             };
             let done = self.write(label, &Mode::Overlay(interval.clone()), rows)?;
@@ -244,40 +252,36 @@ fn rows_of(view: &View, entry: &NewEntry) -> Result<u64, StoreError> {
     Ok(entry.base.sums().rows - gone + entry.with.iter().map(|segment| segment.rows).sum::<u64>())
 }
 
-/// The rows of a series in an interval as frames of other columns: those of one name and type, null where there is none.
+/// The rows of a series in an interval as frames of other columns: those that alterations made of the old ones, or, where
+/// that cannot be told, those of one name and type.
 fn conformed(
     state: &State,
     entry: &Entry,
     interval: &Interval,
     schema: &Arc<Schema>,
+    mapping: Option<Mapping>,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, InputError>> + use<>, RowsError> {
     let query = Query { interval: interval.clone(), ..Query::default() };
     let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query)?;
-    let old = &state.schema;
+    let mapping = mapping.unwrap_or_else(|| by_name(&state.schema, schema));
+    let schema = Arc::clone(schema);
+    // No fault of the input: told as the failed read it is.
+    let failed = |e: RowsError| InputError::new(Problem::Read(std::io::Error::other(e)));
+    Ok(rows.map(move |frame| converted(&mapping, &schema, &frame.map_err(failed)?).map_err(failed)))
+}
+
+/// Columns of one name and type, null where there is none.
+fn by_name(old: &Schema, new: &Schema) -> Mapping {
     let mut index = old.index().iter().copied();
-    let places: Vec<Option<usize>> = schema
-        .columns()
-        .iter()
-        .map(|column| match column.index {
+    let take = |column: &Column| {
+        let place = match column.index {
             true => index.next(),
             false => old.position(&column.name).filter(|&i| {
                 let there = &old.columns()[i];
                 there.ty == column.ty && !there.index
             }),
-        })
-        .collect();
-    let schema = Arc::clone(schema);
-    // No fault of the input: told as the failed read it is.
-    let failed = |e: RowsError| InputError::new(Problem::Read(std::io::Error::other(e)));
-    Ok(rows.map(move |frame| {
-        let frame = frame.map_err(failed)?;
-        let array = |(place, column): (&Option<usize>, &Column)| -> ArrayRef {
-            match place {
-                Some(i) => Arc::clone(frame.column(*i)),
-                None => new_null_array(&column.ty.arrow(), frame.num_rows()),
-            }
         };
-        let arrays = places.iter().zip(schema.columns()).map(array).collect();
-        RecordBatch::try_new(Arc::clone(schema.arrow()), arrays).map_err(|e| failed(e.into()))
-    }))
+        place.map_or(Take::Constant(None), Take::Column)
+    };
+    Mapping::new(new.columns().iter().map(take).collect())
 }

@@ -81,8 +81,11 @@ pub enum HistoryError {
         /// The revision.
         missing: Stamp,
     },
-    /// Heads with different schemas.
-    #[error("revisions {} have different schemas", list(.0))]
+    /// Heads whose columns have no common origin.
+    #[error(
+        "revisions {} cannot be merged: their columns have no common origin; each can be read by itself, by its id",
+        list(.0)
+    )]
     Schemas(Vec<Stamp>),
 }
 

@@ -16,6 +16,7 @@ use super::changelog::{Changelog, HistoryError, Log};
 use super::entry::SeriesId;
 use super::revision::SeriesChange;
 use crate::clock::Stamp;
+use crate::data::alter::Mapping;
 use crate::interval::{Interval, IntervalMap};
 use parting::Parting;
 use std::collections::{BTreeMap, BTreeSet};
@@ -70,6 +71,18 @@ pub fn plan(heads: &[Stamp], load: Load<'_>) -> Result<Plan, HistoryError> {
     }
     let series = tracks.into_iter().map(|(id, track)| track.plan(id)).collect();
     Ok(Plan { series, columns })
+}
+
+/// What alterations made of the columns of `from` in those of `to`, which follows it; none where the two have other
+/// columns than alterations between them make.
+pub fn columns_since(from: Stamp, to: Stamp, load: Load<'_>) -> Result<Option<Mapping>, HistoryError> {
+    if from >= to {
+        return Ok(None);
+    }
+    let parting = Parting::of(&[from, to], load)?;
+    let Some(columns) = columns::of(&parting, load)? else { return Ok(None) };
+    let whole = columns.keeps(1) && load(to)?.is_some_and(|step| step.columns == columns.schema);
+    Ok(columns.mappings.into_iter().next().filter(|_| whole))
 }
 
 /// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.

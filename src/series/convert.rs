@@ -84,14 +84,7 @@ impl<'a> Converter<'a> {
 
     /// Decoded rows.
     pub fn frame(&self, frame: &RecordBatch) -> Result<RecordBatch, RowsError> {
-        let columns = self.to.columns().iter().zip(self.mapping.takes());
-        let arrays = columns
-            .map(|(column, take)| match take {
-                Take::Column(at) => Ok(Arc::clone(frame.column(*at))),
-                Take::Constant(text) => constant(column, text.as_deref(), frame.num_rows()),
-            })
-            .collect::<Result<Vec<_>, RowsError>>()?;
-        Ok(RecordBatch::try_new(Arc::clone(self.to.arrow()), arrays)?)
+        converted(self.mapping, self.to, frame)
     }
 
     fn chunk(&self, column: usize, text: Option<&str>, rows: u64) -> Result<ChunkRef, RowsError> {
@@ -108,6 +101,18 @@ impl<'a> Converter<'a> {
         constants.insert((column, rows), chunk.clone());
         Ok(chunk)
     }
+}
+
+/// Decoded rows with the columns that a mapping makes.
+pub fn converted(mapping: &Mapping, to: &Arc<Schema>, frame: &RecordBatch) -> Result<RecordBatch, RowsError> {
+    let columns = to.columns().iter().zip(mapping.takes());
+    let arrays = columns
+        .map(|(column, take)| match take {
+            Take::Column(at) => Ok(Arc::clone(frame.column(*at))),
+            Take::Constant(text) => constant(column, text.as_deref(), frame.num_rows()),
+        })
+        .collect::<Result<Vec<_>, RowsError>>()?;
+    Ok(RecordBatch::try_new(Arc::clone(to.arrow()), arrays)?)
 }
 
 /// So many rows of one value.

@@ -153,3 +153,16 @@ fn ours_keeps_the_head_that_is_named_or_that_the_user_wrote() {
     let sandbox = apart();
     sandbox.run(&["merge", "temp", "--ours"]).fails(2);
 }
+
+#[test]
+fn rows_restored_from_before_an_alteration_have_its_columns() {
+    let sandbox = Sandbox::with_rows();
+    let first = sandbox.run(&["log", "temp", "--oneline"]).ok();
+    let first = first.split(' ').next().unwrap();
+    sandbox.run(&["alter", "temp", "rename", "value", "degrees"]).ok();
+    sandbox.run(&["alter", "temp", "add", "unit str", "--default", "C"]).ok();
+    sandbox.pipe("2020-06-23,99,F\n", &["write", "temp/bxl"]).ok();
+    sandbox.run(&["restore", "temp/bxl", "--to", first]).ok();
+    let rows = sandbox.run(&["read", "temp/bxl", "--limit", "2"]).ok();
+    assert_eq!(rows, "timestamp,degrees,unit\n2020-06-22T00:00:00,25.0,C\n2020-06-23T00:00:00,24.0,C\n");
+}

@@ -1,7 +1,8 @@
 //! Columns that are added, dropped and renamed.
 
-use crate::support::{CountingClock, files, frame, lines, repo_on};
+use crate::support::{CountingClock, copy, files, frame, lines, repo_on};
 use lakota::backend::Backend;
+use lakota::backend::faulty::FaultyBackend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::clock::Stamp;
 use lakota::collection::{At, Collection};
@@ -258,4 +259,38 @@ fn defrag_and_trim_after_an_alteration_keep_rows() {
     ops::squash(&world.collection).unwrap();
     assert_eq!(world.read("a", At::Newest), rows);
     world.verify();
+}
+
+#[test]
+fn writer_killed_at_any_call_leaves_the_old_columns_or_the_new() {
+    let start = World::new(&["k int*", "v float"], Some(1000));
+    let first = start.write("a", &noise(5000));
+    start.write("b", "1,1.0\n");
+    for calls in 1.. {
+        let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+        copy(start.backend.as_ref(), memory.as_ref(), 0);
+        let faulty = Arc::new(FaultyBackend::new(Arc::clone(&memory)));
+        faulty.fail_after(u64::MAX);
+        let clock = CountingClock::new();
+        let backend: Arc<dyn Backend> = Arc::<FaultyBackend>::clone(&faulty);
+        let victim = repo_on(&backend, &clock, Some(1000)).collection("c").unwrap();
+        faulty.fail_after(calls);
+        let done = victim.alter(&[add("w int", "7"), remove("v")], "").is_ok();
+        drop(victim);
+        faulty.fail_after(0);
+        let repo = repo_on(&memory, &clock, Some(1000));
+        let collection = repo.collection("c").unwrap();
+        let world = World { backend: memory, repo, collection };
+        let (rows, columns) = (world.read("b", At::Newest), world.collection.schema().unwrap().to_string());
+        match columns.as_str() {
+            "k int*\nw int\n" => assert_eq!(rows, ["1,7\n"], "call {calls}"),
+            _ => assert_eq!((done, rows), (false, vec!["1,1.0\n".to_owned()]), "call {calls}"),
+        }
+        assert_eq!(world.read("a", At::Revision(first)).len(), 5000);
+        world.verify();
+        world.write("b", "2,2\n");
+        if done {
+            return;
+        }
+    }
 }

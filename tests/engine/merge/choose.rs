@@ -2,10 +2,12 @@
 
 use super::columns::{Site, add};
 use crate::support::files;
+use lakota::backend::faulty::FaultyBackend;
 use lakota::clock::Stamp;
 use lakota::collection::{At, CollectionError};
 use lakota::history::changelog::HistoryError;
 use lakota::ops;
+use std::sync::Arc;
 
 /// Two sites that have parted, and have both forgotten where.
 fn apart() -> (Site, Site) {
@@ -110,7 +112,7 @@ fn of_two_choices_in_two_places_the_later_stands_in_both() {
 #[test]
 fn columns_without_common_origin_are_chosen_too() {
     let (one, other) = (Site::new(), Site::with(&["k int*", "w str"]));
-    let other = Site { clock: std::sync::Arc::clone(&one.clock), ..other };
+    let other = Site { clock: Arc::clone(&one.clock), ..other };
     one.upsert("a", "1,1\n");
     other.upsert("a", "1,x\n");
     other.upsert("b", "1,x\n");
@@ -135,4 +137,36 @@ fn only_a_head_can_be_chosen() {
     one.forget();
     one.open().choose(mine, "keep").unwrap();
     assert!(one.open().choose(mine, "again").is_err());
+}
+
+#[test]
+fn chooser_killed_at_any_call_leaves_the_heads_or_the_choice() {
+    let (start, other) = apart();
+    let (mine, theirs) = (heads(&start)[0], heads(&other)[0]);
+    start.pull(&other);
+    start.forget();
+    let wanted = start.state_at(At::Revision(theirs));
+    for calls in 1.. {
+        let site = start.clone();
+        let faulty = Arc::new(FaultyBackend::new(Arc::clone(&site.backend)));
+        faulty.fail_after(u64::MAX);
+        let victim = Site { backend: Arc::<FaultyBackend>::clone(&faulty), clock: Arc::clone(&site.clock) };
+        let collection = victim.open();
+        faulty.fail_after(calls);
+        let done = collection.choose(theirs, "keep").is_ok();
+        drop(collection);
+        match heads(&site).as_slice() {
+            [_] => assert_eq!(site.state(), wanted, "call {calls}"),
+            several => assert_eq!((done, several), (false, &[mine, theirs][..]), "call {calls}"),
+        }
+        // Files of some parents only: it is whole all the same.
+        if !done && heads(&site).len() > 1 {
+            site.open().choose(theirs, "again").unwrap();
+            assert_eq!(site.state(), wanted);
+        }
+        site.verify();
+        if done {
+            return;
+        }
+    }
 }

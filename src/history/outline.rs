@@ -34,7 +34,7 @@ pub struct Outline {
 #[derive(Debug)]
 pub enum Glance {
     /// A revision that is wanted.
-    Wanted(Outline),
+    Wanted(Box<Outline>),
     /// One that is not, and its time.
     Other(u64),
     /// One whose change list is too long for its file and lies elsewhere.
@@ -66,7 +66,8 @@ impl Outline {
         input.end()?;
         let Some(changes) = wanted(changes, pick) else { return Ok(Glance::Other(time)) };
         let note = Note { author: author.to_owned(), message: message.to_owned() };
-        Ok(Glance::Wanted(Outline { parents, time, wall, note, columns: columns.to_owned(), changes }))
+        let columns = columns.to_owned();
+        Ok(Glance::Wanted(Box::new(Outline { parents, time, wall, note, columns, changes })))
     }
 
     /// That of a revision in memory, where it is wanted.

@@ -67,7 +67,7 @@ impl Changelog {
             Err(e) => return Err(e),
         };
         match Outline::decode(&bytes, pick).map_err(|_damage| HistoryError::Damaged(stamp))? {
-            Glance::Wanted(outline) if outline.time == stamp.time => Ok(Some(outline)),
+            Glance::Wanted(outline) if outline.time == stamp.time => Ok(Some(*outline)),
             Glance::Other(time) if time == stamp.time => Ok(None),
             Glance::Wanted(_) | Glance::Other(_) => Err(HistoryError::Damaged(stamp)),
             Glance::Elsewhere => again(),

@@ -5,6 +5,7 @@
 use super::args::{Place, moment};
 use super::exit::Usage;
 use super::input::{How, Source};
+use super::remote;
 use super::session::Session;
 use crate::backend::memory::MemoryBackend;
 use crate::collection::{At, Collection, CollectionError};
@@ -80,7 +81,7 @@ impl Whole {
         session: &Session,
         place: &Place,
         names: &[String],
-        with: Option<&Path>,
+        with: Option<&str>,
     ) -> Result<Whole> {
         let repo = session.repo()?;
         let collection = repo.collection(&place.collection)?;
@@ -95,7 +96,7 @@ impl Whole {
         };
         let ends = Ends { collection: &collection, schema: Arc::clone(&newest.schema), place, id };
         let old = match (with, names) {
-            (Some(path), _) => ends.other(path)?,
+            (Some(name), _) => ends.other(session, &repo, name)?,
             (None, []) => ends.previous(&newest)?,
             (None, [name, ..]) => ends.named(name)?,
         };
@@ -222,10 +223,14 @@ impl Ends<'_> {
     }
 
     /// The same collection of another repository.
-    fn other(&self, path: &Path) -> Result<End> {
-        let repo = Repo::open(path, Options::default())?;
-        let collection = repo.collection(&self.place.collection)?;
-        Ok(End { name: path.display().to_string(), state: collection.state(At::Newest)?, kin: Kin::Label })
+    fn other(&self, session: &Session, repo: &Repo, name: &str) -> Result<End> {
+        let remote = remote::open(session, repo, Some(name))?;
+        let collection = remote.repo.collection(&self.place.collection)?;
+        // Of a copy, series are what they are whatever their labels; else equal labels are all there is.
+        let mine = self.collection.changelog().folders();
+        let copy = collection.changelog().folders().iter().any(|folder| mine.contains(folder));
+        let kin = if copy { Kin::Id } else { Kin::Label };
+        Ok(End { name: remote.name, state: collection.state(At::Newest)?, kin })
     }
 
     /// What there was before the newest revision, of the series if one is named.

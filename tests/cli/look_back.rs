@@ -68,7 +68,11 @@ fn diff_compares_with_a_file_and_with_another_repository() {
     assert_eq!(piped, stat);
     sandbox.shell("cp -r .lakota other && echo 2020-06-24,9 | $LAKOTA -q write temp/bxl -r other").ok();
     let other = sandbox.run(&["diff", "temp/bxl", "--with", "other", "--format", "csv"]).ok();
-    assert_eq!(other, "op,timestamp,column,old,new\nchanged,2020-06-24T00:00:00,value,9.0,27.0\n");
+    let expected = "op,timestamp,column,old,new\nchanged,2020-06-24T00:00:00,value,9.0,27.0\n";
+    assert_eq!(other, expected);
+    sandbox.run(&["remote", "add", "copy", "other"]).ok();
+    assert_eq!(sandbox.run(&["diff", "temp/bxl", "--with", "copy", "--format", "csv"]).ok(), expected);
+    sandbox.run(&["diff", "temp/bxl", "--with", "nowhere"]).fails(1);
 }
 
 #[test]

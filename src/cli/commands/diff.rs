@@ -26,14 +26,14 @@ use std::sync::Arc;
   lakota diff 6180e9 554d6f temp/bxl --format csv
   lakota diff corrected.csv temp/bxl
   lakota diff 6180e9 temp --stat
-  lakota diff temp/bxl --with /backup/repo")]
+  lakota diff temp/bxl --with backup")]
 pub(crate) struct Args {
     /// [A [B]] COLLECTION/SERIES, or COLLECTION for all of its series
     #[arg(required = true, num_args = 1..=3, value_name = "[A [B]] PLACE")]
     what: Vec<String>,
-    /// Compare with the same place of another repository: it is A
-    #[arg(long, value_name = "PATH")]
-    with: Option<PathBuf>,
+    /// Compare with the same place of another repository, a remote or a path: it is A
+    #[arg(long, value_name = "REMOTE")]
+    with: Option<String>,
     #[command(flatten)]
     range: RangeArgs,
     /// Text for people, CSV with a line for each value, or JSON with an object for each row

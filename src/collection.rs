@@ -32,7 +32,6 @@ use crate::data::schema::Schema;
 use crate::data::sort;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::entry::{Entry, Summary};
-use crate::history::revision::{ChangeList, Revision};
 use crate::history::state::State;
 use crate::series::RowsError;
 use crate::series::encode::TARGET_ROWS;
@@ -412,21 +411,6 @@ impl Collection {
         let state = self.moment(&log, at)?.state;
         let entry = self.find(&state, label)?;
         Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)
-    }
-
-    /// Revisions newest first, each with what it changed, until `visit` breaks.
-    pub fn history(
-        &self,
-        mut visit: impl FnMut(Stamp, &Revision, ChangeList) -> ControlFlow<()>,
-    ) -> Result<(), CollectionError> {
-        let log = self.changelog.log()?;
-        for stamp in log.stamps().rev() {
-            let revision = self.changelog.read(&log, stamp)?;
-            if visit(stamp, &revision, revision.change_list()?).is_break() {
-                break;
-            }
-        }
-        Ok(())
     }
 
     /// Starts a batch of writes on the newest state: one revision, or nothing.

@@ -8,10 +8,12 @@ use super::input::{How, Source};
 use super::remote;
 use super::session::Session;
 use crate::backend::memory::MemoryBackend;
-use crate::collection::{At, Collection, CollectionError};
+use crate::clock::Stamp;
+use crate::collection::{At, Collection, CollectionError, Filter, OneSeries};
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::history::entry::{Entry, SeriesId};
+use crate::history::outline::Outline;
 use crate::history::state::State;
 use crate::interval::Interval;
 use crate::repo::{Options, Repo};
@@ -85,24 +87,23 @@ impl Whole {
     ) -> Result<Whole> {
         let repo = session.repo()?;
         let collection = repo.collection(&place.collection)?;
-        let newest = collection.state(At::Newest)?;
+        let state = collection.state(At::Newest)?;
         let id = match &place.series {
-            Some(label) => match collection.find(&newest, label) {
+            Some(label) => match collection.find(&state, label) {
                 Ok(entry) => Some(entry.id),
                 Err(CollectionError::NoSeries { .. }) => None,
                 Err(e) => return Err(e.into()),
             },
             None => None,
         };
-        let ends = Ends { collection: &collection, schema: Arc::clone(&newest.schema), place, id };
-        let old = match (with, names) {
-            (Some(name), _) => ends.other(session, &repo, name)?,
-            (None, []) => ends.previous(&newest)?,
-            (None, [name, ..]) => ends.named(name)?,
-        };
-        let new = match (with, names) {
-            (Some(_), [name]) | (None, [_, name]) => ends.named(name)?,
-            _ => End { name: "newest".to_owned(), state: newest, kin: Kin::Id },
+        let ends = Ends { collection: &collection, schema: Arc::clone(&state.schema), place, id };
+        let newest = |state| End { name: "newest".to_owned(), state, kin: Kin::Id };
+        let (old, new) = match (with, names) {
+            (None, []) => ends.newest_change(state)?,
+            (None, [a]) => (ends.named(a)?, newest(state)),
+            (None, [a, b, ..]) => (ends.named(a)?, ends.named(b)?),
+            (Some(other), []) => (ends.other(session, &repo, other)?, newest(state)),
+            (Some(other), [b, ..]) => (ends.other(session, &repo, other)?, ends.named(b)?),
         };
         Ok(Whole { label: collection.label().to_owned(), series: place.series.clone(), old, new })
     }
@@ -233,30 +234,30 @@ impl Ends<'_> {
         Ok(End { name: remote.name, state: collection.state(At::Newest)?, kin })
     }
 
-    /// What there was before the newest revision, of the series if one is named.
-    fn previous(&self, newest: &State) -> Result<End> {
+    /// The newest revision, of the series if one is named, and what there was before it.
+    fn newest_change(&self, newest: State) -> Result<(End, End)> {
+        let filter = Filter { series: self.id.map(OneSeries::Id), ..Filter::default() };
         let mut found = None;
-        self.collection.history(|stamp, revision, changes| {
-            let meant = match self.id {
-                Some(id) => changes.series.iter().any(|change| change.id == id),
-                None => !changes.is_empty(),
-            };
-            if !meant {
-                return ControlFlow::Continue(());
-            }
-            found = Some((stamp, revision.parents.first().copied()));
-            ControlFlow::Break(())
+        let show = |stamp: Stamp, outline: Outline| {
+            (!outline.changes.is_empty()).then(|| (stamp, outline.parents.first().copied()))
+        };
+        self.collection.past(&filter, &show, |one| {
+            found = one;
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
+        let end = |stamp: Stamp| -> Result<End> {
+            let state = self.collection.state(At::Revision(stamp))?;
+            Ok(End { name: stamp.to_string(), state, kin: Kin::Id })
+        };
+        let nothing = || {
+            let view = View::new(Arc::clone(newest.view.store()));
+            let state = State { schema: Arc::clone(&newest.schema), tree: None, view };
+            End { name: "nothing".to_owned(), state, kin: Kin::Id }
+        };
         match found {
-            Some((_, Some(parent))) => {
-                let state = self.collection.state(At::Revision(parent))?;
-                Ok(End { name: parent.to_string(), state, kin: Kin::Id })
-            }
-            _ => {
-                let view = View::new(Arc::clone(newest.view.store()));
-                let state = State { schema: Arc::clone(&newest.schema), tree: None, view };
-                Ok(End { name: "nothing".to_owned(), state, kin: Kin::Id })
-            }
+            Some((stamp, Some(parent))) => Ok((end(parent)?, end(stamp)?)),
+            Some((stamp, None)) => Ok((nothing(), end(stamp)?)),
+            None => Ok((nothing(), End { name: "newest".to_owned(), state: newest, kin: Kin::Id })),
         }
     }
 }

@@ -3,11 +3,12 @@
 //! Only where nothing later touched it: each index value that the revision changed must still have the rows that the
 //! revision gave it. All or nothing: what cannot be taken back is named, with the revisions that stand in the way.
 
-use super::{Batch, Collection, CollectionError, Past};
+use super::{Batch, Collection, CollectionError, Filter, OneSeries, Past};
 use crate::clock::Stamp;
 use crate::data::range;
 use crate::history::entry::{Entry, SeriesId};
-use crate::history::revision::{ChangeList, Revision, SeriesChange};
+use crate::history::outline::Outline;
+use crate::history::revision::{Revision, SeriesChange};
 use crate::history::state::State;
 use crate::interval::Interval;
 use crate::series::compare::{Side, changes_among};
@@ -68,14 +69,13 @@ impl Collection {
                 || change.intervals.iter().any(|interval| rows.iter().any(|one| one.overlaps(&interval)));
             change.id == id && (rows.is_empty() || change.dropped || rows_changed())
         };
-        self.history(|stamp, _, changes: ChangeList| {
-            if stamp <= than || found.len() == NAMED {
-                return ControlFlow::Break(());
-            }
-            if changes.series.iter().any(touches) {
-                found.push(stamp.to_string());
-            }
-            ControlFlow::Continue(())
+        let filter = Filter { series: Some(OneSeries::Id(id)), since: Some(than.time), ..Filter::default() };
+        let show = |stamp: Stamp, outline: Outline| {
+            (stamp > than && outline.changes.series.iter().any(touches)).then(|| stamp.to_string())
+        };
+        self.past(&filter, &show, |stamp| {
+            found.extend(stamp);
+            if found.len() == NAMED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
         Ok(if found.is_empty() { "a concurrent revision".to_owned() } else { found.join(", ") })
     }

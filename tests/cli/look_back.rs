@@ -28,7 +28,7 @@ fn diff_shows_what_the_newest_revision_of_a_series_changed() {
     let text = sandbox.run(&["diff", "temp/bxl"]).ok();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with("--- temp/bxl\t"), "{text}");
-    assert!(lines[1].starts_with("+++ temp/bxl\tnewest"), "{text}");
+    assert!(lines[1].starts_with("+++ temp/bxl\t2"), "{text}");
     assert_eq!(&lines[2..], ["@@ 2020-06-27T00:00:00 @@", "-2020-06-27T00:00:00,30.0"]);
 }
 

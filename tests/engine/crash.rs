@@ -8,7 +8,7 @@ use lakota::backend::Backend;
 use lakota::backend::faulty::FaultyBackend;
 use lakota::backend::local::LocalBackend;
 use lakota::backend::memory::MemoryBackend;
-use lakota::collection::{At, Collection};
+use lakota::collection::{At, Collection, Filter};
 use lakota::data::schema::Schema;
 use lakota::ops;
 use lakota::repo::Repo;
@@ -50,11 +50,11 @@ fn write(repo: &Repo, writes: &[(&str, String)]) -> bool {
 fn history(collection: &Collection) -> BTreeMap<String, Contents> {
     let log = collection.changelog().log().unwrap();
     let mut seen = 0;
-    let visit = |_, _: &_, _| {
+    let visit = |()| {
         seen += 1;
         std::ops::ControlFlow::Continue(())
     };
-    collection.history(visit).unwrap();
+    collection.past(&Filter::default(), &|_, _| (), visit).unwrap();
     assert_eq!(seen, log.len());
     log.stamps().map(|stamp| (stamp.to_string(), contents(collection, At::Revision(stamp)))).collect()
 }
@@ -260,11 +260,11 @@ fn writer_that_packs_by_itself_keeps_every_revision() {
         let log = collection.changelog().log().unwrap();
         assert!(log.len() >= 256, "call {calls}");
         let mut seen = 0;
-        let visit = |_, _: &_, _| {
+        let visit = |()| {
             seen += 1;
             std::ops::ControlFlow::Continue(())
         };
-        collection.history(visit).unwrap();
+        collection.past(&Filter::default(), &|_, _| (), visit).unwrap();
         assert_eq!(seen, log.len());
         assert!(series(&collection, "a", At::Newest).len() >= 255, "call {calls}");
         assert!(write(&after, &[("b", "1,1\n".to_owned())]), "call {calls}");

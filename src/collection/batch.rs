@@ -343,7 +343,7 @@ impl<'a> Batch<'a> {
         let mut series: Vec<SeriesChange> = std::mem::take(&mut self.changes).into_values().collect();
         series.retain(|c| c.created || c.dropped || c.renamed_from.is_some() || c.keys > 0);
         series.sort_by(|a, b| a.label.cmp(&b.label));
-        let altered = self.altered.take();
+        let altered = self.altered.take().map(Box::new);
         let changes = ChangeList { schema: self.schema_set || altered.is_some(), altered, series };
         if changes.is_empty() {
             return Ok(None);

@@ -42,7 +42,7 @@ impl Collection {
         let set = !same || series.is_empty();
         let columns = (*chosen.schema).clone();
         let altered = set.then(|| Altered { before: columns.clone(), steps: vec![Alteration::Set(columns)] });
-        let changes = ChangeList { schema: set, altered, series };
+        let changes = ChangeList { schema: set, altered: altered.map(Box::new), series };
         Batch::on(self, message, Some(head), chosen).choose(others, &changes)
     }
 }

@@ -74,7 +74,7 @@ pub struct ChangeList {
     /// others.
     pub schema: bool,
     /// How it altered the columns.
-    pub altered: Option<Altered>,
+    pub altered: Option<Box<Altered>>,
     /// The series it changed, by label.
     pub series: Vec<SeriesChange>,
 }
@@ -123,7 +123,7 @@ impl ChangeList {
             series.extend(SeriesChange::read_picked(label, &mut input, pick)?);
         }
         input.end()?;
-        Ok(ChangeList { schema, altered, series })
+        Ok(ChangeList { schema, altered: altered.map(Box::new), series })
     }
 
     fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
@@ -140,7 +140,7 @@ impl ChangeList {
             series.push(SeriesChange::read(label, &mut input)?);
         }
         input.end()?;
-        Ok(ChangeList { schema, altered, series })
+        Ok(ChangeList { schema, altered: altered.map(Box::new), series })
     }
 }
 

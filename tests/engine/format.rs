@@ -1,6 +1,8 @@
 //! The golden repository of format 1 (tests/golden/README.md), made once and kept as its bytes: every later
 //! program must read all of it as the program that made it did, and go on from there.
 
+mod history;
+
 use crate::support::frame;
 use arrow_array::RecordBatch;
 use lakota::collection::{At, Collection, CollectionError};
@@ -22,7 +24,11 @@ type State = BTreeMap<String, (u32, usize)>;
 type Revisions = Vec<(String, State)>;
 
 fn golden() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/format-1")
+    folder("format-1")
+}
+
+fn folder(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
 }
 
 /// A copy of the golden repository, with the folders that Git leaves out because they are empty.
@@ -32,9 +38,13 @@ struct Copy {
 
 impl Copy {
     fn new() -> Copy {
+        Copy::of(&golden())
+    }
+
+    fn of(golden: &Path) -> Copy {
         let folder = tempfile::tempdir().unwrap();
         (0..=255).for_each(|i| std::fs::create_dir(folder.path().join(format!("{i:02x}"))).unwrap());
-        copy(&golden().join("repo"), folder.path());
+        copy(&golden.join("repo"), folder.path());
         Copy { folder }
     }
 
@@ -56,7 +66,11 @@ fn copy(from: &Path, to: &Path) {
 
 /// What `revisions.txt` tells, by collection.
 fn recorded() -> BTreeMap<String, Revisions> {
-    let text = std::fs::read_to_string(golden().join("revisions.txt")).unwrap();
+    recorded_in(&golden())
+}
+
+fn recorded_in(golden: &Path) -> BTreeMap<String, Revisions> {
+    let text = std::fs::read_to_string(golden.join("revisions.txt")).unwrap();
     let mut all = BTreeMap::<String, Revisions>::new();
     let mut newest = String::new();
     for line in text.lines() {
@@ -96,7 +110,7 @@ fn render(schema: &Schema, rows: &RecordBatch) -> String {
 
 fn read(collection: &Collection, label: &str, at: At) -> String {
     let rows = collection.read(label, at, &Query::default()).unwrap().collect_frame().unwrap();
-    render(&collection.schema().unwrap(), &rows)
+    render(&collection.state(at).unwrap().schema, &rows)
 }
 
 fn state(collection: &Collection, at: At) -> State {

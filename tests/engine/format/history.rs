@@ -34,7 +34,7 @@ fn every_revision_reads_as_it_was_recorded() {
 fn nothing_in_it_is_damaged() {
     let mut damage = Vec::new();
     ops::verify(&Copy::of(&golden()).open(), &mut |found| damage.push(found.what.clone())).unwrap();
-    assert_eq!(damage, [String::new(); 0]);
+    assert!(damage.is_empty(), "{damage:?}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::output;
 use super::session::Session;
+use crate::mount::session::error::word;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
@@ -36,7 +37,8 @@ pub(crate) fn open(session: &Session, repo: &Repo, name: Option<&str>) -> Result
     }
     if !path.exists() {
         let called = if name == place { String::new() } else { format!(" (remote {name})") };
-        bail!("there is nothing at {place}{called}: is a drive missing?");
+        let first = format!("lakota clone {} {}", word(session.place()), word(&path));
+        bail!("there is nothing at {place}{called}: is a drive missing? A first copy is made by `{first}`");
     }
     let repo = session.repo_at(&path).with_context(|| format!("cannot open remote {name}"))?;
     Ok(Remote { name, repo })

@@ -166,3 +166,21 @@ fn killed_repair_goes_on() {
         }
     }
 }
+
+#[test]
+fn tags_are_healed_too() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    a.c().tag("v1", a.stamps()[2], false).unwrap();
+    push(&a, &b);
+    let tags = keys(&a, |key| key.starts_with("ff/ff") && key.matches('/').count() > 1);
+    assert!(!tags.is_empty());
+    tags.iter().for_each(|key| flip(&a, key, 60));
+    let a = world.open(a.backend);
+    assert!(!a.damage().is_empty());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.c().tags().unwrap(), b.c().tags().unwrap());
+}

@@ -233,11 +233,7 @@ impl Changelog {
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some((horizon, waiting)) = self.horizon(horizons, &|stamp| log.contains(stamp))? else {
-            return Ok(None);
-        };
-        (log.horizon, log.waiting) = (horizon, waiting);
-        Ok(Some(log))
+        Ok(self.read_horizons(horizons, &mut log)?.then_some(log))
     }
 
     fn pack(&self, folder: &str, name: &str) -> Result<Option<Arc<Pack>>, HistoryError> {

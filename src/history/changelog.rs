@@ -72,7 +72,7 @@ pub enum HistoryError {
     Trimmed(u64),
     /// Heads whose merge needs a revision that is not there any more.
     #[error(
-        "revisions {} cannot be merged: that needs revision {missing}, which was trimmed or is lost; each can be read by itself, by its id",
+        "revisions {} cannot be merged: that needs revision {missing}, which was trimmed or is lost; each can be read by itself, by its id, and `lakota status` tells how to keep one of them",
         list(.heads)
     )]
     Unmergeable {
@@ -83,7 +83,7 @@ pub enum HistoryError {
     },
     /// Heads whose columns have no common origin.
     #[error(
-        "revisions {} cannot be merged: their columns have no common origin; each can be read by itself, by its id",
+        "revisions {} cannot be merged: their columns have no common origin; each can be read by itself, by its id, and `lakota status` tells how to keep one of them",
         list(.0)
     )]
     Schemas(Vec<Stamp>),

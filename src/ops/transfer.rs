@@ -278,7 +278,11 @@ impl Copy<'_> {
         if self.what.dry_run {
             return Ok(self.report);
         }
-        let (named, there) = (self.from.named()?, self.to.named()?);
+        let (named, there) = match (self.from.named()?, self.to.named()) {
+            // The heads of the registry there are among those that came.
+            (_, Err(_)) if self.what.unmergeable => return Ok(self.report),
+            (named, there) => (named, there?),
+        };
         for moved in &mut self.report.moved {
             let Some(mine) = named.iter().find(|collection| collection.label == moved.label) else {
                 continue;

@@ -66,7 +66,11 @@ impl Pull {
         let Remote { repo: other, .. } = remote::open(session, &repo, self.what.remote.as_deref())?;
         let here = session.place().display().to_string();
         let what = What { shallow: self.shallow, unmergeable: self.unmergeable, ..self.what.what() };
-        remote::copy(session, ("pull", &here), (&other, &repo), &what)
+        remote::copy(session, ("pull", &here), (&other, &repo), &what)?;
+        if self.unmergeable && !self.what.dry_run {
+            session.say("`lakota status` shows what cannot be merged, and how to keep one side of it");
+        }
+        Ok(())
     }
 }
 

@@ -196,7 +196,9 @@ impl Ends {
         now: u64,
     ) -> Result<(), TransferError> {
         loop {
-            let (all, log) = (self.dest.unhidden_log()?, self.dest.log()?);
+            // In this order: of what others put meanwhile the second has all that the first has.
+            let log = self.dest.log()?;
+            let all = self.dest.unhidden_log()?;
             if let Some(gone) = must.iter().find(|stamp| !all.contains(**stamp)) {
                 return Err(HistoryError::Gone(*gone).into());
             }

@@ -243,6 +243,30 @@ fn copy_of_a_source_that_writes_meanwhile_sees_one_moment() {
 }
 
 #[test]
+fn two_copies_to_one_place_at_once_do_not_disturb_each_other() {
+    let world = World::new();
+    let (a, b, c) = (world.with_c(), world.place(), world.place());
+    a.write("s", "1,0\n");
+    push(&a, &b);
+    push(&a, &c);
+    for listings in 0..16 {
+        a.write("s", &format!("{},0\n", 10 + listings));
+        b.write("s", &format!("{},0\n", 100 + listings));
+        let clock = Arc::clone(&world.0);
+        let (source, backend) = (Arc::clone(&b.backend), Arc::clone(&c.backend));
+        let deed = move || {
+            let world = World(clock);
+            push(&world.open(source), &world.open(backend));
+        };
+        let meddled = world.open(Meddled::at(&c.backend, c.folder(), listings, Box::new(deed)));
+        push(&a, &meddled);
+        push(&b, &c);
+        assert_eq!(c.rows("s").len(), listings * 2 + 3, "{listings}");
+        push(&c, &a);
+    }
+}
+
+#[test]
 fn pruning_spares_what_a_copy_puts_again_meanwhile() {
     let world = World::new();
     for listings in 0..3 {

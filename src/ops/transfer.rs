@@ -8,7 +8,7 @@ mod error;
 mod plan;
 mod walk;
 
-pub use error::{Schemata, TransferError};
+pub use error::{Apart, Schemata, TransferError};
 
 use crate::collection::tags;
 use crate::collection::{At, Collection};
@@ -28,6 +28,8 @@ pub struct What {
     pub shallow: bool,
     /// Looks, and copies nothing.
     pub dry_run: bool,
+    /// Also heads that cannot be merged with those there: somebody keeps one of them afterwards.
+    pub unmergeable: bool,
 }
 
 /// How far a copy is.
@@ -223,7 +225,7 @@ impl Copy<'_> {
 
     fn changelog(&mut self, label: &str, ends: Ends) -> Result<Moved, TransferError> {
         let now = self.to.context().clock.now();
-        let plan = ends.plan(self.what.shallow, now)?;
+        let plan = ends.plan(self.what, now)?;
         if self.what.dry_run {
             let revisions = plan.take.len() as u64;
             return Ok(Moved { label: label.to_owned(), revisions, ..Moved::default() });
@@ -276,7 +278,11 @@ impl Copy<'_> {
         if self.what.dry_run {
             return Ok(self.report);
         }
-        let (named, there) = (self.from.named()?, self.to.named()?);
+        let (named, there) = match (self.from.named()?, self.to.named()) {
+            // The heads of the registry there are among those that came.
+            (_, Err(_)) if self.what.unmergeable => return Ok(self.report),
+            (named, there) => (named, there?),
+        };
         for moved in &mut self.report.moved {
             let Some(mine) = named.iter().find(|collection| collection.label == moved.label) else {
                 continue;

@@ -27,4 +27,5 @@ mod series;
 mod support;
 mod tags;
 mod transfer;
+mod undone;
 mod upkeep;

@@ -176,8 +176,10 @@ pub(crate) fn parse_time(text: &str) -> Result<u64, String> {
     };
     match Value::parse(Type::Timestamp(TimeUnit::Millisecond), &text) {
         Ok(Value::Int(time)) => u64::try_from(time).map_err(|e| format!("before 1970: {e}")),
-        Ok(_) => Err("expected a time such as 2020-06-22T14:03".to_owned()),
-        Err(e) => Err(e.to_string()),
+        Ok(_) => Err("expected a time such as 2020-06, 2020-06-22 or 2020-06-22T14:03 (UTC)".to_owned()),
+        Err(_not_a_time) => {
+            Err("expected a time such as 2020-06, 2020-06-22 or 2020-06-22T14:03 (UTC)".to_owned())
+        }
     }
 }
 

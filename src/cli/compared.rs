@@ -108,6 +108,11 @@ impl Whole {
         Ok(Whole { label: collection.label().to_owned(), series: place.series.clone(), old, new })
     }
 
+    /// Whether an end is a file, whose series has no label of its own.
+    pub(crate) fn has_file(&self) -> bool {
+        self.old.is_file() || self.new.is_file()
+    }
+
     /// Whether all series are compared.
     pub(crate) const fn is_collection(&self) -> bool {
         self.series.is_none()

@@ -5,7 +5,7 @@ use super::session::Session;
 use crate::mount::session::error::word;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
 use crate::repo::Repo;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
@@ -37,10 +37,14 @@ pub(crate) fn open(session: &Session, repo: &Repo, name: Option<&str>) -> Result
     }
     if !path.exists() {
         let called = if name == place { String::new() } else { format!(" (remote {name})") };
-        let first = format!("lakota clone {} {}", word(session.place()), word(&path));
+        let first = first(session, &path);
         bail!("there is nothing at {place}{called}: is a drive missing? A first copy is made by `{first}`");
     }
-    let repo = session.repo_at(&path).with_context(|| format!("cannot open remote {name}"))?;
+    let repo = session.repo_at(&path).map_err(|error| match is_empty(&path) {
+        true => anyhow!("{place} is empty: a first copy is made by `{}`", first(session, &path)),
+        false => anyhow::Error::new(error),
+    });
+    let repo = repo.with_context(|| format!("cannot open remote {name}"))?;
     Ok(Remote { name, repo })
 }
 
@@ -71,6 +75,16 @@ fn default(repo: &Repo) -> Result<(String, String)> {
     }
 }
 
+/// How a remote comes to be.
+fn first(session: &Session, path: &Path) -> String {
+    format!("lakota clone {} {}", word(session.place()), word(path))
+}
+
+/// Whether a folder has nothing in it.
+fn is_empty(path: &Path) -> bool {
+    path.read_dir().is_ok_and(|mut found| found.next().is_none())
+}
+
 /// Whether two paths are one folder.
 fn same(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b)
@@ -80,9 +94,19 @@ fn same(a: &Path, b: &Path) -> bool {
 pub(crate) fn absolute(path: &Path) -> Result<String> {
     let full = match path.canonicalize() {
         Ok(full) => full,
-        Err(_) => std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?,
+        Err(_) => {
+            plain(&std::path::absolute(path).with_context(|| format!("cannot find {}", path.display()))?)
+        }
     };
     full.into_os_string().into_string().ok().with_context(|| format!("{} is not UTF-8", path.display()))
+}
+
+/// The path of what is not there yet, as the folder above it tells: without `..` and links.
+fn plain(path: &Path) -> PathBuf {
+    match (path.parent().map(Path::canonicalize), path.file_name()) {
+        (Some(Ok(folder)), Some(name)) => folder.join(name),
+        _ => path.to_owned(),
+    }
 }
 
 /// Copies, with a line of progress, and tells what was copied. `verb` and `other` are for messages: `push`, `backup`.
@@ -162,7 +186,8 @@ fn amount(moved: &Moved) -> String {
     format!("{revisions}, {objects} ({})", size(moved.bytes))
 }
 
-fn count(n: u64, what: &str) -> String {
+/// `1 revision`, `2 revisions`.
+pub(crate) fn count(n: u64, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
 }
 

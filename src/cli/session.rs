@@ -7,7 +7,7 @@ use crate::mount::session::error::word;
 use crate::mount::table;
 use crate::repo::{Options, Repo, RepoError};
 use anyhow::anyhow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a mount may take to tell its repository.
@@ -91,6 +91,9 @@ pub(crate) fn exact(repo: &Repo, label: &str) -> Result<Collection, RepoError> {
 /// Says more of a place that is no repository because it lies in a mount: the `.lakota` there are the mount's own files.
 pub(crate) fn in_a_mount(error: anyhow::Error, place: &Path) -> anyhow::Error {
     let missing = matches!(error.downcast_ref(), Some(RepoError::NotARepo(_) | RepoError::NotEmpty(_)));
+    if let (true, Some(inner)) = (missing, inner(&error)) {
+        return anyhow!("{error:#}; {} is one", inner.display());
+    }
     let (true, Ok(path), Ok(mounts)) = (missing, std::path::absolute(place), table::read()) else {
         return error;
     };
@@ -104,6 +107,15 @@ pub(crate) fn in_a_mount(error: anyhow::Error, place: &Path) -> anyhow::Error {
         ),
         None => error,
     }
+}
+
+/// The repository in the folder that was taken for one.
+fn inner(error: &anyhow::Error) -> Option<PathBuf> {
+    let Some(RepoError::NotARepo(place)) = error.chain().find_map(|cause| cause.downcast_ref()) else {
+        return None;
+    };
+    let inner = Path::new(place).join(".lakota");
+    inner.join("format").is_file().then_some(inner)
 }
 
 fn options(durable: bool) -> Options {

@@ -127,8 +127,8 @@ impl Copy<'_> {
         self.deleted(&registry, &named)?;
         for (mine, its) in extra_changelogs(self.from).into_iter().zip(extra_changelogs(self.to)) {
             let ends = Ends::new(mine, its, true).map_err(TransferError::from);
-            let done = ends.and_then(|ends| self.changelog("tags", ends));
-            self.note("tags", done);
+            let done = ends.and_then(|ends| self.changelog("the tags", ends));
+            self.note("the tags", done);
         }
         self.recheck()?;
         if self.report.failed.is_empty() {

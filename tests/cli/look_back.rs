@@ -166,3 +166,42 @@ fn a_file_is_compared_under_the_label_of_the_series() {
     assert_eq!(stat(&["same.csv", "same.csv", "temp/bxl"]), nothing);
     assert_eq!(stat(&["~0", "same.csv", "temp/b"]), nothing);
 }
+
+#[test]
+fn json_is_asked_for_by_one_option_in_every_verb() {
+    let sandbox = sandbox();
+    for words in [&["read", "temp/bxl"][..], &["log", "temp"], &["diff", "temp/bxl"], &["blame", "temp/bxl"]]
+    {
+        let long = sandbox.run(&[words, &["--format", "json"]].concat()).ok();
+        assert!(long.starts_with('{'), "{long}");
+        assert_eq!(sandbox.run(&[words, &["--json"]].concat()).ok(), long);
+        sandbox.run(&[words, &["--json", "--format", "json"]].concat()).fails(2);
+    }
+    let show = |words: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&sandbox.run(&[&["show", "--json"], words].concat()).ok()).unwrap()
+    };
+    assert_eq!(show(&["latest"])["collection"], "temp");
+    let named = sandbox.shell("$LAKOTA log --oneline | head -1 | cut -d' ' -f1").ok();
+    assert!(show(&[named.trim()])["collection"].is_null(), "the registry");
+}
+
+#[test]
+fn blame_writes_a_file() {
+    let sandbox = sandbox();
+    sandbox.run(&["blame", "temp/bxl", "-o", "blame.csv"]).ok();
+    assert_eq!(sandbox.text("blame.csv"), sandbox.run(&["blame", "temp/bxl"]).ok());
+}
+
+#[test]
+fn diff_with_a_file_tells_of_no_renaming() {
+    let sandbox = sandbox();
+    sandbox.file("other.csv", "2020-06-22,1\n");
+    let stat = sandbox.run(&["diff", "other.csv", "temp/bxl", "--stat"]).ok();
+    assert!(stat.starts_with("bxl: ") && stat.ends_with(" changed\n"), "{stat}");
+}
+
+#[test]
+fn what_is_no_time_is_told_with_examples() {
+    let message = sandbox().run(&["read", "temp/bxl", "--before", "now"]).fails(2);
+    assert!(message.contains("such as 2020-06, 2020-06-22"), "{message}");
+}

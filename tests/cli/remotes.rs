@@ -141,3 +141,21 @@ fn what_cannot_be_merged_is_a_conflict() {
     assert!(message.contains("cannot pull temp") && message.contains("cannot be merged"), "{message}");
     assert_eq!(rows(&sandbox, "copy"), before);
 }
+
+#[test]
+fn an_empty_folder_and_the_folder_around_a_repository_are_told_what_is_missing() {
+    let sandbox = Sandbox::with_rows();
+    std::fs::create_dir(sandbox.path("empty")).unwrap();
+    let message = sandbox.run(&["push", "./empty"]).fails(1);
+    assert!(message.contains("lakota clone .lakota ./empty"), "{message}");
+    let message = sandbox.run(&["clone", ".", "copy"]).fails(1);
+    assert!(message.contains("./.lakota is one"), "{message}");
+}
+
+#[test]
+fn a_place_that_is_not_there_yet_is_remembered_without_detours() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["remote", "add", "backup", ".lakota/../later"]).ok();
+    let place = sandbox.folder.path().canonicalize().unwrap().join("later");
+    assert_eq!(sandbox.run(&["remote"]).ok(), format!("backup\t{}\n", place.display()));
+}

@@ -93,3 +93,25 @@ fn verify_tells_damage_and_exits_with_1() {
     assert!(!ran.out.is_empty(), "{ran:?}");
     ran.fails(1);
 }
+
+#[test]
+fn one_revision_is_one_and_sizes_are_for_people() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe(CORRECTED, &["write", "temp/bxl"]).ok();
+    sandbox.run(&["trim", "temp", "--before", "2099"]).ok();
+    let said = sandbox.run(&["verify"]).err;
+    assert!(said.contains(", 2 revisions\n") && said.starts_with("all is well: "), "{said}");
+    sandbox.pipe("2020-06-28,1\n", &["write", "temp/bxl"]).ok();
+    let said = sandbox.run(&["squash", "temp"]).err;
+    assert!(said.contains("forgot ") && !said.contains("forgot 1 revisions"), "{said}");
+}
+
+#[test]
+fn damage_says_how_it_is_healed() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "temp", "n int*", "value float"]).ok();
+    let rows: String = (0..40_000_u64).map(|i| format!("{},{}\n", 1_000_000 + i, i * i % 9973)).collect();
+    sandbox.pipe(rows, &["write", "temp/bxl"]).ok();
+    sandbox.shell("rm $(find .lakota -type f -size +8k | head -n 1)").ok();
+    assert!(sandbox.run(&["verify"]).fails(1).contains("`lakota verify --repair-from REMOTE`"));
+}

@@ -14,6 +14,7 @@ use crate::series::read::Query;
 use anyhow::Result;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Show the rows of a series, and for each the revision that last wrote it
@@ -36,6 +37,12 @@ pub(crate) struct Args {
     /// Format; by default a table on a terminal, else CSV
     #[arg(long, short, value_enum)]
     format: Option<Format>,
+    /// As `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Write a file, which appears when it is whole
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -43,6 +50,18 @@ enum Format {
     Csv,
     Table,
     Json,
+}
+
+impl Args {
+    fn format(&self) -> Format {
+        let shown = self.output.is_none() && output::is_terminal();
+        match self.format {
+            _ if self.json => Format::Json,
+            Some(format) => format,
+            None if shown => Format::Table,
+            None => Format::Csv,
+        }
+    }
 }
 
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
@@ -53,10 +72,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let interval = args.range.interval(&collection.state(at)?.schema, Closed::Left)?;
     let query = Query { interval, tail: args.tail, ..Query::default() };
     let mut blame = collection.blame(label, at, &query)?;
-    let format = args.format.unwrap_or(if output::is_terminal() { Format::Table } else { Format::Csv });
+    let format = args.format();
     let schema = Arc::clone(&blame.state.schema);
     let columns = columns(&schema);
-    let mut output = Output::stdout()?;
+    let mut output = Output::open(args.output.as_deref())?;
     let mut writers = Writers { collection: &collection, known: HashMap::new() };
     let mut table = Table::new(&columns);
     let mut out = match format {

@@ -39,6 +39,9 @@ pub(crate) struct Args {
     /// Text for people, CSV with a line for each value, or JSON with an object for each row
     #[arg(long, short, value_enum, default_value = "text")]
     format: Format,
+    /// As `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Only how many rows differ, for each series
     #[arg(long)]
     stat: bool,
@@ -52,6 +55,12 @@ enum Format {
     Text,
     Csv,
     Json,
+}
+
+impl Args {
+    fn form(&self) -> Form {
+        if self.json { Form::Json } else { Form::from(self.format) }
+    }
 }
 
 impl From<Format> for Form {
@@ -111,7 +120,7 @@ const GATHERED: usize = 1 << 16;
 
 impl Report<'_> {
     fn start(&mut self) {
-        let form = Form::from(self.args.format);
+        let form = self.args.form();
         let several = self.whole.is_collection();
         match (self.args.stat, form) {
             (true, Form::Csv) => self.out.extend_from_slice(b"series,added,removed,changed\n"),
@@ -153,7 +162,7 @@ impl Report<'_> {
         }
         let Tally { added, removed, changed } = tally;
         let label = pair.label();
-        let line = match Form::from(self.args.format) {
+        let line = match self.args.form() {
             Form::Csv => {
                 let mut line = crate::data::csv::header(std::iter::once(label));
                 line.pop();
@@ -167,7 +176,7 @@ impl Report<'_> {
                 let note = match (&pair.old, &pair.new) {
                     (None, Some(_)) => " (created)".to_owned(),
                     (Some(_), None) => " (deleted)".to_owned(),
-                    (Some(old), Some(new)) if old.label != new.label => {
+                    (Some(old), Some(new)) if old.label != new.label && !self.whole.has_file() => {
                         format!(" (renamed from {})", old.label)
                     }
                     _ => String::new(),
@@ -180,7 +189,7 @@ impl Report<'_> {
     }
 
     fn rows(&mut self, pair: &Compared, comparison: Comparison) -> Result<()> {
-        let form = Form::from(self.args.format);
+        let form = self.args.form();
         let schema = Arc::clone(comparison.joint());
         let mut headed = form != Form::Text;
         let moved = pair.old.as_ref().map(|old| &old.label) != pair.new.as_ref().map(|new| &new.label);

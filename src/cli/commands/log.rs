@@ -21,7 +21,7 @@ use std::ops::ControlFlow;
     after_help = "Examples:
   lakota log temp --oneline
   lakota log temp/bxl --since 2020-09 --author ann
-  lakota log temp/bxl --format json | jq .id"
+  lakota log temp/bxl --json | jq .id"
 )]
 pub(crate) struct Args {
     /// COLLECTION or COLLECTION/SERIES; none: the registry, which names the collections
@@ -32,6 +32,9 @@ pub(crate) struct Args {
     /// Text, or JSON: one object a line with id, time, parents, author, message, tags, changes
     #[arg(long, short, value_enum, default_value = "text")]
     format: Format,
+    /// As `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// At most so many revisions
     #[arg(long, short)]
     limit: Option<usize>,
@@ -53,6 +56,12 @@ pub(crate) struct Args {
     /// Oldest first; --limit counts from there
     #[arg(long)]
     reverse: bool,
+}
+
+impl Args {
+    fn is_json(&self) -> bool {
+        self.json || self.format == Format::Json
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -84,7 +93,7 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
     let (mut out, mut shown, mut result) = (String::new(), 0, Ok(()));
     let limit = args.limit.unwrap_or(usize::MAX);
     let show = |stamp: Stamp, outline: Outline| {
-        let told = !args.oneline || args.format == Format::Json;
+        let told = !args.oneline || args.is_json();
         let overrode = match told {
             true => of_merge(collection, &outline.parents, &outline.changes),
             false => Overrode::default(),
@@ -146,9 +155,9 @@ fn known(collection: &Collection, filter: &Filter, label: &str) -> Result<()> {
 }
 
 fn text(args: &Args, version: &Version<'_>) -> Result<String> {
-    Ok(match (args.format, args.oneline) {
-        (Format::Json, _) => version.json(false)? + "\n",
-        (Format::Text, true) => version.line(),
-        (Format::Text, false) => version.paragraph(false)?,
+    Ok(match (args.is_json(), args.oneline) {
+        (true, _) => version.json(false)? + "\n",
+        (false, true) => version.line(),
+        (false, false) => version.paragraph(false)?,
     })
 }

@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Format; by default that of the file's name, a table on a terminal, else CSV
     #[arg(long, short, value_enum)]
     format: Option<OutFormat>,
+    /// As `--format json`
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
     /// Write a file, which appears when it is whole
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -88,6 +91,7 @@ fn named(path: &Path) -> Result<OutFormat, Usage> {
 fn format(args: &Args) -> Result<OutFormat, Usage> {
     let terminal = args.output.is_none() && output::is_terminal();
     let format = match (args.format, &args.output) {
+        _ if args.json => OutFormat::Json,
         (Some(format), _) => format,
         (None, Some(path)) => named(path)?,
         (None, None) if terminal => OutFormat::Table,

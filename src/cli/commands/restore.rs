@@ -22,8 +22,8 @@ use anyhow::{Result, bail};
 pub(crate) struct Args {
     /// COLLECTION/SERIES or COLLECTION
     place: Place,
-    /// The revision to go back to
-    #[arg(long, value_name = "REVISION")]
+    /// The revision to go back to, by any of its names: an id or the first digits of its last part, a tag, ~1, a time
+    #[arg(long, value_name = "REV", visible_alias = "revision")]
     to: Option<String>,
     #[command(flatten)]
     range: RangeArgs,

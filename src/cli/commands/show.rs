@@ -7,19 +7,21 @@ use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::when::When;
 use crate::collection::{Collection, CollectionError};
+use crate::digest::Digest;
 use crate::history::changelog::HistoryError;
 use crate::repo::Repo;
 use anyhow::{Result, bail};
 
 /// Show a revision: who, when, why, and the index values that changed
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:
+#[command(after_help = "Examples:
   lakota show 2020-09-21T14-03-12.506Z-554d6f3600
   lakota show 554d6f
   lakota show -c temp ~1")]
 pub(crate) struct Args {
     /// Its id as `log` shows it, or the first digits of the last part; a tag; of a collection also ~1 (the one before
     /// the newest), latest, or a time
+    #[arg(value_name = "REV")]
     revision: String,
     /// Look in this collection only
     #[arg(long, short)]
@@ -83,7 +85,10 @@ fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
     let overrode = of_merge(collection, &outline.parents, &outline.changes);
     let version = Version { stamp, outline: &outline, tags: tags.of(stamp), overrode };
     if args.json {
-        return output::print(&format!("{}\n", version.json(true)?));
+        // As the watch tells it: null is the registry, whatever a collection is called.
+        let registry = *collection.changelog().folders() == [Digest::ZERO];
+        let of = (!registry).then(|| collection.label());
+        return output::print(&format!("{}\n", version.json_of(Some(of), true)?));
     }
     let text = version.paragraph(true)?;
     output::print(&format!("{:<9} {}\n{}\n", "of", collection.label(), text.trim_end_matches('\n')))

@@ -10,9 +10,12 @@ use anyhow::Result;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lakota undo 554d6f
+  lakota undo latest -c temp
   lakota undo 2020-09-21T14-03-12.506Z-554d6f3600 -m \"wrong sensor\"")]
 pub(crate) struct Args {
-    /// The revision: its id as `log` shows it, or the first digits of the last part
+    /// The revision: its id as `log` shows it, or the first digits of the last part; a tag; of a collection also ~1
+    /// (the one before the newest) or latest
+    #[arg(value_name = "REV")]
     revision: String,
     /// Look in this collection only
     #[arg(long, short)]

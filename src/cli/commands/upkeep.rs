@@ -2,7 +2,7 @@
 
 use crate::cli::args::{parse_duration, parse_time};
 use crate::cli::output::Output;
-use crate::cli::remote;
+use crate::cli::remote::{self, count, size};
 use crate::cli::session::{Session, exact};
 use crate::clock::iso;
 use crate::collection::Collection;
@@ -140,7 +140,7 @@ impl Trim {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         each(&self.targets, session, "trim", |collection| {
             let done = ops::trim(collection, self.before)?;
-            Ok(format!("forgot {} revisions before {}", done.revisions, iso(self.before)))
+            Ok(format!("forgot {} before {}", count(done.revisions, "revision"), iso(self.before)))
         })
     }
 }
@@ -149,7 +149,8 @@ impl Squash {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         each(&self.targets, session, "squash", |collection| {
             let (defragmented, trimmed) = ops::squash(collection)?;
-            Ok(format!("{}, forgot {} revisions", defragged(&defragmented), trimmed.revisions))
+            let forgot = count(trimmed.revisions, "revision");
+            Ok(format!("{}, forgot {forgot}", defragged(&defragmented)))
         })
     }
 }
@@ -158,8 +159,11 @@ impl Gc {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         let done = ops::gc(&session.repo()?, self.grace)?;
         session.say(format!(
-            "deleted {} objects ({} bytes), set {} aside, restored {}",
-            done.deleted, done.bytes, done.set_aside, done.restored
+            "deleted {} ({}), set {} aside, restored {}",
+            count(done.deleted, "object"),
+            size(done.bytes),
+            done.set_aside,
+            done.restored
         ));
         Ok(())
     }
@@ -176,10 +180,14 @@ impl Verify {
             }
         })?;
         printed?;
-        let checked =
-            format!("{} objects ({} bytes), {} revisions", done.objects, done.bytes, done.revisions);
+        let objects = count(done.objects, "object");
+        let checked = format!("{objects} ({}), {}", size(done.bytes), count(done.revisions, "revision"));
         if done.damaged > 0 {
-            bail!("{} damaged among {checked}", done.damaged);
+            let cure = match self.repair_from {
+                Some(_) => "",
+                None => "; `lakota verify --repair-from REMOTE` fetches what another repository has whole",
+            };
+            bail!("{} damaged among {checked}{cure}", done.damaged);
         }
         if !repaired.lost.is_empty() {
             bail!("{} could not be healed; what is left is sound: {checked}", repaired.lost.len());

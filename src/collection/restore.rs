@@ -7,6 +7,7 @@ use super::batch::union;
 use super::{Batch, CollectionError, Outcome};
 use crate::clock::Stamp;
 use crate::data::alter::{Mapping, Take};
+use crate::data::diff::LIMIT;
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::{Column, Schema};
 use crate::history::changelog::HistoryError;
@@ -14,7 +15,7 @@ use crate::history::edit::NewEntry;
 use crate::history::entry::{Entry, Segments};
 use crate::history::revision::SeriesChange;
 use crate::history::state::{Pair, State};
-use crate::interval::Interval;
+use crate::interval::{Interval, Intervals};
 use crate::series::RowsError;
 use crate::series::compare::{Side, changes_among};
 use crate::series::convert::converted;
@@ -236,14 +237,12 @@ impl Batch<'_> {
         }
         self.read_also(past);
         let rows = then.segments.sums().rows;
-        if let Some((first, last)) = then.segments.span()
-            && let Some(change) = self.changes.get_mut(&then.id)
-        {
-            change.intervals = std::iter::once(Interval::closed(first, last)).collect();
-            (change.keys, change.rows_after) = (rows, rows);
+        let (keys, covered) = brought_back(past.state, &then.segments)?;
+        if let Some(change) = self.changes.get_mut(&then.id) {
+            (change.intervals, change.keys, change.rows_after) = (covered, keys, rows);
         }
         self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, then.segments.clone())));
-        Ok(Outcome { rows_before: 0, rows_after: rows, changed: rows })
+        Ok(Outcome { rows_before: 0, rows_after: rows, changed: keys })
     }
 
     /// Lets the batch name chunks of another state; what that state holds itself is copied where it is named.
@@ -264,6 +263,21 @@ impl Batch<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// How many index values a series that comes back sets, and which: those between its rows are not its own, since somebody
+/// may write there meanwhile. Of more than a change list names one by one, all from the first to the last.
+fn brought_back(state: &State, segments: &Segments) -> Result<(u64, Intervals), RowsError> {
+    let rows = segments.sums().rows;
+    if rows > LIMIT as u64 {
+        let span = segments.span().map(|(first, last)| Interval::closed(first, last));
+        return Ok((rows, span.into_iter().collect()));
+    }
+    let none = Segments::Few(Vec::new());
+    let (view, schema) = (&state.view, &state.schema);
+    let empty = Side { view, schema, segments: &none };
+    let changes = changes_among(&empty, &Side { view, schema, segments }, &[Interval::ALL])?;
+    Ok((changes.keys(), changes.finish()))
 }
 
 /// Rows of a series that is yet to be.

@@ -11,6 +11,7 @@ mod alter;
 mod backend;
 mod batch;
 mod compare;
+mod converge;
 mod crash;
 mod format;
 mod golden;

@@ -17,7 +17,7 @@ use crate::history::revision::SeriesChange;
 use crate::history::state::{Pair, State};
 use crate::interval::{Interval, Intervals};
 use crate::series::RowsError;
-use crate::series::compare::{Side, changes_among};
+use crate::series::compare::{Side, changes, changes_among};
 use crate::series::convert::converted;
 use crate::series::read::{Query, Rows};
 use crate::series::splice::{Part, splice};
@@ -276,8 +276,8 @@ fn brought_back(state: &State, segments: &Segments) -> Result<(u64, Intervals), 
     let none = Segments::Few(Vec::new());
     let (view, schema) = (&state.view, &state.schema);
     let empty = Side { view, schema, segments: &none };
-    let changes = changes_among(&empty, &Side { view, schema, segments }, &[Interval::ALL])?;
-    Ok((changes.keys(), changes.finish()))
+    let found = changes(&empty, &Side { view, schema, segments }, &Interval::ALL)?;
+    Ok((found.keys(), found.finish()))
 }
 
 /// Rows of a series that is yet to be.

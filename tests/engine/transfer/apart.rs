@@ -303,7 +303,7 @@ fn upkeep(kind: usize, place: &Place, number: usize) {
         2 => drop(ops::pack(&place.c()).unwrap()),
         3 => drop(ops::squash(&place.c()).unwrap()),
         4 => drop(place.write("w", &format!("{number},1\n"))),
-        5 => drop(place.c().settle().unwrap()),
+        5 => place.c().settle().unwrap(),
         _ => {
             ops::trim(&place.c(), u64::MAX).unwrap();
             ops::gc(&place.repo, 600_000).unwrap();

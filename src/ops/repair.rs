@@ -36,7 +36,8 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
             return Ok(repair.done);
         }
     };
-    let theirs = remote.named()?;
+    // One that is damaged itself may have whole what is not whole here: most collections have the same folders.
+    let theirs = remote.named().unwrap_or_default();
     for collection in named {
         let partners = theirs.iter().filter(|other| other.shares(&collection.folders));
         let mut folders = collection.folders.clone();

@@ -104,6 +104,9 @@ fn bad_remotes_are_told() {
     told(&["clone", "folder", "new"], "not a lakota repository");
     told(&["clone", ".lakota", "folder"], "holds other files");
     told(&["clone", ".lakota", "copy"], "is a repository already");
+    for inside in [".lakota/new", "./copy/../.lakota/a/b"] {
+        told(&["clone", ".lakota", inside], "lies in the repository");
+    }
     assert!(!sandbox.path("new").exists());
     sandbox.run(&["remote", "add", "gone", "unplugged"]).ok();
     told(&["push", "gone"], "is a drive missing?");
@@ -139,7 +142,19 @@ fn what_cannot_be_merged_is_a_conflict() {
     let before = rows(&sandbox, "copy");
     let message = sandbox.run(&["-r", "copy", "pull"]).fails(3);
     assert!(message.contains("cannot pull temp") && message.contains("cannot be merged"), "{message}");
+    assert!(message.contains("pull --unmergeable") && message.contains("--ours"), "{message}");
     assert_eq!(rows(&sandbox, "copy"), before);
+    let message = sandbox.run(&["push", "copy"]).fails(3);
+    assert!(message.contains("cannot push temp") && message.contains("pull --unmergeable"), "{message}");
+    // The way out that the message tells.
+    let said = sandbox.run(&["-r", "copy", "pull", "--unmergeable", "origin", "temp"]);
+    assert!(said.err.contains("temp: 2 heads"), "{}", said.err);
+    let message = sandbox.run(&["-r", "copy", "read", "temp/bxl"]).fails(3);
+    assert!(message.contains("`lakota status`"), "{message}");
+    sandbox.run(&["-r", "copy", "merge", "temp", "--ours"]).ok();
+    sandbox.run(&["push", "copy"]).ok();
+    sandbox.run(&["-r", "copy", "push"]).ok();
+    assert_eq!(rows(&sandbox, ".lakota"), rows(&sandbox, "copy"));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::cli::remote;
 use crate::cli::session::Session;
 use crate::ops::transfer::What;
 use anyhow::{Result, bail};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Copy a repository to a new place, which remembers it as `origin`
 ///
@@ -34,7 +34,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let source = remote::absolute(&path)?;
     if args.place.join("format").exists() {
         remote::must_be_new(&session.repo_at(&args.place)?, &source, &args.place)?;
-    } else if path.canonicalize().is_ok_and(|path| args.place.starts_with(path)) {
+    } else if lies_in(&args.place, &path) {
         bail!("{} lies in the repository it would be a clone of", args.place.display());
     }
     let to = session.create_at(&args.place)?;
@@ -45,4 +45,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     to.cloned()?;
     session.say(format!("cloned {} to {}", args.source, args.place.display()));
     Ok(())
+}
+
+/// Whether a place, which need not exist yet, lies in a folder.
+fn lies_in(place: &Path, folder: &Path) -> bool {
+    let (Ok(full), Ok(folder)) = (std::path::absolute(place), folder.canonicalize()) else { return false };
+    full.ancestors().find_map(|path| path.canonicalize().ok()).is_some_and(|path| path.starts_with(folder))
 }

@@ -183,9 +183,9 @@ impl Changelog {
         known: &BTreeSet<Stamp>,
         done: &mut Mended,
     ) -> Result<(), HistoryError> {
-        let theirs = source.log()?;
+        let theirs = source.log().unwrap_or_default();
         let kept = known.iter().copied().filter(|revision| revision.time < stamp.time).collect();
-        let (above, forgot) = (source.heads(&theirs)?, theirs.horizon.forgot.clone());
+        let (above, forgot) = (theirs.heads(), theirs.horizon.forgot.clone());
         let made = theirs.horizon.made;
         self.put_horizon(&Horizon { time: stamp.time, kept, made, above, forgot })?;
         let aside = format!("{path}.{ASIDE}");
@@ -204,7 +204,12 @@ impl Changelog {
         known: &mut BTreeSet<Stamp>,
         done: &mut Mended,
     ) -> Result<(), HistoryError> {
-        let log = source.log()?;
+        // Who has nothing cannot tell what it held; another remote may.
+        let log = source.log().unwrap_or_default();
+        if log.is_empty() {
+            done.lost.push(format!("{path}: the remote does not have the collection whole"));
+            return Ok(());
+        }
         let mut revisions = Vec::new();
         for stamp in log.stamps().filter(|stamp| !known.contains(stamp)) {
             if let Some(bytes) = source.sound(stamp)

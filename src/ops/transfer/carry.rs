@@ -62,6 +62,8 @@ pub(super) struct Carrier<'a> {
     report: &'a dyn Fn(&Progress<'_>),
     moved: Moved,
     total: u64,
+    /// Revisions that wait to be put.
+    waiting: u64,
     /// What is there of the group; where the registry there does not name the changelog yet: of all.
     whole: HashSet<Stamp>,
     checked: HashSet<Digest>,
@@ -90,6 +92,7 @@ impl<'a> Carrier<'a> {
             report,
             moved: Moved { label: label.to_owned(), ..Moved::default() },
             total: 0,
+            waiting: 0,
             whole: HashSet::new(),
             checked: HashSet::new(),
             began: Looked::now(clock),
@@ -116,7 +119,8 @@ impl<'a> Carrier<'a> {
             let (carried, revision) = self.fetch(*stamp)?;
             self.ensure(*stamp, &revision, &there)?;
             group.push(carried);
-            self.tell(group.len());
+            self.waiting = group.len() as u64;
+            self.tell();
             let full = group.len() >= GROUP || self.moved.bytes - bytes >= GROUP_BYTES;
             if full && !self.at_once {
                 self.put(&mut group)?;
@@ -152,10 +156,10 @@ impl<'a> Carrier<'a> {
         Ok(())
     }
 
-    fn tell(&self, group: usize) {
+    fn tell(&self) {
         (self.report)(&Progress {
             collection: &self.moved.label,
-            revisions: self.moved.revisions + group as u64,
+            revisions: self.moved.revisions + self.waiting,
             revisions_total: self.total,
             objects: self.moved.objects,
             bytes: self.moved.bytes,
@@ -220,13 +224,7 @@ impl<'a> Carrier<'a> {
         copy(self.ends, objects, &mut |objects, bytes| {
             self.moved.objects += objects;
             self.moved.bytes += bytes;
-            (self.report)(&Progress {
-                collection: &self.moved.label,
-                revisions: self.moved.revisions,
-                revisions_total: self.total,
-                objects: self.moved.objects,
-                bytes: self.moved.bytes,
-            });
+            self.tell();
         })
     }
 
@@ -256,6 +254,7 @@ impl<'a> Carrier<'a> {
             self.began = Looked::now(self.clock);
         }
         group.clear();
+        self.waiting = 0;
         Ok(())
     }
 }

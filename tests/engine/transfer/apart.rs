@@ -294,3 +294,58 @@ fn pruning_spares_what_a_copy_puts_again_meanwhile() {
         assert!(log.contains(old), "{listings}: lost what was put again");
     }
 }
+
+/// What somebody may do to a repository while others copy from it or to it.
+fn upkeep(kind: usize, place: &Place, number: usize) {
+    match kind {
+        0 => drop(ops::trim(&place.c(), u64::MAX).unwrap()),
+        1 => drop(ops::gc(&place.repo, 600_000).unwrap()),
+        2 => drop(ops::pack(&place.c()).unwrap()),
+        3 => drop(ops::squash(&place.c()).unwrap()),
+        4 => drop(place.write("w", &format!("{number},1\n"))),
+        5 => place.c().settle().unwrap(),
+        _ => {
+            ops::trim(&place.c(), u64::MAX).unwrap();
+            ops::gc(&place.repo, 600_000).unwrap();
+            place.write("w", &format!("{number},1\n"));
+        }
+    }
+}
+
+#[test]
+fn upkeep_at_any_moment_of_a_copy_costs_no_row() {
+    for kind in 0..7 {
+        for at_source in [false, true] {
+            for listings in 0..12 {
+                let world = World::new();
+                let (a, b) = (world.with_c(), world.place());
+                a.write("s", &super::noise(0, 100));
+                push(&a, &b);
+                for k in 0..4 {
+                    a.write("s", &format!("{},0\n", 200 + k));
+                    b.write("s", &format!("{},0\n", 300 + k));
+                }
+                let (from, to) = (&a, &b);
+                let side = if at_source { from } else { to };
+                let (clock, backend) = (Arc::clone(&world.0), Arc::clone(&side.backend));
+                let deed = move || upkeep(kind, &World(clock).open(backend), listings);
+                let meddled = world.open(Meddled::at(&side.backend, side.folder(), listings, Box::new(deed)));
+                let case = format!("{kind} at source {at_source} {listings}");
+                let report = if at_source {
+                    copy(&meddled, to, &What::default())
+                } else {
+                    copy(from, &meddled, &What::default())
+                };
+                let report = report.unwrap_or_else(|e| panic!("{case}: {e}"));
+                assert!(report.failed.is_empty(), "{case}: {:?}", report.failed);
+                let b = world.open(b.backend);
+                assert_eq!(b.rows("s").len(), 108, "{case}");
+                assert_eq!(b.damage(), Vec::<String>::new(), "{case}");
+                push(&b, &a);
+                push(&a, &b);
+                assert_eq!(b.contents(), a.contents(), "{case}");
+                a.is_sound();
+            }
+        }
+    }
+}

@@ -218,3 +218,34 @@ fn horizon_that_nobody_has_gives_way_so_that_rows_can_be_read() {
         assert_eq!(b.contents(), a.contents());
     }
 }
+
+#[test]
+fn remote_that_is_damaged_itself_heals_what_it_has() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let objects = keys(&a, is_object);
+    flip(&a, &objects[0], 50);
+    keys(&b, |key| key.starts_with("00/0000")).iter().for_each(|key| flip(&b, key, 60));
+    let (a, b) = (world.open(a.backend), world.open(b.backend));
+    assert!(b.repo.collections().is_err() && !a.damage().is_empty());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+    world.open(a.backend).is_sound();
+}
+
+#[test]
+fn pack_that_tells_nothing_stays_where_the_remote_has_nothing() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let pack = keys(&a, |key| key.contains("/pack-"));
+    flip(&a, &pack[0], 20);
+    let a = world.open(a.backend);
+    let other = world.place();
+    assert_eq!(repair(&a, &other).healed.len(), 0);
+    assert_eq!(keys(&a, |key| key.contains("/pack-")), pack);
+    let done = repair(&a, &b);
+    assert_eq!(done.lost.len(), 1, "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.contents(), b.contents());
+}

@@ -138,7 +138,7 @@ impl Batch<'_> {
         let rows_before = now.segments.sums().rows;
         let found = changes_among(&there, &here, mapping.as_ref(), intervals)?;
         let keys = found.keys();
-        let differing: Vec<Interval> = found.finish().iter().collect();
+        let differing = clip(found.finish().iter(), intervals);
         if differing.is_empty() {
             return Ok(Outcome { rows_before, rows_after: rows_before, changed: 0 });
         }
@@ -278,6 +278,17 @@ fn brought_back(state: &State, segments: &Segments) -> Result<(u64, Intervals), 
     let empty = Side { view, schema, segments: &none };
     let found = changes(&empty, &Side { view, schema, segments }, &Interval::ALL)?;
     Ok((found.keys(), found.finish()))
+}
+
+/// What of `found` lies in `intervals`, both ascending and disjoint: where much differs, gaps between intervals close.
+fn clip(found: impl Iterator<Item = Interval>, intervals: &[Interval]) -> Vec<Interval> {
+    let within = |one: Interval| {
+        let first = intervals.partition_point(|interval| interval.ends_at_or_before(&one.lo));
+        let met: Vec<Interval> =
+            intervals[first..].iter().take_while(|i| i.overlaps(&one)).map(|i| i.intersect(&one)).collect();
+        met
+    };
+    found.flat_map(within).collect()
 }
 
 /// Rows of a series that is yet to be.

@@ -11,7 +11,7 @@ use crate::history::entry::{Entry, SeriesId};
 use crate::history::outline::Outline;
 use crate::history::revision::{Revision, SeriesChange};
 use crate::history::state::State;
-use crate::interval::Interval;
+use crate::interval::{Interval, IntervalMap};
 use crate::series::compare::{Side, changes_among};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -145,9 +145,18 @@ impl Target {
                 return Ok(Back::Done);
             }
         }
-        if !changed.is_empty() {
-            return blocked_at(&format!("was changed later at {}", shown(batch.base(), &changed)), &changed);
+        // A coarse list covers rows that stayed as they were: what came of those later stands in no way, and stays.
+        let own = match &old {
+            Some(old) => {
+                let (before, after) = (&self.before.state, &self.after.state);
+                differing((after, &then), (before, old), None, &changed)?
+            }
+            None => changed.clone(),
+        };
+        if !own.is_empty() {
+            return blocked_at(&format!("was changed later at {}", shown(batch.base(), &own)), &own);
         }
+        let intervals = without(&intervals, &changed);
         if change.created && old.is_none() {
             batch.drop_series(label)?;
             return Ok(Back::Done);
@@ -223,6 +232,14 @@ fn differing(
     let here = Side { view: &base.view, schema: &base.schema, segments: &now.segments };
     let there = Side { view: &state.view, schema: &state.schema, segments: &then.segments };
     Ok(changes_among(&there, &here, mapping.as_ref(), intervals)?.finish().iter().collect())
+}
+
+/// Ascending, disjoint intervals as far as others do not cover them.
+fn without(intervals: &[Interval], others: &[Interval]) -> Vec<Interval> {
+    let mut map = IntervalMap::new();
+    intervals.iter().for_each(|interval| map.assign(interval, true));
+    others.iter().for_each(|interval| map.assign(interval, false));
+    map.pieces().into_iter().filter(|(_, stays)| *stays).map(|(interval, _)| interval).collect()
 }
 
 fn shown(base: &State, intervals: &[Interval]) -> String {

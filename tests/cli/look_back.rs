@@ -147,7 +147,7 @@ fn a_series_that_has_another_label_now_is_not_restored_under_its_old_one() {
     let sandbox = sandbox();
     sandbox.run(&["rename", "temp/rome", "temp/roma"]).ok();
     sandbox.pipe("2020-06-30,2\n", &["write", "temp/roma"]).ok();
-    let first = revision(&sandbox, "rome");
+    let first = revision(&sandbox, "\"rome\"");
     for args in [vec!["restore", "temp/rome"], vec!["restore", "temp/rome", "--to", &first]] {
         let err = sandbox.run(&args).fails(1);
         assert!(err.contains("temp/rome is temp/roma now"), "{err}");
@@ -204,4 +204,17 @@ fn diff_with_a_file_tells_of_no_renaming() {
 fn what_is_no_time_is_told_with_examples() {
     let message = sandbox().run(&["read", "temp/bxl", "--before", "now"]).fails(2);
     assert!(message.contains("such as 2020-06, 2020-06-22"), "{message}");
+}
+
+#[test]
+fn blame_keeps_its_columns_apart_from_those_of_the_rows() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["create", "t/a", "time int*", "author str"]).ok();
+    sandbox.pipe("1,me\n", &["write", "t/a"]).ok();
+    let csv = sandbox.run(&["blame", "t/a"]).ok();
+    assert!(csv.starts_with("revision,revision_time,revision_author,time,author\n"), "{csv}");
+    let json = sandbox.run(&["blame", "t/a", "--format", "json"]).ok();
+    let row: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&row["time"], &row["author"]), (&1.into(), &"me".into()));
+    assert!(row["revision_time"].is_string(), "{json}");
 }

@@ -208,3 +208,26 @@ fn since_a_revision_needs_its_collection_but_a_tag_is_in_each() {
     let labels: Vec<&str> = out.lines().map(|line| line.split(' ').next().unwrap()).collect();
     assert_eq!(labels, ["other", "(registry)"], "{out}");
 }
+
+#[test]
+fn a_second_signal_does_not_wait_for_a_command_that_hangs() {
+    let sandbox = Sandbox::with_rows();
+    let mut watch =
+        Watching::start(&sandbox, &["temp", "--since", "~1", "--exec", "echo > began; exec sleep 30"]);
+    let start = Instant::now();
+    while !sandbox.path("began").exists() {
+        assert!(start.elapsed() < Duration::from_secs(30), "the command does not begin");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    watch.signal("-TERM");
+    std::thread::sleep(Duration::from_millis(300));
+    watch.signal("-TERM");
+    let code = loop {
+        match watch.child.try_wait().unwrap() {
+            Some(status) => break status.code(),
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+        assert!(start.elapsed() < Duration::from_secs(25), "it waits for the command");
+    };
+    assert_eq!(code, Some(128 + 15));
+}

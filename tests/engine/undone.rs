@@ -124,3 +124,23 @@ fn columns_that_swapped_their_names_are_told_apart() {
     batch.commit().unwrap().unwrap();
     assert_eq!(read(&c, "a"), ["1,1.0,2.0"], "v, now w, is 1 again");
 }
+
+#[test]
+fn what_came_later_between_the_rows_of_a_coarse_list_stays() {
+    let c = collection();
+    let rows = |value: &dyn Fn(i64) -> i64| -> String {
+        (0..20_000).map(|k| format!("{k},{}\n", value(k))).fold("k,v\n".to_owned(), |text, row| text + &row)
+    };
+    write(&c, "a", &rows(&|_| 0));
+    let fifth = write(&c, "a", &rows(&|k| i64::from(k % 5 == 0)));
+    write(&c, "a", "k,v\n3,7\n");
+    c.undo(fifth, "").unwrap().unwrap();
+    let found = read(&c, "a");
+    assert_eq!((found[0].as_str(), found[3].as_str(), found[5].as_str()), ("0,0.0", "3,7.0", "5,0.0"));
+    assert!(found.iter().enumerate().all(|(k, row)| k == 3 || row.ends_with(",0.0")));
+
+    let fifth = write(&c, "a", &rows(&|k| i64::from(k % 5 == 0)));
+    write(&c, "a", "k,v\n5,7\n");
+    let refused = c.undo(fifth, "").unwrap_err();
+    assert!(refused.to_string().contains("changed later at 5 by"), "{refused}");
+}

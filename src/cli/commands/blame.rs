@@ -118,9 +118,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     output.finish()
 }
 
-/// Who wrote, then the columns of the rows.
+/// Who wrote, then the columns of the rows, whose names stay theirs.
 fn columns(schema: &Schema) -> Vec<Column> {
-    let text = |name: &str| Column { name: name.to_owned(), ty: Type::Str, index: false };
+    let text = |name: &str| {
+        let mut name = name.to_owned();
+        while schema.position(&name).is_some() {
+            name.insert_str(0, "revision_");
+        }
+        Column { name, ty: Type::Str, index: false }
+    };
     ["revision", "time", "author"].map(text).into_iter().chain(schema.columns().iter().cloned()).collect()
 }
 

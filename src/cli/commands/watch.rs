@@ -131,6 +131,8 @@ impl Interrupts {
         let came = Arc::new(AtomicBool::new(false));
         let (pipe, writer) = UnixStream::pair()?;
         for signal in [SIGINT, SIGTERM, SIGHUP] {
+            // The first lets a command end, the second does not wait for one that hangs.
+            flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&came))?;
             flag::register(signal, Arc::clone(&came))?;
             pipe::register(signal, writer.try_clone()?)?;
         }

@@ -180,3 +180,13 @@ fn what_is_no_time_is_told_with_examples() {
     let message = sandbox().run(&["read", "temp/bxl", "--before", "now"]).fails(2);
     assert!(message.contains("such as 2020-06, 2020-06-22"), "{message}");
 }
+
+#[test]
+fn what_can_be_undone_tells_its_revision() {
+    let sandbox = sandbox();
+    let newest = || sandbox.shell("$LAKOTA log temp --oneline --limit 1 | cut -d' ' -f1").ok();
+    let renamed = sandbox.run(&["rename", "temp/bxl", "temp/Brussels"]).err;
+    assert_eq!(renamed, format!("renamed series temp/bxl to temp/Brussels, revision {}", newest()));
+    let deleted = sandbox.run(&["delete", "temp/Brussels"]).err;
+    assert_eq!(deleted, format!("deleted series temp/Brussels, revision {}", newest()));
+}

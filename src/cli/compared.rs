@@ -140,6 +140,15 @@ impl Whole {
                 new = self.new.state.entry_of(entry.id, label).map_err(CollectionError::from)?;
             }
         }
+        // A file has no label of its own.
+        let shown = [(&old, &self.old), (&new, &self.new)].into_iter().find(|(_, end)| !end.is_file());
+        let shown =
+            shown.and_then(|(entry, _)| entry.as_ref()).map_or(label, |entry| &entry.label).to_owned();
+        for (entry, _) in
+            [(&mut old, &self.old), (&mut new, &self.new)].into_iter().filter(|(_, end)| end.is_file())
+        {
+            entry.iter_mut().for_each(|entry| entry.label.clone_from(&shown));
+        }
         if old.is_none() && new.is_none() {
             let (collection, label) = (self.label.clone(), label.to_owned());
             return Err(CollectionError::NoSeries { collection, label, closest: None }.into());

@@ -5,6 +5,7 @@
 
 use super::{Collection, CollectionError};
 use crate::clock::{MAX_TIME, Stamp};
+use crate::data::alter::Mapping;
 use crate::data::input::{InputError, Problem};
 use crate::data::label;
 use crate::data::schema::Schema;
@@ -59,6 +60,8 @@ pub struct Batch<'a> {
     pub(super) renamed: Vec<SeriesId>,
     /// Other revisions than the parent whose chunks it names.
     pub(super) relies_on: Vec<Stamp>,
+    /// What made the present columns of those of other revisions, as far as it was asked for.
+    pub(super) mappings: BTreeMap<Stamp, Mapping>,
     started: Instant,
 }
 
@@ -116,6 +119,7 @@ impl<'a> Batch<'a> {
             changes: BTreeMap::new(),
             renamed: Vec::new(),
             relies_on: Vec::new(),
+            mappings: BTreeMap::new(),
             started: Instant::now(),
         }
     }

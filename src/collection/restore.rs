@@ -7,6 +7,7 @@ use super::batch::union;
 use super::{Batch, CollectionError, Outcome};
 use crate::clock::Stamp;
 use crate::data::alter::{Mapping, Take};
+use crate::data::diff::LIMIT;
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::{Column, Schema};
 use crate::history::changelog::HistoryError;
@@ -14,9 +15,9 @@ use crate::history::edit::NewEntry;
 use crate::history::entry::{Entry, Segments};
 use crate::history::revision::SeriesChange;
 use crate::history::state::{Pair, State};
-use crate::interval::Interval;
+use crate::interval::{Interval, Intervals};
 use crate::series::RowsError;
-use crate::series::compare::{Side, changes_among};
+use crate::series::compare::{Side, changes, changes_among};
 use crate::series::convert::converted;
 use crate::series::read::{Query, Rows};
 use crate::series::splice::{Part, splice};
@@ -88,7 +89,7 @@ impl Batch<'_> {
     }
 
     /// Renames series of which some have the labels that others are to get.
-    fn move_all(&mut self, mut moves: Vec<(String, String)>) -> Result<(), CollectionError> {
+    pub(super) fn move_all(&mut self, mut moves: Vec<(String, String)>) -> Result<(), CollectionError> {
         while !moves.is_empty() {
             let mut waiting = Vec::new();
             let before = moves.len();
@@ -131,17 +132,18 @@ impl Batch<'_> {
         let none = Segments::Few(Vec::new());
         let then = past.entry.map_or(&none, |entry| &entry.segments);
         let old_schema = &past.state.schema;
+        let mapping = self.mapping_from(past.state, past.held_by)?;
         let here = Side { view: &self.base.view, schema: &self.base.schema, segments: &now.segments };
         let there = Side { view: &past.state.view, schema: old_schema, segments: then };
         let rows_before = now.segments.sums().rows;
-        let found = changes_among(&here, &there, intervals)?;
+        let found = changes_among(&there, &here, mapping.as_ref(), intervals)?;
         let keys = found.keys();
         let differing: Vec<Interval> = found.finish().iter().collect();
         if differing.is_empty() {
             return Ok(Outcome { rows_before, rows_after: rows_before, changed: 0 });
         }
-        if **old_schema != *self.base.schema {
-            return self.rewrite_rows(&now.label, past, &differing);
+        if let Some(mapping) = mapping {
+            return self.rewrite_rows(&now.label, past, &differing, &mapping);
         }
         self.read_also(past);
         let part = |interval: &Interval| Part { interval: interval.clone(), source: Some(then) };
@@ -159,18 +161,37 @@ impl Batch<'_> {
         Ok(Outcome { rows_before, rows_after, changed: keys })
     }
 
+    /// What makes the present columns of those of another state, which `held_by` hold: alterations, or, where that cannot
+    /// be told, one name and type. None where they are the same.
+    pub(super) fn mapping_from(
+        &mut self,
+        state: &State,
+        held_by: &[Stamp],
+    ) -> Result<Option<Mapping>, CollectionError> {
+        if state.schema == self.base.schema {
+            return Ok(None);
+        }
+        let ([from], Some(parent)) = (held_by, self.parent) else {
+            return Ok(Some(by_name(&state.schema, &self.base.schema)));
+        };
+        if let Some(known) = self.mappings.get(from) {
+            return Ok(Some(known.clone()));
+        }
+        let told = self.collection.columns_since(*from, parent)?;
+        let mapping = told.unwrap_or_else(|| by_name(&state.schema, &self.base.schema));
+        self.mappings.insert(*from, mapping.clone());
+        Ok(Some(mapping))
+    }
+
     /// The columns are others now: rows are read and written.
     fn rewrite_rows(
         &mut self,
         label: &str,
         past: Past<'_>,
         intervals: &[Interval],
+        mapping: &Mapping,
     ) -> Result<Outcome, CollectionError> {
         let mut total: Option<Outcome> = None;
-        let mapping = match (past.held_by, self.parent) {
-            ([from], Some(parent)) => self.collection.columns_since(*from, parent)?,
-            _ => None,
-        };
         for interval in intervals {
             let schema = Arc::clone(&self.base.schema);
             let (rows, _) = match past.entry {
@@ -216,14 +237,12 @@ impl Batch<'_> {
         }
         self.read_also(past);
         let rows = then.segments.sums().rows;
-        if let Some((first, last)) = then.segments.span()
-            && let Some(change) = self.changes.get_mut(&then.id)
-        {
-            change.intervals = std::iter::once(Interval::closed(first, last)).collect();
-            (change.keys, change.rows_after) = (rows, rows);
+        let (keys, covered) = brought_back(past.state, &then.segments)?;
+        if let Some(change) = self.changes.get_mut(&then.id) {
+            (change.intervals, change.keys, change.rows_after) = (covered, keys, rows);
         }
         self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, then.segments.clone())));
-        Ok(Outcome { rows_before: 0, rows_after: rows, changed: rows })
+        Ok(Outcome { rows_before: 0, rows_after: rows, changed: keys })
     }
 
     /// Lets the batch name chunks of another state; what that state holds itself is copied where it is named.
@@ -246,24 +265,37 @@ impl Batch<'_> {
     }
 }
 
+/// How many index values a series that comes back sets, and which: those between its rows are not its own, since somebody
+/// may write there meanwhile. Of more than a change list names one by one, all from the first to the last.
+fn brought_back(state: &State, segments: &Segments) -> Result<(u64, Intervals), RowsError> {
+    let rows = segments.sums().rows;
+    if rows > LIMIT as u64 {
+        let span = segments.span().map(|(first, last)| Interval::closed(first, last));
+        return Ok((rows, span.into_iter().collect()));
+    }
+    let none = Segments::Few(Vec::new());
+    let (view, schema) = (&state.view, &state.schema);
+    let empty = Side { view, schema, segments: &none };
+    let found = changes(&empty, &Side { view, schema, segments }, &Interval::ALL)?;
+    Ok((found.keys(), found.finish()))
+}
+
 /// Rows of a series that is yet to be.
 fn rows_of(view: &View, entry: &NewEntry) -> Result<u64, StoreError> {
     let gone: u64 = entry.base.at(view, &entry.replaced)?.iter().map(|segment| segment.rows).sum();
     Ok(entry.base.sums().rows - gone + entry.with.iter().map(|segment| segment.rows).sum::<u64>())
 }
 
-/// The rows of a series in an interval as frames of other columns: those that alterations made of the old ones, or, where
-/// that cannot be told, those of one name and type.
+/// The rows of a series in an interval as frames of other columns, which `mapping` makes of the old ones.
 fn conformed(
     state: &State,
     entry: &Entry,
     interval: &Interval,
     schema: &Arc<Schema>,
-    mapping: Option<Mapping>,
+    mapping: Mapping,
 ) -> Result<impl Iterator<Item = Result<RecordBatch, InputError>> + use<>, RowsError> {
     let query = Query { interval: interval.clone(), ..Query::default() };
     let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query)?;
-    let mapping = mapping.unwrap_or_else(|| by_name(&state.schema, schema));
     let schema = Arc::clone(schema);
     // No fault of the input: told as the failed read it is.
     let failed = |e: RowsError| InputError::new(Problem::Read(std::io::Error::other(e)));

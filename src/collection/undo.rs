@@ -5,6 +5,7 @@
 
 use super::{Batch, Collection, CollectionError, Filter, OneSeries, Past};
 use crate::clock::Stamp;
+use crate::data::alter::Mapping;
 use crate::data::range;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::outline::Outline;
@@ -54,9 +55,19 @@ impl Collection {
         let before = self.changelog.read(&log, parent)?;
         let target = Target { stamp, after, parent, before };
         let mut batch = self.batch(message)?;
-        let mut touched = Vec::new();
+        let (mut touched, mut moves, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         for change in &list.series {
-            touched.extend(target.take_back(&mut batch, self, change)?);
+            match target.take_back(&mut batch, self, change)? {
+                Back::Done => {}
+                Back::Blocked(why) => touched.push(why),
+                Back::Moves(from, to) => moves.push((from, to)),
+                Back::Gone => gone.push(change),
+            }
+        }
+        // Labels are free only when what was created is dropped, and taken only when what was renamed has moved on.
+        touched.extend(target.move_back(&mut batch, self, moves)?);
+        for change in gone {
+            touched.extend(target.revive(&mut batch, self, change)?);
         }
         if touched.is_empty() { batch.commit() } else { Err(CollectionError::Touched(stamp, touched)) }
     }
@@ -81,22 +92,34 @@ impl Collection {
     }
 }
 
+/// What is left to do after a series has its rows back.
+enum Back {
+    /// Nothing.
+    Done,
+    /// It cannot be taken back, and why.
+    Blocked(String),
+    /// It is to get back the label it had: from, to.
+    Moves(String, String),
+    /// It was dropped, and is to come back.
+    Gone,
+}
+
 impl Target {
-    /// Takes back what was done to one series; gives why it cannot be, where it cannot.
+    /// Takes back what was done to the rows of one series, and drops it where it was created.
     fn take_back(
         &self,
         batch: &mut Batch<'_>,
         collection: &Collection,
         change: &SeriesChange,
-    ) -> Result<Option<String>, CollectionError> {
+    ) -> Result<Back, CollectionError> {
         let find = |state: &State| state.entry_of(change.id, &change.label);
         let (then, now) = (find(&self.after.state)?, find(batch.base())?);
         let parent = [self.parent];
         let old = find(&self.before.state)?;
         let past = Past { state: &self.before.state, entry: old.as_ref(), held_by: &parent };
         let label = &change.label;
-        let blocked_at = |what: &str, rows: &[Interval]| -> Result<Option<String>, CollectionError> {
-            Ok(Some(format!("{label} {what} by {}", collection.later(change.id, self.stamp, rows)?)))
+        let blocked_at = |what: &str, rows: &[Interval]| {
+            Ok(Back::Blocked(self.blocked(collection, change.id, (label, what), rows)?))
         };
         let blocked = |what: &str| blocked_at(what, &[]);
         let intervals: Vec<Interval> = match change.created || change.dropped {
@@ -106,47 +129,87 @@ impl Target {
         let (Some(then), Some(now)) = (then, now.as_ref()) else {
             return match (change.dropped, now) {
                 (true, Some(_)) => blocked("was created again"),
-                (true, None) => match past.entry {
-                    Some(old) => match batch.restore(&old.label, past, &intervals) {
-                        Err(CollectionError::Exists(_)) => blocked("cannot come back, its label was taken"),
-                        done => done.map(|_done| None),
-                    },
-                    None => Ok(None),
-                },
-                (false, None) if change.created => Ok(None),
+                (true, None) => Ok(Back::Gone),
+                (false, None) if change.created => Ok(Back::Done),
                 (false, _) => blocked("was deleted"),
             };
         };
         if now.label != then.label {
             return blocked(&format!("was renamed to {}", now.label));
         }
-        let base = batch.base();
-        let side = |state: &'_ State, entry: &'_ Entry| differing((base, now), (state, entry), &intervals);
-        let changed = side(&self.after.state, &then)?;
-        let is_back = match &old {
-            Some(old) if change.renamed_from.is_none() => side(&self.before.state, old)?.is_empty(),
-            _ => false,
-        };
-        if is_back {
-            return Ok(None);
+        let mapping = batch.mapping_from(&self.after.state, &[self.stamp])?;
+        let changed = differing((batch.base(), now), (&self.after.state, &then), mapping, &intervals)?;
+        if let Some(old) = old.as_ref().filter(|_| change.renamed_from.is_none()) {
+            let mapping = batch.mapping_from(&self.before.state, &parent)?;
+            if differing((batch.base(), now), (&self.before.state, old), mapping, &intervals)?.is_empty() {
+                return Ok(Back::Done);
+            }
         }
         if !changed.is_empty() {
-            return blocked_at(&format!("was changed later at {}", shown(base, &changed)), &changed);
+            return blocked_at(&format!("was changed later at {}", shown(batch.base(), &changed)), &changed);
         }
         if change.created && old.is_none() {
             batch.drop_series(label)?;
-            return Ok(None);
+            return Ok(Back::Done);
         }
         batch.restore(label, past, &intervals)?;
-        if let Some(from) = &change.renamed_from {
-            match batch.rename(label, from) {
-                Err(CollectionError::Exists(_)) => {
-                    return blocked(&format!("cannot be {from} again, which exists"));
-                }
-                done => done?,
+        Ok(match &change.renamed_from {
+            Some(from) => Back::Moves(label.clone(), from.clone()),
+            None => Back::Done,
+        })
+    }
+
+    /// Gives series the labels they had; those that cannot have them are named.
+    fn move_back(
+        &self,
+        batch: &mut Batch<'_>,
+        collection: &Collection,
+        moves: Vec<(String, String)>,
+    ) -> Result<Vec<String>, CollectionError> {
+        let mut blocked = Vec::new();
+        for (label, from) in &moves {
+            batch.settle_if_edited(from)?;
+            if moves.iter().any(|(moving, _)| moving == from) {
+                continue;
+            }
+            if let Some(there) = batch.base().entry(from)? {
+                let what = format!("cannot be {from} again, which exists: that was changed");
+                blocked.push(self.blocked(collection, there.id, (label, &what), &[])?);
             }
         }
-        Ok(None)
+        if blocked.is_empty() {
+            batch.move_all(moves)?;
+        }
+        Ok(blocked)
+    }
+
+    /// Brings back a series that was dropped; gives why it cannot be, where it cannot.
+    fn revive(
+        &self,
+        batch: &mut Batch<'_>,
+        collection: &Collection,
+        change: &SeriesChange,
+    ) -> Result<Option<String>, CollectionError> {
+        let Some(old) = self.before.state.entry_of(change.id, &change.label)? else { return Ok(None) };
+        let past = Past { state: &self.before.state, entry: Some(&old), held_by: &[self.parent] };
+        match batch.restore(&old.label, past, &[Interval::ALL]) {
+            Err(CollectionError::Exists(_)) => {
+                let what = "cannot come back, its label was taken";
+                Ok(Some(self.blocked(collection, change.id, (&change.label, what), &[])?))
+            }
+            done => Ok(done.map(|_done| None)?),
+        }
+    }
+
+    /// Why a series cannot be taken back, and the later revisions that changed these rows of it; none: anything.
+    fn blocked(
+        &self,
+        collection: &Collection,
+        id: SeriesId,
+        (label, what): (&str, &str),
+        rows: &[Interval],
+    ) -> Result<String, CollectionError> {
+        Ok(format!("{label} {what} by {}", collection.later(id, self.stamp, rows)?))
     }
 }
 
@@ -154,11 +217,12 @@ impl Target {
 fn differing(
     (base, now): (&State, &Entry),
     (state, then): (&State, &Entry),
+    mapping: Option<Mapping>,
     intervals: &[Interval],
 ) -> Result<Vec<Interval>, CollectionError> {
     let here = Side { view: &base.view, schema: &base.schema, segments: &now.segments };
     let there = Side { view: &state.view, schema: &state.schema, segments: &then.segments };
-    Ok(changes_among(&there, &here, intervals)?.finish().iter().collect())
+    Ok(changes_among(&there, &here, mapping.as_ref(), intervals)?.finish().iter().collect())
 }
 
 fn shown(base: &State, intervals: &[Interval]) -> String {

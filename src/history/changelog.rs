@@ -72,7 +72,7 @@ pub enum HistoryError {
     Trimmed(u64),
     /// Heads whose merge needs a revision that is not there any more.
     #[error(
-        "revisions {} cannot be merged: that needs revision {missing}, which was trimmed or is lost; each can be read by itself, by its id",
+        "revisions {} cannot be merged: that needs revision {missing}, which was trimmed or is lost; each can be read by itself, by its id, and `lakota status` tells how to keep one of them",
         list(.heads)
     )]
     Unmergeable {
@@ -83,7 +83,7 @@ pub enum HistoryError {
     },
     /// Heads whose columns have no common origin.
     #[error(
-        "revisions {} cannot be merged: their columns have no common origin; each can be read by itself, by its id",
+        "revisions {} cannot be merged: their columns have no common origin; each can be read by itself, by its id, and `lakota status` tells how to keep one of them",
         list(.0)
     )]
     Schemas(Vec<Stamp>),
@@ -233,11 +233,7 @@ impl Changelog {
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        let Some((horizon, waiting)) = self.horizon(horizons, &|stamp| log.contains(stamp))? else {
-            return Ok(None);
-        };
-        (log.horizon, log.waiting) = (horizon, waiting);
-        Ok(Some(log))
+        Ok(self.read_horizons(horizons, &mut log)?.then_some(log))
     }
 
     fn pack(&self, folder: &str, name: &str) -> Result<Option<Arc<Pack>>, HistoryError> {

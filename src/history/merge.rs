@@ -85,13 +85,20 @@ pub fn columns_since(from: Stamp, to: Stamp, load: Load<'_>) -> Result<Option<Ma
     Ok(columns.mappings.into_iter().next().filter(|_| whole))
 }
 
-/// The revisions whose change lists the merge of `heads` (sorted) reads; none for a single head.
+/// The revisions that the merge of `heads` (sorted) reads; none for a single head. Fails as [`plan`] does.
 pub fn needed(heads: &[Stamp], load: Load<'_>) -> Result<Vec<Stamp>, HistoryError> {
     if heads.len() < 2 {
         return Ok(Vec::new());
     }
-    let parting = Parting::of(heads, load)?;
-    Ok(parting.before.iter().chain(&parting.since).map(|met| met.stamp).collect())
+    let mut read = BTreeSet::new();
+    let mut load = |stamp| {
+        let step = load(stamp)?;
+        read.extend(step.is_some().then_some(stamp));
+        Ok(step)
+    };
+    let parting = Parting::of(heads, &mut load)?;
+    columns::of(&parting, &mut load)?;
+    Ok(read.into_iter().collect())
 }
 
 /// What [`plan`] and [`needed`] load, from a changelog: also of revisions that a horizon hides, while they are

@@ -5,7 +5,7 @@
 
 use super::OpError;
 use super::reach::Reach;
-use crate::collection::CollectionError;
+use crate::collection::{CollectionError, tags};
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError};
 use crate::repo::Repo;
@@ -28,6 +28,7 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
     let mut repair = Repair { repo, remote, done: Repaired::default() };
     // The registry first: it tells which collections there are.
     repair.changelog("the registry", vec![Digest::ZERO], vec![Digest::ZERO])?;
+    repair.changelog("the tags", vec![tags::FOLDER], vec![tags::FOLDER])?;
     let named = match repo.named() {
         Ok(named) => named,
         Err(error) => {

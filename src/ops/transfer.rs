@@ -8,7 +8,7 @@ mod error;
 mod plan;
 mod walk;
 
-pub use error::{Schemata, TransferError};
+pub use error::{Apart, Schemata, TransferError};
 
 use crate::collection::tags;
 use crate::collection::{At, Collection};
@@ -28,6 +28,8 @@ pub struct What {
     pub shallow: bool,
     /// Looks, and copies nothing.
     pub dry_run: bool,
+    /// Also heads that cannot be merged with those there: somebody keeps one of them afterwards.
+    pub unmergeable: bool,
 }
 
 /// How far a copy is.
@@ -74,7 +76,8 @@ pub struct Report {
 /// The registry's name in reports.
 pub const REGISTRY: &str = "the registry";
 
-/// Changelogs that travel whole beside those of collections, before the registry.
+/// Changelogs that travel whole beside those of collections, before the registry: nobody can choose between heads of
+/// theirs that history is too short to merge.
 fn extra_changelogs(repo: &Repo) -> Vec<Changelog> {
     vec![repo.changelog_in(vec![tags::FOLDER])]
 }
@@ -125,12 +128,12 @@ impl Copy<'_> {
         self.deleted(&registry, &named)?;
         for (mine, its) in extra_changelogs(self.from).into_iter().zip(extra_changelogs(self.to)) {
             let ends = Ends::new(mine, its, true).map_err(TransferError::from);
-            let done = ends.and_then(|ends| self.changelog("the tags", ends));
+            let done = ends.and_then(|ends| self.changelog("the tags", ends, false));
             self.note("the tags", done);
         }
         self.recheck()?;
         if self.report.failed.is_empty() {
-            let done = self.changelog(REGISTRY, registry);
+            let done = self.changelog(REGISTRY, registry, self.what.shallow);
             self.note(REGISTRY, done);
         }
         if !self.report.failed.is_empty() {
@@ -172,7 +175,7 @@ impl Copy<'_> {
             let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
             let dest = self.to.changelog_in(folders.copied().collect());
             let trusted = self.spared(&collection.folders, there)?;
-            self.changelog(&collection.label, Ends::new(source, dest, trusted)?)
+            self.changelog(&collection.label, Ends::new(source, dest, trusted)?, self.what.shallow)
         });
         self.note(&collection.label, done);
     }
@@ -215,15 +218,15 @@ impl Copy<'_> {
             let label = format!("deleted collection {}", folder.short());
             let (source, dest) = (self.from.changelog_in(vec![folder]), self.to.changelog_in(vec![folder]));
             let ends = Ends::new(source, dest, there.contains(&folder)).map_err(TransferError::from);
-            let done = ends.and_then(|ends| self.changelog(&label, ends));
+            let done = ends.and_then(|ends| self.changelog(&label, ends, self.what.shallow));
             self.note(&label, done);
         }
         Ok(())
     }
 
-    fn changelog(&mut self, label: &str, ends: Ends) -> Result<Moved, TransferError> {
+    fn changelog(&mut self, label: &str, ends: Ends, shallow: bool) -> Result<Moved, TransferError> {
         let now = self.to.context().clock.now();
-        let plan = ends.plan(self.what.shallow, now)?;
+        let plan = ends.plan(&What { shallow, ..self.what.clone() }, now)?;
         if self.what.dry_run {
             let revisions = plan.take.len() as u64;
             return Ok(Moved { label: label.to_owned(), revisions, ..Moved::default() });
@@ -276,7 +279,11 @@ impl Copy<'_> {
         if self.what.dry_run {
             return Ok(self.report);
         }
-        let (named, there) = (self.from.named()?, self.to.named()?);
+        let (named, there) = match (self.from.named()?, self.to.named()) {
+            // The heads of the registry there are among those that came.
+            (_, Err(_)) if self.what.unmergeable => return Ok(self.report),
+            (named, there) => (named, there?),
+        };
         for moved in &mut self.report.moved {
             let Some(mine) = named.iter().find(|collection| collection.label == moved.label) else {
                 continue;

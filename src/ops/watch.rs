@@ -171,10 +171,11 @@ impl Watch {
             watcher.look();
         }
         let mut news = Vec::new();
+        let mut gone = Vec::new();
         if let Some(log) = self.registry.changed(watcher.as_deref(), all)? {
             let stamps = self.seen.news(self.registry.folders(), &log);
             if !stamps.is_empty() {
-                self.open_collections()?;
+                gone = self.open_collections()?;
             }
             if self.only.is_none() {
                 let collection = &self.registry.collection;
@@ -186,7 +187,9 @@ impl Watch {
                 }));
             }
         }
-        for followed in self.collections.values_mut() {
+        // What came before a collection was deleted is told still.
+        gone.iter_mut().for_each(|followed: &mut Followed| followed.new = true);
+        for followed in self.collections.values_mut().chain(&mut gone) {
             let Some(log) = followed.changed(watcher.as_deref(), all)? else { continue };
             let stamps = self.seen.news(followed.folders(), &log);
             news.extend(stamps.into_iter().map(|stamp| News {
@@ -215,8 +218,9 @@ impl Watch {
         Ok(outline)
     }
 
-    /// Opens the collections there are now; what is known of those that were there stays.
-    fn open_collections(&mut self) -> Result<(), OpError> {
+    /// Opens the collections there are now, and gives those that are no more; what is known of those that were there
+    /// stays.
+    fn open_collections(&mut self) -> Result<Vec<Followed>, OpError> {
         let mut found = BTreeMap::new();
         for label in self.repo.collections()? {
             let collection = match self.repo.collection(&label) {
@@ -229,7 +233,7 @@ impl Watch {
                 collection => collection?,
             };
             let folders = collection.changelog().folders();
-            if self.only.as_ref().is_some_and(|only| !folders.iter().any(|folder| only.contains(folder))) {
+            if self.only.as_ref().is_some_and(|only| !shares(folders, only)) {
                 continue;
             }
             let followed = match self.collections.remove(&label) {
@@ -238,9 +242,16 @@ impl Watch {
             };
             found.insert(label, followed);
         }
-        self.collections = found;
-        Ok(())
+        let gone = std::mem::replace(&mut self.collections, found).into_values();
+        let lives =
+            |one: &Followed| self.collections.values().any(|now| shares(one.folders(), now.folders()));
+        Ok(gone.filter(|one| !lives(one)).collect())
     }
+}
+
+/// Whether some folder is in both.
+fn shares(folders: &[Digest], others: &[Digest]) -> bool {
+    folders.iter().any(|folder| others.contains(folder))
 }
 
 /// The revision of a collection that has a name; where there are several collections, not all need have it.

@@ -7,7 +7,9 @@ mod find;
 mod run;
 
 use super::RowsError;
+use super::convert::constant;
 use super::read;
+use crate::data::alter::{Mapping, Take};
 use crate::data::delta::{Delta, Row, delta};
 use crate::data::diff::Changes;
 use crate::data::frame;
@@ -17,7 +19,7 @@ use crate::history::entry::Segments;
 use crate::history::segment::Segment;
 use crate::interval::Interval;
 use crate::store::View;
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array, new_null_array};
+use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
 use find::Unit;
 use rayon::prelude::*;
 use run::Run;
@@ -42,8 +44,8 @@ struct Reader {
     view: View,
     schema: Arc<Schema>,
     joint: Arc<Schema>,
-    /// For each column of `joint`: where it is here.
-    columns: Vec<Option<usize>>,
+    /// For each column of `joint`: where it comes from here.
+    columns: Vec<Take>,
 }
 
 /// The rows that differ, found as they are asked for.
@@ -63,8 +65,30 @@ pub struct Comparison {
 /// columns differ in their types.
 pub fn compare(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Comparison, RowsError> {
     let (joint, columns) = joint(old.schema, new.schema)?;
-    let (joint, count) = (Arc::new(joint), new.schema.columns().len());
-    let here = (0..columns.len()).map(|i| (i < count).then_some(i)).collect();
+    compare_joint(old, new, (Arc::new(joint), columns), within)
+}
+
+/// As [`compare`], of the columns that `mapping` makes of those of `old`, which are those of `new`.
+fn compare_as(
+    old: &Side<'_>,
+    new: &Side<'_>,
+    mapping: &Mapping,
+    within: &Interval,
+) -> Result<Comparison, RowsError> {
+    check_index(old.schema, new.schema)?;
+    compare_joint(old, new, (Arc::clone(new.schema), mapping.takes().to_vec()), within)
+}
+
+/// `columns`: where those of `joint` come from in `old`; the first of them are those of `new`.
+fn compare_joint(
+    old: &Side<'_>,
+    new: &Side<'_>,
+    (joint, columns): (Arc<Schema>, Vec<Take>),
+    within: &Interval,
+) -> Result<Comparison, RowsError> {
+    let count = new.schema.columns().len();
+    let here = |i| if i < count { Take::Column(i) } else { Take::Constant(None) };
+    let here = (0..columns.len()).map(here).collect();
     let reader = |side: &Side<'_>, columns| Reader {
         view: side.view.clone(),
         schema: Arc::clone(side.schema),
@@ -78,15 +102,24 @@ pub fn compare(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Comp
 
 /// The index values in `within` whose rows differ.
 pub fn changes(old: &Side<'_>, new: &Side<'_>, within: &Interval) -> Result<Changes, RowsError> {
-    changes_among(old, new, std::slice::from_ref(within))
+    changes_among(old, new, None, std::slice::from_ref(within))
 }
 
-/// The index values in some intervals, ascending and disjoint, whose rows differ.
-pub fn changes_among(old: &Side<'_>, new: &Side<'_>, intervals: &[Interval]) -> Result<Changes, RowsError> {
+/// The index values in some intervals, ascending and disjoint, whose rows differ; `mapping`, where given, makes the
+/// columns of `new` of those of `old`.
+pub fn changes_among(
+    old: &Side<'_>,
+    new: &Side<'_>,
+    mapping: Option<&Mapping>,
+    intervals: &[Interval],
+) -> Result<Changes, RowsError> {
     let mut changes = Changes::new();
     let (Some(first), Some(last)) = (intervals.first(), intervals.last()) else { return Ok(changes) };
     let hull = Interval { lo: first.lo.clone(), hi: last.hi.clone() };
-    let mut comparison = compare(old, new, &hull)?;
+    let mut comparison = match mapping {
+        Some(mapping) => compare_as(old, new, mapping, &hull)?,
+        None => compare(old, new, &hull)?,
+    };
     let schema = Arc::clone(comparison.joint());
     while let Some(delta) = comparison.next().transpose()? {
         if intervals.len() > 1 || !collect_all(&schema, &delta, &mut changes) {
@@ -137,22 +170,27 @@ fn collect(schema: &Schema, delta: &Delta, intervals: &[Interval], changes: &mut
     }
 }
 
+fn check_index(old: &Schema, new: &Schema) -> Result<(), RowsError> {
+    let types = |schema: &Schema| schema.index_columns().map(|column| column.ty).collect::<Vec<_>>();
+    if types(old) == types(new) {
+        return Ok(());
+    }
+    Err(RowsError::Refused("the index columns have other types: nothing to compare".to_owned()))
+}
+
 /// The columns of both, those of `new`, then what only `old` has, and where each is in `old`. The index has the names
 /// of `new`.
-fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Option<usize>>), RowsError> {
-    let types = |schema: &Schema| schema.index_columns().map(|column| column.ty).collect::<Vec<_>>();
-    if types(old) != types(new) {
-        return Err(RowsError::Refused("the index columns have other types: nothing to compare".to_owned()));
-    }
+fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Take>), RowsError> {
+    check_index(old, new)?;
     let mut columns: Vec<Column> = new.columns().to_vec();
-    let mut places = vec![None; columns.len()];
+    let mut places = vec![Take::Constant(None); columns.len()];
     for (&to, &from) in new.index().iter().zip(old.index()) {
-        places[to] = Some(from);
+        places[to] = Take::Column(from);
     }
     for (from, column) in old.columns().iter().enumerate().filter(|(_, column)| !column.index) {
         let named = new.position(&column.name);
         match named.map(|to| (to, &new.columns()[to])) {
-            Some((to, same)) if same.ty == column.ty && !same.index => places[to] = Some(from),
+            Some((to, same)) if same.ty == column.ty && !same.index => places[to] = Take::Column(from),
             other => {
                 // A name that means something else now is told by its type.
                 let name = match other {
@@ -160,7 +198,7 @@ fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Option<usize>>), Row
                     None => column.name.clone(),
                 };
                 columns.push(Column { name, ..column.clone() });
-                places.push(Some(from));
+                places.push(Take::Column(from));
             }
         }
     }
@@ -188,9 +226,9 @@ impl Reader {
     }
 
     fn column(&self, segment: &Segment, column: usize, rows: &Range<usize>) -> Result<ArrayRef, RowsError> {
-        match self.columns[column] {
-            Some(i) => read::column(&self.view, &self.schema, segment, i, rows.clone()),
-            None => Ok(new_null_array(&self.joint.columns()[column].ty.arrow(), rows.len())),
+        match &self.columns[column] {
+            Take::Column(i) => read::column(&self.view, &self.schema, segment, *i, rows.clone()),
+            Take::Constant(text) => constant(&self.joint.columns()[column], text.as_deref(), rows.len()),
         }
     }
 
@@ -249,8 +287,9 @@ impl Comparison {
         let rows = self.new.rows(new, &self.within)?;
         let mut differ = vec![false; rows.len()];
         for column in 0..self.new.columns.len() {
-            let chunk = |reader: &Reader, segment: &Segment| {
-                reader.columns[column].and_then(|i| segment.chunks.get(i).map(|chunk| chunk.check))
+            let chunk = |reader: &Reader, segment: &Segment| match reader.columns[column] {
+                Take::Column(i) => segment.chunks.get(i).map(|chunk| chunk.check),
+                Take::Constant(_) => None,
             };
             if chunk(&self.old, old) != chunk(&self.new, new) {
                 let a = self.old.column(old, column, &rows)?;

@@ -116,7 +116,7 @@ pub fn converted(mapping: &Mapping, to: &Arc<Schema>, frame: &RecordBatch) -> Re
 }
 
 /// So many rows of one value.
-fn constant(column: &Column, text: Option<&str>, rows: usize) -> Result<ArrayRef, RowsError> {
+pub(super) fn constant(column: &Column, text: Option<&str>, rows: usize) -> Result<ArrayRef, RowsError> {
     let Some(text) = text else { return Ok(new_null_array(&column.ty.arrow(), rows)) };
     let unfit = || RowsError::Index(format!("the default of column {} is no {}", column.name, column.ty));
     let value = Value::parse(column.ty, text).map_err(|_not_a_value| unfit())?;

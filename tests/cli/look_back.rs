@@ -143,6 +143,31 @@ fn undo_takes_back_one_revision_and_says_what_stands_in_the_way() {
 }
 
 #[test]
+fn a_series_that_has_another_label_now_is_not_restored_under_its_old_one() {
+    let sandbox = sandbox();
+    sandbox.run(&["rename", "temp/rome", "temp/roma"]).ok();
+    sandbox.pipe("2020-06-30,2\n", &["write", "temp/roma"]).ok();
+    let first = revision(&sandbox, "rome");
+    for args in [vec!["restore", "temp/rome"], vec!["restore", "temp/rome", "--to", &first]] {
+        let err = sandbox.run(&args).fails(1);
+        assert!(err.contains("temp/rome is temp/roma now"), "{err}");
+    }
+    assert_eq!(sandbox.run(&["read", "temp/roma"]).ok(), "timestamp,value\n2020-06-30T00:00:00,2.0\n");
+}
+
+#[test]
+fn a_file_is_compared_under_the_label_of_the_series() {
+    let sandbox = sandbox();
+    sandbox.run(&["read", "temp/bxl", "-o", "same.csv"]).ok();
+    assert_eq!(sandbox.run(&["diff", "same.csv", "temp/bxl"]).ok(), "", "nothing differs");
+    let stat = |what: &[&str]| sandbox.run(&[&["diff", "--stat"], what].concat()).ok();
+    let nothing = "bxl: 0 added, 0 removed, 0 changed\n";
+    assert_eq!(stat(&["same.csv", "temp/bxl"]), nothing);
+    assert_eq!(stat(&["same.csv", "same.csv", "temp/bxl"]), nothing);
+    assert_eq!(stat(&["~0", "same.csv", "temp/b"]), nothing);
+}
+
+#[test]
 fn json_is_asked_for_by_one_option_in_every_verb() {
     let sandbox = sandbox();
     for words in [&["read", "temp/bxl"][..], &["log", "temp"], &["diff", "temp/bxl"], &["blame", "temp/bxl"]]

@@ -341,8 +341,10 @@ fn a_follower_of_everything_hears_of_collections_as_they_come_are_renamed_and_go
     clock.set(DAY_0 + 7 * DAY);
     write(&new, "x", "2,1\n", "more");
     assert_eq!(look(), [line("newer", "more")]);
+    write(&new, "x", "3,1\n", "last");
+    clock.set(DAY_0 + 8 * DAY);
     repo.delete_collection("newer").unwrap();
-    assert_eq!(look(), [line("-", "delete newer")]);
+    assert_eq!(look(), [line("newer", "last"), line("-", "delete newer")]);
     assert_eq!(look(), []);
 }
 

@@ -1,5 +1,6 @@
 //! Copies between repositories: what travels, what stays, what holds whatever is cut short.
 
+mod apart;
 mod horizons;
 mod kill;
 mod random;

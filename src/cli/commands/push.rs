@@ -26,13 +26,18 @@ pub(crate) struct Push {
 #[command(after_help = "Examples:
   lakota pull
   lakota pull origin temp
-  lakota pull --shallow")]
+  lakota pull --shallow
+  lakota pull origin temp --unmergeable")]
 pub(crate) struct Pull {
     #[command(flatten)]
     what: Chosen,
     /// Only the newest state of each collection, without the history in between
     #[arg(long)]
     shallow: bool,
+    /// Also revisions that cannot be merged with those here, since too much was trimmed: the collection cannot be read
+    /// then until `lakota merge` with `--ours` or `--theirs` keeps one side
+    #[arg(long)]
+    unmergeable: bool,
 }
 
 /// From or to where, and what.
@@ -51,7 +56,7 @@ impl Push {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         let repo = session.repo()?;
         let Remote { name, repo: other } = remote::open(session, &repo, self.what.remote.as_deref())?;
-        remote::copy(session, ("push", &name), (&repo, &other), &self.what.what(false))
+        remote::copy(session, ("push", &name), (&repo, &other), &self.what.what())
     }
 }
 
@@ -60,12 +65,17 @@ impl Pull {
         let repo = session.repo()?;
         let Remote { repo: other, .. } = remote::open(session, &repo, self.what.remote.as_deref())?;
         let here = session.place().display().to_string();
-        remote::copy(session, ("pull", &here), (&other, &repo), &self.what.what(self.shallow))
+        let what = What { shallow: self.shallow, unmergeable: self.unmergeable, ..self.what.what() };
+        remote::copy(session, ("pull", &here), (&other, &repo), &what)?;
+        if self.unmergeable && !self.what.dry_run {
+            session.say("`lakota status` shows what cannot be merged, and how to keep one side of it");
+        }
+        Ok(())
     }
 }
 
 impl Chosen {
-    fn what(&self, shallow: bool) -> What {
-        What { collections: self.collections.clone(), shallow, dry_run: self.dry_run }
+    fn what(&self) -> What {
+        What { collections: self.collections.clone(), dry_run: self.dry_run, ..What::default() }
     }
 }

@@ -92,6 +92,13 @@ fn put(
     (state, entry, held_by): (&State, Option<&Entry>, &[crate::clock::Stamp]),
     session: &Session,
 ) -> Result<()> {
+    if let Some(then) = entry
+        && let Some(now) = batch.base().entry_of(then.id, label).map_err(CollectionError::from)?
+        && now.label != label
+    {
+        // Not under another name than the one that was asked for.
+        bail!("{0}/{label} is {0}/{1} now: restore that", collection.label(), now.label);
+    }
     let interval = args.range.interval(&batch.base().schema, Closed::Both)?;
     let outcome = batch.restore(label, Past { state, entry, held_by }, &[interval])?;
     let place = format!("{}/{label}", collection.label());

@@ -5,7 +5,7 @@
 //! A hidden revision that turns up again (in a pack somebody was making meanwhile) stays hidden.
 
 use super::forgotten::Forgotten;
-use super::{Changelog, HistoryError};
+use super::{Changelog, HistoryError, Log};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::StoreError;
@@ -106,30 +106,30 @@ fn read_stamps(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
 }
 
 impl Changelog {
-    /// Reads and joins horizons, where `there` are some revisions; `None` where one went away meanwhile. Tells too whether a list of what was
-    /// forgotten waits for revisions that are not there yet.
-    pub(super) fn horizon(
+    /// Reads and joins the horizons of a log; false where one went away meanwhile. A list of what was forgotten waits
+    /// while a revision that it lies below is not there.
+    pub(super) fn read_horizons(
         &self,
         files: Vec<(String, Stamp)>,
-        there: &dyn Fn(Stamp) -> bool,
-    ) -> Result<Option<(Horizon, bool)>, HistoryError> {
-        let mut horizon = Horizon::default();
-        let mut waiting = false;
+        log: &mut Log,
+    ) -> Result<bool, HistoryError> {
         let newest = files.iter().map(|(_, stamp)| stamp.time).max();
         for (key, stamp) in files {
-            let Some(mut read) = self.read_horizon(key, stamp)? else { return Ok(None) };
+            let Some(mut read) = self.read_horizon(key.clone(), stamp)? else { return Ok(false) };
             let forgot = std::mem::take(&mut read.forgot);
+            let holds = read.above.iter().all(|above| log.contains(*above));
             // That one revision is an ancestor of another stays true, whichever horizon says so.
-            match read.above.iter().all(|above| there(*above)) {
-                true => horizon.forgot.extend(&forgot),
-                false => waiting |= !forgot.is_empty(),
+            match holds {
+                true => log.horizon.forgot.extend(&forgot),
+                false => log.waiting |= !forgot.is_empty(),
             }
             // But an older one's kept revisions were the later trim's to judge.
             if Some(stamp.time) == newest {
-                horizon.join(read);
+                log.horizon.join(read);
+                log.horizon_keys.extend(Some(key).filter(|_| holds));
             }
         }
-        Ok(Some((horizon, waiting)))
+        Ok(true)
     }
 
     /// Reads one; `None` where it is gone.
@@ -142,6 +142,14 @@ impl Changelog {
             return Err(HistoryError::DamagedFile { file: key });
         }
         Horizon::decode(&bytes).map(Some).map_err(|_damage| HistoryError::DamagedFile { file: key })
+    }
+
+    /// Removes horizons that `by`, which is there, says all of; unless it does not hold yet.
+    pub fn replace_horizons(&self, old: &[String], by: &Horizon) -> Result<(), HistoryError> {
+        if old.is_empty() || !self.unhidden_log()?.horizon.forgot.contains_all(&by.forgot) {
+            return Ok(());
+        }
+        Ok(self.store.backend().delete_many(old)?)
     }
 
     /// Records a horizon: durable on return. Older ones are deleted by [`Changelog::prune`].

@@ -59,6 +59,8 @@ pub struct Log {
     pub horizon: Horizon,
     /// Whether a list of what was forgotten does not hold yet: it comes before the revisions it lies below.
     pub(super) waiting: bool,
+    /// Keys of the horizons of the newest time that hold: `horizon` says all they say.
+    pub horizon_keys: Vec<String>,
     /// Files that are not packed.
     pub loose: usize,
     /// Keys of the packs.
@@ -86,6 +88,7 @@ impl Log {
         let mut log = Log {
             horizon: self.horizon.clone(),
             waiting: self.waiting,
+            horizon_keys: self.horizon_keys.clone(),
             loose: self.loose,
             pack_keys: self.pack_keys.clone(),
             ..Log::default()
@@ -123,6 +126,11 @@ impl Log {
     #[must_use]
     pub fn is_past(&self, stamp: Stamp) -> bool {
         self.named.contains(&stamp) || self.horizon.forgets(stamp)
+    }
+
+    /// The revisions that would be heads if nothing said that they are ancestors of others.
+    pub fn forgotten_heads(&self) -> impl Iterator<Item = Stamp> + '_ {
+        self.heads.iter().copied().filter(|head| self.horizon.forgets(*head))
     }
 
     /// Whether a parent that is not here should be: nothing says that it was trimmed.

@@ -13,7 +13,7 @@ use crate::store::StoreError;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 
-/// What becomes of the name of a pack that cannot be read at all: no changelog reads it then.
+/// What becomes of the name of a pack or a horizon that cannot be read at all: no changelog reads it then.
 const ASIDE: &str = "damaged";
 
 /// What was done to a changelog.
@@ -30,7 +30,7 @@ impl Changelog {
     pub fn mend(&self, source: &Changelog) -> Result<Mended, HistoryError> {
         let mut done = Mended::default();
         let mut known = BTreeSet::new();
-        let mut unreadable = Vec::new();
+        let (mut unreadable, mut horizons) = (Vec::new(), Vec::new());
         for folder in self.folders() {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
@@ -44,12 +44,17 @@ impl Changelog {
                         None => unreadable.push((*folder, path)),
                     }
                 } else if let Some(stamp) = Horizon::of_name(&file.name) {
-                    self.mend_horizon(source, &path, stamp, &mut done)?;
+                    if !self.mend_horizon(source, &path, stamp, &mut done)? {
+                        horizons.push((path, stamp));
+                    }
                 }
             }
         }
         for (folder, path) in unreadable {
             self.replace(source, (folder, &path), &mut known, &mut done)?;
+        }
+        for (path, stamp) in horizons {
+            self.replace_horizon(source, &path, stamp, &known, &mut done)?;
         }
         self.mend_gaps(source, &mut done)?;
         Ok(done)
@@ -150,24 +155,44 @@ impl Changelog {
         Some((stamps, self.found(path)?))
     }
 
+    /// Whether it is whole, by now.
     fn mend_horizon(
         &self,
         source: &Changelog,
         path: &str,
         stamp: Stamp,
         done: &mut Mended,
-    ) -> Result<(), HistoryError> {
+    ) -> Result<bool, HistoryError> {
         let sound = |bytes: &Bytes| Digest::of(bytes) == stamp.digest;
         if self.found(path).is_some_and(|bytes| sound(&bytes)) {
-            return Ok(());
+            return Ok(true);
         }
-        match source.found(path).filter(sound) {
-            Some(bytes) => {
-                self.store.backend().put(path, bytes)?;
-                done.healed.push(path.to_owned());
-            }
-            None => done.lost.push(format!("{path}: the remote does not have it")),
-        }
+        let Some(bytes) = source.found(path).filter(sound) else { return Ok(false) };
+        self.store.backend().put(path, bytes)?;
+        done.healed.push(path.to_owned());
+        Ok(true)
+    }
+
+    /// Puts another horizon in the place of one that nobody has whole, since without it nothing can be read: it hides
+    /// nothing that is there, and forgets what the source did.
+    fn replace_horizon(
+        &self,
+        source: &Changelog,
+        path: &str,
+        stamp: Stamp,
+        known: &BTreeSet<Stamp>,
+        done: &mut Mended,
+    ) -> Result<(), HistoryError> {
+        let theirs = source.log()?;
+        let kept = known.iter().copied().filter(|revision| revision.time < stamp.time).collect();
+        let (above, forgot) = (source.heads(&theirs)?, theirs.horizon.forgot.clone());
+        let made = theirs.horizon.made;
+        self.put_horizon(&Horizon { time: stamp.time, kept, made, above, forgot })?;
+        let aside = format!("{path}.{ASIDE}");
+        self.store.backend().rename(path, &aside)?;
+        done.lost.push(format!(
+            "{path}: the remote does not have it; what was trimmed and is there still shows again; it is kept as {aside}"
+        ));
         Ok(())
     }
 

@@ -66,14 +66,15 @@ impl Changelog {
     /// Removes the files of revisions that were hidden before `cutoff` (milliseconds since 1970-01-01 UTC) and
     /// are still, oldest first, and the horizons that later ones replace.
     pub fn prune(&self, cutoff: u64) -> Result<(), HistoryError> {
-        let horizon = self.unhidden_log()?.horizon.clone();
-        let (mut loose, mut horizons) = (Vec::new(), Vec::new());
+        let (mut loose, mut horizons, mut packs) = (Vec::new(), Vec::new(), Vec::new());
         for folder in &self.folders {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
                 let path = format!("{key}/{}", file.name);
                 if let Some((_, child)) = parse_name(&file.name) {
                     loose.push((child, path));
+                } else if let Some(name) = pack::is_pack(&file.name) {
+                    packs.push((key.clone(), name.to_owned()));
                 } else if let Some(stamp) = Horizon::of_name(&file.name)
                     && let Some(read) = self.read_horizon(path.clone(), stamp)?
                 {
@@ -83,9 +84,14 @@ impl Changelog {
         }
         let settled = horizons.iter().filter(|(horizon, _)| horizon.made <= cutoff);
         let Some(time) = settled.map(|(horizon, _)| horizon.time).max() else { return Ok(()) };
+        // After the listing: whoever puts a hidden revision again has put a horizon that keeps it before, and what is put
+        // from now on is not touched.
+        let horizon = self.unhidden_log()?.horizon.clone();
         let gone = |stamp: Stamp| stamp.time < time && horizon.hides(stamp);
-        self.prune_packs(&gone)?;
-        loose.retain(|(child, _)| gone(*child));
+        self.prune_packs(&packs, &gone)?;
+        // A loose file may be put again under the same name: that took a moment.
+        let horizon = self.unhidden_log()?.horizon.clone();
+        loose.retain(|(child, _)| child.time < time && horizon.hides(*child));
         loose.sort_unstable();
         let mut old: Vec<String> = loose.into_iter().map(|(_, path)| path).collect();
         // What an older one remembers must stand in a later one too, where it is not hidden anyway.
@@ -100,18 +106,18 @@ impl Changelog {
     }
 
     /// Writes packs again without the revisions that go.
-    fn prune_packs(&self, gone: &dyn Fn(Stamp) -> bool) -> Result<(), HistoryError> {
-        for folder in &self.folders {
-            let key = folder.key();
-            for file in self.store.backend().list(&key)? {
-                let Some(name) = pack::is_pack(&file.name) else { continue };
-                let Some(pack) = self.pack(&key, name)? else { continue };
-                if pack.revisions().any(|(stamp, _)| gone(stamp)) {
-                    match self.rewrite(&pack, gone, &key) {
-                        // Somebody made one pack of several meanwhile: that one is pruned the next time.
-                        Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => {}
-                        done => done?,
-                    }
+    fn prune_packs(
+        &self,
+        packs: &[(String, String)],
+        gone: &dyn Fn(Stamp) -> bool,
+    ) -> Result<(), HistoryError> {
+        for (folder, name) in packs {
+            let Some(pack) = self.pack(folder, name)? else { continue };
+            if pack.revisions().any(|(stamp, _)| gone(stamp)) {
+                match self.rewrite(&pack, gone, folder) {
+                    // Somebody made one pack of several meanwhile: that one is pruned the next time.
+                    Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => {}
+                    done => done?,
                 }
             }
         }

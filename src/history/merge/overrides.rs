@@ -3,6 +3,7 @@
 //! Pure, as the plan of the merge is, and of the same change lists. Nothing of it is lost: the head that made a change
 //! holds it still.
 
+use super::beside;
 use super::parting::{Load, Mask, Parting};
 use crate::clock::Stamp;
 use crate::history::changelog::HistoryError;
@@ -74,7 +75,7 @@ pub fn overrides(heads: &[Stamp], most: usize, load: Load<'_>) -> Result<Overrid
         (Some(lost), Some(by)) => (0..heads.len()).any(|head| by.has(head) && !lost.has(head)),
         _ => false,
     };
-    let mut found = Overrides::default();
+    let mut found = Overrides { listed: taken(&pasts, &blind), more: 0 };
     for (id, past) in pasts {
         found.listed.extend(past.overridden(id, &blind));
         if found.listed.len() > most.max(1024).saturating_mul(4) {
@@ -83,6 +84,28 @@ pub fn overrides(heads: &[Stamp], most: usize, load: Load<'_>) -> Result<Overrid
     }
     found.cut(most);
     Ok(found)
+}
+
+/// The labels that series do not get because others took them.
+fn taken(pasts: &BTreeMap<SeriesId, Past>, blind: &dyn Fn(Stamp, Stamp) -> bool) -> Vec<Override> {
+    let set = |(id, past): (&SeriesId, &Past)| {
+        let (stamp, label) = past.all.label.as_ref().filter(|_| past.lives())?;
+        Some((label.clone(), *stamp, *id))
+    };
+    let mut by_label: BTreeMap<String, Vec<(Stamp, SeriesId)>> = BTreeMap::new();
+    for (label, stamp, id) in pasts.iter().filter_map(set) {
+        by_label.entry(label).or_default().push((stamp, id));
+    }
+    let mut found = Vec::new();
+    for (label, series) in by_label {
+        let Some((by, keeper)) = series.iter().copied().max() else { continue };
+        let lost = series.into_iter().filter(|(lost, id)| *id != keeper && blind(*lost, by));
+        found.extend(lost.map(|(lost, series)| {
+            let what = Aspect::Label(label.clone());
+            Override { label: beside(&label, series), series, what, lost, by }
+        }));
+    }
+    found
 }
 
 impl Overrides {
@@ -100,6 +123,8 @@ struct Past {
     seen: String,
     heads: Vec<Set>,
     all: Set,
+    touched: Option<Stamp>,
+    dropped: Option<Stamp>,
 }
 
 #[derive(Clone, Default)]
@@ -110,7 +135,13 @@ struct Set {
 
 impl Past {
     fn new(heads: usize) -> Past {
-        Past { seen: String::new(), heads: vec![Set::default(); heads], all: Set::default() }
+        let (heads, all) = (vec![Set::default(); heads], Set::default());
+        Past { seen: String::new(), heads, all, touched: None, dropped: None }
+    }
+
+    /// Whether the merge has the series.
+    fn lives(&self) -> bool {
+        self.dropped.is_none_or(|dropped| self.touched.is_some_and(|touched| touched >= dropped))
     }
 
     fn add(&mut self, stamp: Stamp, holders: &[usize], change: SeriesChange) {
@@ -123,6 +154,12 @@ impl Past {
             if change.created || change.renamed_from.is_some() {
                 set.label = Some((stamp, change.label.clone()));
             }
+        }
+        if change.dropped {
+            self.dropped = Some(stamp);
+        }
+        if change.created || !(change.intervals.is_empty() || change.dropped) {
+            self.touched = Some(stamp);
         }
         self.seen = change.label;
     }

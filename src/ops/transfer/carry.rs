@@ -125,7 +125,10 @@ impl<'a> Carrier<'a> {
             }
         }
         self.put(&mut group)?;
-        self.ends.settle(&plan.must, now)?;
+        self.ends.settle(&plan.must, plan.unmergeable, now)?;
+        if let Some(horizon) = &plan.horizon {
+            self.ends.dest.replace_horizons(&plan.replaced, horizon)?;
+        }
         let pending = if self.ends.trusted { Vec::new() } else { self.checked.into_iter().collect() };
         Ok((self.moved, pending, began))
     }

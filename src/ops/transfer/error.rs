@@ -14,9 +14,9 @@ pub enum TransferError {
     /// One of the repositories failed.
     #[error(transparent)]
     Op(Box<OpError>),
-    /// Histories that cannot be merged, since what both sides share was trimmed.
+    /// Histories that cannot be merged.
     #[error(
-        "revisions {} here and {} there cannot be merged: that needs revision {missing}, which was trimmed or lost on both sides; nothing was copied. To go on, clone the other repository to a new place and write its rows over these, or take the collection under another name",
+        "revisions {} at the destination and {} at the source cannot be merged: {why}; nothing was copied. To go on, `lakota pull --unmergeable` takes them over as they are, and `lakota merge` with `--ours` or `--theirs` keeps one of them",
         list(.there), list(.from)
     )]
     Diverged {
@@ -24,12 +24,23 @@ pub enum TransferError {
         there: Vec<Stamp>,
         /// The heads where they came from.
         from: Vec<Stamp>,
-        /// What the merge needs.
-        missing: Stamp,
+        /// What the merge lacks.
+        why: Apart,
+    },
+    /// A source whose own heads cannot be merged.
+    #[error(
+        "revisions {} at the source cannot be merged with each other: {why}; nothing was copied. To go on, keep one of them there: `lakota merge` with `--ours` or `--theirs`",
+        list(.from)
+    )]
+    Apart {
+        /// Its heads.
+        from: Vec<Stamp>,
+        /// What the merge lacks.
+        why: Apart,
     },
     /// Collections of one label that have nothing to do with each other.
     #[error(
-        "there it is another collection, created on its own, with other columns ({there}, here {from}); nothing was copied: rename one of the two"
+        "the destination has another collection of this label, created on its own, with other columns ({there}; at the source {from}); nothing was copied: rename one of the two"
     )]
     Unrelated {
         /// Its columns where revisions were to go.
@@ -45,6 +56,26 @@ pub enum TransferError {
     /// A source that has less than its own revisions name.
     #[error("its source is damaged: {0}; `lakota verify` there tells more")]
     Source(#[source] Box<StoreError>),
+}
+
+/// Why revisions cannot be merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Apart {
+    /// The merge needs this revision, which neither side has any more.
+    Lost(Stamp),
+    /// Their columns have no common origin.
+    Columns,
+}
+
+impl std::fmt::Display for Apart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Apart::Lost(stamp) => {
+                write!(f, "that needs revision {stamp}, which was trimmed or lost on both sides")
+            }
+            Apart::Columns => f.write_str("their columns have no common origin"),
+        }
+    }
 }
 
 /// Columns in one line.
@@ -68,7 +99,10 @@ impl TransferError {
     /// Whether both sides are sound, but do not go together.
     #[must_use]
     pub const fn is_conflict(&self) -> bool {
-        matches!(self, TransferError::Diverged { .. } | TransferError::Unrelated { .. })
+        matches!(
+            self,
+            TransferError::Diverged { .. } | TransferError::Apart { .. } | TransferError::Unrelated { .. }
+        )
     }
 }
 

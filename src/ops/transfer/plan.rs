@@ -3,7 +3,8 @@
 //! What arrives must be readable there: the heads, and whatever merging them with the heads there needs, travel even
 //! where a horizon there would hide them. A revision that either side knows to be an ancestor of another is no head.
 
-use super::TransferError;
+use super::error::Apart;
+use super::{TransferError, What};
 use crate::clock::Stamp;
 use crate::history::changelog::{Changelog, Forgotten, HistoryError, Horizon, Log};
 use crate::history::merge::{self, Step};
@@ -36,23 +37,29 @@ pub(super) struct Plan {
     pub(super) must: BTreeSet<Stamp>,
     /// What is there of other copies, that nothing spared from gc, and will be seen too.
     pub(super) leftover: Vec<Stamp>,
+    /// Whether heads may stay that cannot be merged.
+    pub(super) unmergeable: bool,
+    /// Keys of the horizons there that `horizon` says all of.
+    pub(super) replaced: Vec<String>,
 }
 
 impl Ends {
     pub(super) fn new(source: Changelog, dest: Changelog, trusted: bool) -> Result<Ends, HistoryError> {
-        let (all, log) = (source.unhidden_log()?, source.log()?);
+        // In this order: what is written meanwhile must not be in the first alone.
+        let (log, all) = (source.log()?, source.unhidden_log()?);
         Ok(Ends { source, log, all, dest, trusted })
     }
 
     /// Plans the copy; `now` in milliseconds since 1970-01-01 UTC. Fails where the two sides cannot be merged.
-    pub(super) fn plan(&self, shallow: bool, now: u64) -> Result<Plan, TransferError> {
+    pub(super) fn plan(&self, what: &What, now: u64) -> Result<Plan, TransferError> {
+        let shallow = what.shallow;
         let theirs = self.source.heads(&self.log)?;
         if theirs.is_empty() {
             return Ok(Plan::default());
         }
         let there = There { log: self.dest.log()?, all: self.dest.unhidden_log()?, trusted: self.trusted };
         let ours = self.dest.heads(&there.log)?;
-        let must = self.must(&there, &theirs, &ours)?;
+        let must = self.must(&there, &theirs, &ours, what.unmergeable)?;
         let base = self.base_horizon(&there, shallow, &must);
         let take = self.take(&there, shallow, &must, &base);
         let taken: BTreeSet<Stamp> = take.iter().copied().collect();
@@ -64,17 +71,24 @@ impl Ends {
         horizon.kept.extend(must.iter().copied().filter(|stamp| base.hides(*stamp)));
         horizon.kept.sort_unstable();
         if !missing.is_empty() || (shallow && !take.is_empty()) {
-            horizon.forgot = self.forgot(shallow, &ours, missing, &horizon.kept);
+            horizon.forgot = self.forgot(shallow, &there, &ours, missing, &horizon.kept);
             let is_there = |head: &Stamp| taken.contains(head) || there.log.contains(*head);
             horizon.above = theirs.iter().copied().filter(is_there).collect();
         }
         let known = &there.log.horizon;
+        if horizon.time == known.time {
+            // What it hides has been hidden since then.
+            horizon.made = known.made;
+        }
         let news = horizon.time > known.time
             || horizon.kept.iter().any(|stamp| known.hides(*stamp))
             || !known.forgot.contains_all(&horizon.forgot);
         let foreign = |stamp: &Stamp| !there.trusted && !self.all.contains(*stamp);
         let leftover = there.log.stamps().filter(foreign).collect();
-        Ok(Plan { horizon: news.then_some(horizon), take, at_once, must, leftover })
+        let same = horizon.time == known.time && !horizon.forgot.is_empty();
+        let replaced = if same { there.log.horizon_keys.clone() } else { Vec::new() };
+        let (horizon, unmergeable) = (news.then_some(horizon), what.unmergeable);
+        Ok(Plan { horizon, take, at_once, must, leftover, unmergeable, replaced })
     }
 
     /// The heads that come, and what the merge of all heads needs.
@@ -83,6 +97,7 @@ impl Ends {
         there: &There,
         theirs: &[Stamp],
         ours: &[Stamp],
+        unmergeable: bool,
     ) -> Result<BTreeSet<Stamp>, TransferError> {
         let past_here = |stamp: Stamp| is_past(&self.log, &self.all, stamp);
         let past_there = |stamp: Stamp| is_past(&there.log, &there.all, stamp);
@@ -91,12 +106,19 @@ impl Ends {
         let heads: Vec<Stamp> =
             new.iter().copied().chain(stay).collect::<BTreeSet<_>>().into_iter().collect();
         let mut load = |stamp| self.step(there, stamp);
-        match merge::needed(&heads, &mut load) {
-            Err(HistoryError::Unmergeable { missing, .. }) => {
-                Err(TransferError::Diverged { there: ours.to_vec(), from: theirs.to_vec(), missing })
+        let why = match merge::needed(&heads, &mut load) {
+            Err(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_)) if unmergeable => {
+                return Ok(new);
             }
-            needed => Ok(needed?.into_iter().chain(new).collect()),
-        }
+            Err(HistoryError::Unmergeable { missing, .. }) => Apart::Lost(missing),
+            Err(HistoryError::Schemas(_)) => Apart::Columns,
+            needed => return Ok(needed?.into_iter().chain(new).collect()),
+        };
+        let (there, from) = (ours.to_vec(), theirs.to_vec());
+        Err(match merge::needed(theirs, &mut load) {
+            Ok(_) => TransferError::Diverged { there, from, why },
+            Err(_) => TransferError::Apart { from, why },
+        })
     }
 
     /// Reads what a merge needs of a revision wherever it still is.
@@ -143,34 +165,63 @@ impl Ends {
     }
 
     /// What must be known there as ancestors, since what comes between does not travel.
-    fn forgot(&self, shallow: bool, ours: &[Stamp], missing: BTreeSet<Stamp>, kept: &[Stamp]) -> Forgotten {
+    ///
+    /// With what is known there already: so one horizon can say what all before it said.
+    fn forgot(
+        &self,
+        shallow: bool,
+        there: &There,
+        ours: &[Stamp],
+        missing: BTreeSet<Stamp>,
+        kept: &[Stamp],
+    ) -> Forgotten {
         let mut forgot = self.log.horizon.forgot.clone();
+        forgot.extend(&there.log.horizon.forgot);
         if shallow {
             forgot.add(self.log.stamps().filter(|stamp| self.log.is_past(*stamp)));
         }
         let past = ours.iter().copied().filter(|head| is_past(&self.log, &self.all, *head));
         let needed: Vec<Stamp> = missing.into_iter().chain(past).collect();
         forgot.add(needed.iter().copied());
-        forgot.cut(needed.into_iter().chain(kept.iter().copied()).collect::<Vec<_>>())
+        let gaps = there.log.missing().map(|(parent, _)| parent);
+        let lean = gaps.chain(there.log.forgotten_heads()).chain(kept.iter().copied());
+        forgot.cut(needed.into_iter().chain(lean).collect::<Vec<_>>())
     }
 
     /// Sees to it that what came is not hidden by a trim that ran meanwhile, nor what merging it needs.
-    pub(super) fn settle(&self, must: &BTreeSet<Stamp>, now: u64) -> Result<(), TransferError> {
+    pub(super) fn settle(
+        &self,
+        must: &BTreeSet<Stamp>,
+        unmergeable: bool,
+        now: u64,
+    ) -> Result<(), TransferError> {
         loop {
-            let (all, log) = (self.dest.unhidden_log()?, self.dest.log()?);
-            let came = must.iter().copied().filter(|stamp| all.contains(*stamp));
-            let mut wanted: BTreeSet<Stamp> = came.collect();
+            // In this order: of what others put meanwhile the second has all that the first has.
+            let log = self.dest.log()?;
+            let all = self.dest.unhidden_log()?;
+            if let Some(gone) = must.iter().find(|stamp| !all.contains(**stamp)) {
+                return Err(HistoryError::Gone(*gone).into());
+            }
+            let mut wanted = must.clone();
             let mut heads = self.dest.heads(&log)?;
             heads
                 .extend(wanted.iter().copied().filter(|stamp| !log.contains(*stamp) && !all.is_past(*stamp)));
             heads.sort_unstable();
-            wanted.extend(merge::needed(&heads, &mut |stamp| match all.contains(stamp) {
+            let needed = merge::needed(&heads, &mut |stamp| match all.contains(stamp) {
                 true => merge::step(&self.dest, &all, stamp),
                 false => Ok(None),
-            })?);
+            });
+            let mut apart = None;
+            match needed {
+                // What came must not stay hidden for it.
+                Err(error @ (HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => {
+                    apart = Some(error).filter(|_| !unmergeable);
+                }
+                needed => wanted.extend(needed?),
+            }
             let kept: Vec<Stamp> = wanted.into_iter().filter(|stamp| log.horizon.hides(*stamp)).collect();
             if kept.is_empty() {
-                return Ok(());
+                return apart.map_or(Ok(()), |error| Err(error.into()));
             }
             let time = log.horizon.time;
             self.dest.put_horizon(&Horizon { time, kept, made: now, ..Horizon::default() })?;

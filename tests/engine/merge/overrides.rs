@@ -154,3 +154,29 @@ proptest! {
         prop_assert_eq!(some.listed.len() + some.more, all.listed.len());
     }
 }
+
+#[test]
+fn a_series_whose_label_another_took_has_lost_it() {
+    let renamed = |n: usize, from: &str| {
+        let change = SeriesChange {
+            renamed_from: Some(from.to_owned()),
+            ..SeriesChange::none(SeriesId::new(from, 0), "x")
+        };
+        Step {
+            parents: if n == 0 { Vec::new() } else { vec![stamp(0)] },
+            columns: Arc::new(Schema::parse(["k int*"]).unwrap()),
+            changes: ChangeList {
+                series: if n == 0 { Vec::new() } else { vec![change] },
+                ..ChangeList::default()
+            },
+        }
+    };
+    let load = |one: Stamp| {
+        renamed(usize::try_from(one.time - 1000).unwrap(), if one == stamp(1) { "a" } else { "b" })
+    };
+    let found = overrides(&[stamp(1), stamp(2)], 9, &mut |one| Ok(Some(load(one)))).unwrap();
+    let [one] = found.listed.as_slice() else { panic!("{found:?}") };
+    assert_eq!((one.series, &one.what), (SeriesId::new("a", 0), &Aspect::Label("x".to_owned())));
+    assert_eq!((one.lost, one.by), (stamp(1), stamp(2)));
+    assert!(one.label.starts_with("x~"), "as it is called in the merge: {}", one.label);
+}

@@ -110,7 +110,7 @@ impl Game {
             "copy {from} to {to}, shallow {shallow}, by name {by_name}, killed {killed} {calls}"
         ));
         let collections = if by_name { vec!["c".to_owned()] } else { Vec::new() };
-        let what = What { shallow, collections, dry_run: false };
+        let what = What { shallow, collections, ..What::default() };
         if killed {
             let faulty = Arc::new(FaultyBackend::new(Arc::clone(&self.places[to].backend)));
             let backend: Arc<dyn Backend> = Arc::<FaultyBackend>::clone(&faulty);

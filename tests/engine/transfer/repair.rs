@@ -166,3 +166,55 @@ fn killed_repair_goes_on() {
         }
     }
 }
+
+#[test]
+fn tags_are_healed_too() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    a.c().tag("v1", a.stamps()[2], false).unwrap();
+    push(&a, &b);
+    let tags = keys(&a, |key| key.starts_with("ff/ff") && key.matches('/').count() > 1);
+    assert!(!tags.is_empty());
+    tags.iter().for_each(|key| flip(&a, key, 60));
+    let a = world.open(a.backend);
+    assert!(!a.damage().is_empty());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.c().tags().unwrap(), b.c().tags().unwrap());
+}
+
+#[test]
+fn horizon_that_nobody_has_gives_way_so_that_rows_can_be_read() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    for k in 10..13 {
+        a.write("t", &format!("{k},1\n"));
+    }
+    ops::trim(&a.c(), u64::MAX).unwrap();
+    for gone in [false, true] {
+        if gone {
+            for _ in 0..3 {
+                ops::gc(&a.repo, 0).unwrap();
+            }
+        }
+        let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+        support::copy(a.backend.as_ref(), memory.as_ref(), 0);
+        let a = world.open(memory);
+        let (contents, heads) = (a.contents(), a.heads());
+        let horizon = keys(&a, |key| key.contains("/horizon-"));
+        flip(&a, &horizon[0], 9);
+        let a = world.open(a.backend);
+        assert!(!a.damage().is_empty());
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (0, 1), "{done:?}");
+        let a = world.open(a.backend);
+        a.is_sound();
+        assert_eq!((a.contents(), a.heads()), (contents, heads));
+        assert_eq!(repair(&a, &b), Repaired::default());
+        a.write("t", "20,1\n");
+        push(&a, &b);
+        assert_eq!(b.contents(), a.contents());
+    }
+}

@@ -1,0 +1,88 @@
+//! What the model found, each by itself.
+
+use crate::support::{CountingClock, copy, frame, repo_on, series};
+use lakota::backend::Backend;
+use lakota::backend::memory::MemoryBackend;
+use lakota::collection::{At, Collection};
+use lakota::data::schema::Schema;
+use lakota::data::sort::Sorted;
+use lakota::ops::transfer::{What, transfer};
+use lakota::series::write::Mode;
+use std::sync::Arc;
+
+fn schema() -> Schema {
+    Schema::parse(["k int*", "v int"]).unwrap()
+}
+
+struct Site(Arc<dyn Backend>, Arc<CountingClock>);
+
+impl Site {
+    fn new() -> Site {
+        let site = Site(Arc::new(MemoryBackend::new()), CountingClock::new());
+        repo_on(&site.0, &site.1, None).create_collection("c", &schema()).unwrap();
+        site
+    }
+
+    fn clone(&self) -> Site {
+        let other = Site(Arc::new(MemoryBackend::new()), Arc::clone(&self.1));
+        copy(self.0.as_ref(), other.0.as_ref(), 0);
+        other
+    }
+
+    fn open(&self) -> Collection {
+        repo_on(&self.0, &self.1, None).collection("c").unwrap()
+    }
+
+    fn upsert(&self, rows: &str) {
+        let collection = self.open();
+        let mut batch = collection.batch("").unwrap();
+        batch.write("s", &Mode::Upsert, Sorted::of(&schema(), vec![frame(&schema(), rows)])).unwrap();
+        batch.commit().unwrap().unwrap();
+    }
+
+    fn rows(&self) -> Vec<String> {
+        series(&self.open(), "s", At::Newest).into_values().flatten().collect()
+    }
+}
+
+#[test]
+fn rows_written_between_those_of_a_series_that_is_brought_back_stay() {
+    let one = Site::new();
+    one.upsert("1,1\n9,9\n");
+    let collection = one.open();
+    let mut batch = collection.batch("").unwrap();
+    batch.drop_series("s").unwrap();
+    let dropped = batch.commit().unwrap().unwrap();
+    let other = one.clone();
+    other.upsert("5,5\n");
+    one.open().undo(dropped, "").unwrap().unwrap();
+    copy(other.0.as_ref(), one.0.as_ref(), 0);
+    assert_eq!(one.rows(), ["1,1\n", "5,5\n", "9,9\n"]);
+}
+
+#[test]
+fn tags_given_in_three_places_meet_though_one_copy_was_shallow() {
+    let sites = [Site::new(), Site(Arc::new(MemoryBackend::new()), CountingClock::new())];
+    let third = sites[0].clone();
+    let repo = |site: &Site| repo_on(&site.0, &site.1, None);
+    let tag = |site: &Site, name: &str| {
+        let collection = site.open();
+        let head = collection.newest().unwrap()[0];
+        collection.tag(name, head, false).unwrap();
+    };
+    let copy = |from: &Site, to: &Site, shallow: bool| {
+        let what = What { shallow, ..What::default() };
+        let report = transfer(&repo(from), &repo(to), &what, &|_| ()).unwrap();
+        assert!(report.failed.is_empty(), "{:?}", report.failed);
+    };
+    sites[0].upsert("1,1\n");
+    tag(&sites[0], "a");
+    tag(&sites[0], "b");
+    copy(&sites[0], &sites[1], true);
+    tag(&third, "c");
+    copy(&third, &sites[1], false);
+    let names = |site: &Site| site.open().tags().unwrap().into_iter().map(|t| t.0).collect::<Vec<_>>();
+    assert_eq!(names(&sites[1]), ["a", "b", "c"]);
+    copy(&sites[1], &third, false);
+    assert_eq!(names(&third), ["a", "b", "c"]);
+}

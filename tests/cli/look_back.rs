@@ -103,7 +103,8 @@ fn restore_brings_back_a_range_a_series_and_a_collection() {
     let sandbox = sandbox();
     let first = revision(&sandbox, "write bxl");
     let day = ["--start", "2020-06-27", "--stop", "2020-06-27"];
-    sandbox.run(&[&["restore", "temp/bxl", "--to", &first][..], &day].concat()).ok();
+    let said = sandbox.run(&[&["restore", "temp/bxl", "--to", &first][..], &day].concat()).err;
+    assert!(said.starts_with("restored temp/bxl: 5 -> 6 rows, 1 index value changed, revision 2"), "{said}");
     assert!(read(&sandbox).contains("2020-06-27") && read(&sandbox).contains("24.2"));
     sandbox.run(&["restore", "temp/bxl", "--to", &first]).ok();
     let clean = Sandbox::with_rows();

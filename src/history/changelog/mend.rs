@@ -43,10 +43,10 @@ impl Changelog {
                         Some(stamps) => known.extend(stamps),
                         None => unreadable.push((*folder, path)),
                     }
-                } else if let Some(stamp) = Horizon::of_name(&file.name) {
-                    if !self.mend_horizon(source, &path, stamp, &mut done)? {
-                        horizons.push((path, stamp));
-                    }
+                } else if let Some(stamp) = Horizon::of_name(&file.name)
+                    && !self.mend_horizon(source, &path, stamp, &mut done)?
+                {
+                    horizons.push((path, stamp));
                 }
             }
         }

@@ -148,7 +148,7 @@ fn a_series_that_has_another_label_now_is_not_restored_under_its_old_one() {
     let sandbox = sandbox();
     sandbox.run(&["rename", "temp/rome", "temp/roma"]).ok();
     sandbox.pipe("2020-06-30,2\n", &["write", "temp/roma"]).ok();
-    let first = revision(&sandbox, "rome");
+    let first = revision(&sandbox, "\"rome\"");
     for args in [vec!["restore", "temp/rome"], vec!["restore", "temp/rome", "--to", &first]] {
         let err = sandbox.run(&args).fails(1);
         assert!(err.contains("temp/rome is temp/roma now"), "{err}");

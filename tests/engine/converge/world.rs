@@ -347,7 +347,7 @@ impl World {
             return;
         }
         let collections = way.only.iter().map(|c| COLLECTIONS[*c].to_owned()).collect();
-        let what = What { collections, shallow: way.shallow, dry_run: false };
+        let what = What { collections, shallow: way.shallow, ..What::default() };
         let before = [way.from, way.to].map(|site| files(self.sites[site].backend.as_ref()));
         let report = match way.dies {
             None => transfer(&self.repo(way.from), &self.repo(way.to), &what, &|_| ()).unwrap(),

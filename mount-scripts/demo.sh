@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds lakota and shows a first session in a fresh folder: create, write, correct, read, look back, mount,
-# write through the mount, upkeep.
+# write through the mount, undo, push to a second place, upkeep.
 # Any failure ends it with a code other than 0. Mounting needs /dev/fuse, and fusermount3 where it is not run by root.
 set -euo pipefail
 
@@ -78,7 +78,9 @@ run 'ls -l mnt/temp/bxl'
 run 'head -n 3 mnt/temp/bxl/live.csv'
 expect 'cat mnt/temp/bxl/live.csv' "$(lakota read temp/bxl | cat)"
 expect 'wc -c <mnt/temp/bxl/live.csv' "$(stat -c %s mnt/temp/bxl/live.csv)"
-run 'diff mnt/temp/bxl/revisions/*/data.csv || true'
+run 'cat mnt/temp/bxl/latest/delta.csv'
+expect 'tail -n 1 mnt/temp/bxl/latest/delta.csv' 'changed,2020-06-27T00:00:00,value,30.0,30.1'
+run "tail -n 1 mnt/temp/bxl/diff/@${first##*-}..latest.csv"
 run "cat mnt/temp/bxl/at/@${first##*-}/data.csv"
 run 'cat mnt/temp/bxl/latest/commit.json'
 run 'echo 2020-06-28,29.2 >> mnt/temp/bxl/live.csv'
@@ -103,11 +105,21 @@ run 'lakota log temp/bxl'
 run 'lakota mounts'
 run 'lakota umount mnt'
 
+run 'lakota clone .lakota backup && lakota remote add backup backup'
+before=$(lakota read temp/bxl)
+run 'echo 2020-06-26,0 | lakota write temp/bxl -m "a script that went wrong"'
+run 'lakota diff temp/bxl'
+run 'lakota blame temp/bxl --start 2020-06-25 --stop 2020-06-27'
+run 'lakota undo latest -c temp'
+expect 'lakota read temp/bxl' "$before"
+run 'lakota push backup'
+expect 'lakota -r backup log temp' "$(lakota log temp)"
+
 run 'lakota export exported && lakota -r copy import exported'
 expect 'lakota -r copy read temp/bxl' "$(lakota read temp/bxl)"
 
 run 'lakota pack temp'
-expect 'lakota log temp --oneline | wc -l' '10'
+expect 'lakota log temp --oneline | wc -l' '12'
 run 'lakota squash temp && lakota squash && lakota gc'
 run 'lakota verify'
 expect 'lakota len temp/bxl' '7'

@@ -133,7 +133,7 @@ pub enum CollectionError {
     },
     /// A name that no tag may have.
     #[error(
-        "{0:?} cannot be a tag: it is empty, too long, or reads as a time, a digest, `~n`, `@digits`, `a..b`, an option or `latest`"
+        "{0:?} cannot be a tag: it is empty, too long, or reads as a time, a digest, `~n`, `@digits`, `a..b`, an option or `latest`; one such as `v1` or `end-2020-09` can be"
     )]
     NotATag(String),
     /// A tag that names another revision already.

@@ -269,7 +269,12 @@ impl Ends<'_> {
             End { name: "nothing".to_owned(), state, kin: Kin::Id }
         };
         match found {
-            Some((stamp, Some(parent))) => Ok((end(parent)?, end(stamp)?)),
+            Some((stamp, Some(parent))) => {
+                let label = self.collection.label();
+                let why =
+                    || format!("what {stamp} changed of {label} is not known: history here begins with it");
+                Ok((end(parent).with_context(why)?, end(stamp)?))
+            }
             Some((stamp, None)) => Ok((nothing(), end(stamp)?)),
             None => Ok((nothing(), End { name: "newest".to_owned(), state: newest, kin: Kin::Id })),
         }

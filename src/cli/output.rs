@@ -4,6 +4,7 @@
 //! at all: it is written beside its place and renamed.
 
 use super::exit::{Gone, Told};
+use crate::clock::Stamp;
 use anyhow::{Context, Result};
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -162,6 +163,11 @@ impl Write for Output {
 /// Prints a text on standard output.
 pub(crate) fn print(text: &str) -> Result<()> {
     Output::stdout()?.put(text.as_bytes())
+}
+
+/// What a note ends in where it tells of a revision that was made.
+pub(crate) fn as_revision(revision: Option<Stamp>) -> String {
+    revision.map_or_else(String::new, |revision| format!(", revision {revision}"))
 }
 
 /// `1 row`, `2 rows`.

@@ -103,7 +103,8 @@ fn restore_brings_back_a_range_a_series_and_a_collection() {
     let sandbox = sandbox();
     let first = revision(&sandbox, "write bxl");
     let day = ["--start", "2020-06-27", "--stop", "2020-06-27"];
-    sandbox.run(&[&["restore", "temp/bxl", "--to", &first][..], &day].concat()).ok();
+    let said = sandbox.run(&[&["restore", "temp/bxl", "--to", &first][..], &day].concat()).err;
+    assert!(said.starts_with("restored temp/bxl: 5 -> 6 rows, 1 index value changed, revision 2"), "{said}");
     assert!(read(&sandbox).contains("2020-06-27") && read(&sandbox).contains("24.2"));
     sandbox.run(&["restore", "temp/bxl", "--to", &first]).ok();
     let clean = Sandbox::with_rows();
@@ -217,4 +218,14 @@ fn blame_keeps_its_columns_apart_from_those_of_the_rows() {
     let row: serde_json::Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&row["time"], &row["author"]), (&1.into(), &"me".into()));
     assert!(row["revision_time"].is_string(), "{json}");
+}
+
+#[test]
+fn what_can_be_undone_tells_its_revision() {
+    let sandbox = sandbox();
+    let newest = || sandbox.shell("$LAKOTA log temp --oneline --limit 1 | cut -d' ' -f1").ok();
+    let renamed = sandbox.run(&["rename", "temp/bxl", "temp/Brussels"]).err;
+    assert_eq!(renamed, format!("renamed series temp/bxl to temp/Brussels, revision {}", newest()));
+    let deleted = sandbox.run(&["delete", "temp/Brussels"]).err;
+    assert_eq!(deleted, format!("deleted series temp/Brussels, revision {}", newest()));
 }

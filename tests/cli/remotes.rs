@@ -174,3 +174,12 @@ fn a_place_that_is_not_there_yet_is_remembered_without_detours() {
     let place = sandbox.folder.path().canonicalize().unwrap().join("later");
     assert_eq!(sandbox.run(&["remote"]).ok(), format!("backup\t{}\n", place.display()));
 }
+
+#[test]
+fn a_shallow_copy_says_that_it_does_not_know_what_came_before() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe("2020-06-28,1\n", &["write", "temp/bxl"]).ok();
+    sandbox.run(&["clone", "--shallow", ".lakota", "laptop"]).ok();
+    let message = sandbox.run(&["-r", "laptop", "diff", "temp/bxl"]).fails(1);
+    assert!(message.contains("history here begins with it"), "{message}");
+}

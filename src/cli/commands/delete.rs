@@ -2,7 +2,7 @@
 
 use crate::cli::args::{Place, RangeArgs};
 use crate::cli::exit::Usage;
-use crate::cli::output;
+use crate::cli::output::{self, as_revision};
 use crate::cli::session::{Session, exact};
 use crate::collection::Collection;
 use crate::data::key::Closed;
@@ -42,8 +42,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     let mut batch = collection.batch(&format!("delete {series}"))?;
     batch.drop_series(series)?;
-    batch.commit()?;
-    session.say(format!("deleted series {label}/{series}"));
+    let revision = batch.commit()?;
+    session.say(format!("deleted series {label}/{series}{}", as_revision(revision)));
     Ok(())
 }
 

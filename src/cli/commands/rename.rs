@@ -2,6 +2,7 @@
 
 use crate::cli::args::Place;
 use crate::cli::exit::Usage;
+use crate::cli::output::as_revision;
 use crate::cli::session::{Session, exact};
 use anyhow::Result;
 
@@ -29,8 +30,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
             let collection = exact(&repo, from)?;
             let mut batch = collection.batch(&format!("rename {series} to {new}"))?;
             batch.rename(series, new)?;
-            batch.commit()?;
-            session.say(format!("renamed series {from}/{series} to {from}/{new}"));
+            let revision = as_revision(batch.commit()?);
+            session.say(format!("renamed series {from}/{series} to {from}/{new}{revision}"));
         }
         (Some(_), Some(_)) => {
             return Err(Usage::of("rename", "a series cannot move to another collection").into());

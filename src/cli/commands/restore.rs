@@ -2,7 +2,7 @@
 
 use crate::cli::args::{Place, RangeArgs, moment};
 use crate::cli::exit::Usage;
-use crate::cli::output::rows;
+use crate::cli::remote::count;
 use crate::cli::session::{Session, exact};
 use crate::collection::{Collection, CollectionError, Past};
 use crate::data::key::Closed;
@@ -104,8 +104,12 @@ fn put(
     let place = format!("{}/{label}", collection.label());
     match batch.commit()? {
         Some(revision) => {
-            let (now, before) = (rows(outcome.rows_after), rows(outcome.rows_before));
-            session.say(format!("restored {place}: {now}, {before} before, revision {revision}"));
+            // As the log tells it.
+            let (before, after) = (outcome.rows_before, outcome.rows_after);
+            let changed = count(outcome.changed, "index value");
+            session.say(format!(
+                "restored {place}: {before} -> {after} rows, {changed} changed, revision {revision}"
+            ));
         }
         None => session.say(format!("nothing changed: {place} has these rows already")),
     }

@@ -359,8 +359,8 @@ impl World {
         };
         assert!(files(self.sites[way.from].backend.as_ref()) == before[0], "the source changed");
         self.tally.copies += 1;
-        for c in 0..COLLECTIONS.len() {
-            let failed = report.failed.iter().find(|(label, _)| label == COLLECTIONS[c]);
+        for (c, name) in COLLECTIONS.iter().enumerate() {
+            let failed = report.failed.iter().find(|(label, _)| label == name);
             if let Some((_, error)) = failed {
                 assert!(error.is_conflict(), "{error:?}");
                 self.refused(way, c, &before[1]);

@@ -108,7 +108,7 @@ impl Version<'_> {
 
     /// A paragraph; the first few series, or all of them and the index values that changed.
     pub(crate) fn paragraph(&self, all: bool) -> Result<String, SchemaError> {
-        let mut out = String::new();
+        let mut out = String::with_capacity(320);
         let mut field = |name: &str, text: &str| {
             // Writing to a string cannot fail.
             writeln!(out, "{name:<9} {text}").unwrap_or_default();

@@ -120,7 +120,10 @@ fn w2(bench: &Bench) {
     }
     let gone = batch.commit().unwrap().unwrap().to_string();
     let place = place();
-    let lines = |out: &str, sign| out.lines().filter(|line| line.starts_with(sign)).count();
+    // Not the two lines that name the sides.
+    let row =
+        |line: &str, sign| line.strip_prefix(sign).is_some_and(|rest| rest.starts_with(char::is_numeric));
+    let lines = |out: &str, sign: char| out.lines().filter(|line| row(line, sign)).count();
     let ten = |out: &str| assert_eq!((lines(out, '-'), lines(out, '+')), (CHANGED, CHANGED));
     bench.ask("diff_ten_changed", RUNS, &["diff", &first, &changed, &place], ten);
     bench.ask("diff_ten_gone", RUNS, &["diff", &changed, &gone, &place], |out| {

@@ -3,6 +3,7 @@
 //! The one place above `data` where rows are decoded and encoded. Knows segments and drafts; knows nothing of
 //! revisions, heads or other series.
 
+mod chunk;
 mod combine;
 pub mod compare;
 pub mod convert;

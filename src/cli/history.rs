@@ -108,10 +108,14 @@ impl Version<'_> {
 
     /// A paragraph; the first few series, or all of them and the index values that changed.
     pub(crate) fn paragraph(&self, all: bool) -> Result<String, SchemaError> {
-        let mut out = String::new();
+        let mut out = String::with_capacity(320);
         let mut field = |name: &str, text: &str| {
-            // Writing to a string cannot fail.
-            writeln!(out, "{name:<9} {text}").unwrap_or_default();
+            // Not `write!`: a log of thousands of paragraphs is mostly this.
+            const WIDTH: usize = 10;
+            out.push_str(name);
+            out.extend(std::iter::repeat_n(' ', WIDTH.saturating_sub(name.len())));
+            out.push_str(text);
+            out.push('\n');
         };
         let Outline { parents, note, changes, .. } = self.outline;
         field("revision", &self.stamp.to_string());

@@ -14,6 +14,9 @@ use std::ops::{ControlFlow, Range};
 /// Revisions read at once: at first, for who wants only a few, and at most.
 const AT_ONCE: Range<usize> = 32..1024;
 
+/// At most, where of each no more than the change of one series is kept: the cores wait less often for each other.
+const AT_ONCE_OF_ONE: usize = 4096;
+
 /// Changes of series in memory at once, about: where a reading gave more, the next one is smaller.
 const MANY_CHANGES: usize = 50_000;
 
@@ -108,6 +111,7 @@ impl Collection {
         if !filter.reverse {
             stamps.reverse();
         }
+        let most = if filter.series.is_some() { AT_ONCE_OF_ONE } else { AT_ONCE.end };
         let (mut rest, mut size) = (stamps.as_slice(), AT_ONCE.start);
         while !rest.is_empty() {
             let (some, others) = rest.split_at(size.min(rest.len()));
@@ -121,7 +125,7 @@ impl Collection {
                     return Ok(());
                 }
             }
-            size = if changes > MANY_CHANGES { size.div_ceil(2) } else { (size * 2).min(AT_ONCE.end) };
+            size = if changes > MANY_CHANGES { size.div_ceil(2) } else { (size * 2).min(most) };
             rest = others;
         }
         Ok(())

@@ -5,6 +5,12 @@
 //! required, others optional), V1 data pages, page boundaries by rows.
 //! Measurements behind the encodings: docs/decisions.md.
 
+mod split;
+mod stream;
+
+pub use split::{Page, data_pages};
+pub use stream::Stream;
+
 use super::schema::{Column, Type};
 use crate::wire::{Damaged, Reader, Writer};
 use arrow_array::cast::AsArray;
@@ -14,9 +20,7 @@ use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
 use bytes::Bytes;
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, CompressionCodec, Encoding as ParquetEncoding, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -30,7 +34,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// Rows a data page holds.
-const PAGE_ROWS: usize = 16_384;
+pub const PAGE_ROWS: usize = 16_384;
 
 /// Rows on which the encodings of a column compete.
 const SAMPLE_ROWS: usize = 16_384;
@@ -319,25 +323,16 @@ pub fn decode(
     pages: Bytes,
     rows: Range<usize>,
 ) -> Result<ArrayRef, ParquetError> {
-    let metadata = footer(column, layout)?;
-    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(Pages(pages), metadata)
-        .with_batch_size(rows.len().max(1))
-        .with_offset(rows.start)
-        .with_limit(rows.len());
+    let mut stream = Stream::open(column, layout, pages, rows.clone(), rows.len())?;
     let mut parts = Vec::new();
-    for batch in builder.build()? {
-        parts.push(Arc::clone(batch?.column(0)));
+    while let Some(part) = stream.next()? {
+        parts.push(part);
     }
-    let array = match parts.as_slice() {
-        [] => arrow_array::new_empty_array(&stored_type(column.ty)),
-        [one] => Arc::clone(one),
-        several => arrow_select::concat::concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
-    };
-    if array.len() != rows.len() {
-        let message = format!("{} rows where {} should be", array.len(), rows.len());
-        return Err(ParquetError::General(message));
+    match parts.as_slice() {
+        [] => Ok(arrow_array::new_empty_array(&column.ty.arrow())),
+        [one] => Ok(Arc::clone(one)),
+        several => Ok(arrow_select::concat::concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?),
     }
-    loaded(column, &array)
 }
 
 /// The Arrow type under which pages are written and read: Parquet has no seconds, so they are milliseconds there.

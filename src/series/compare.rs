@@ -4,22 +4,24 @@
 //! is that of what differs. Rows come in the order of the index, a segment or so at a time, however long the series are.
 
 mod find;
+mod pair;
 mod run;
 
 use super::RowsError;
+use super::chunk::{Pages, Stream};
 use super::convert::constant;
 use super::read;
 use crate::data::alter::{Mapping, Take};
 use crate::data::delta::{Delta, Row, delta};
 use crate::data::diff::Changes;
-use crate::data::frame;
 use crate::data::key::Keys;
+use crate::data::pages;
 use crate::data::schema::{Column, Schema, SchemaError};
 use crate::history::entry::Segments;
 use crate::history::segment::Segment;
 use crate::interval::Interval;
 use crate::store::View;
-use arrow_array::{Array, ArrayRef, RecordBatch, UInt32Array};
+use arrow_array::RecordBatch;
 use find::Unit;
 use rayon::prelude::*;
 use run::Run;
@@ -47,6 +49,25 @@ struct Reader {
     /// For each column of `joint`: where it comes from here.
     columns: Vec<Take>,
 }
+
+/// Rows of a segment on their way, as frames of the columns of both sides.
+#[derive(Debug)]
+struct Frames {
+    joint: Arc<Schema>,
+    columns: Vec<Source>,
+    left: usize,
+}
+
+/// Where the values of a column come from.
+#[derive(Debug)]
+enum Source {
+    Pages(Stream),
+    /// One value for all rows, of a column that only the other side has.
+    Constant(Option<String>),
+}
+
+/// Runs of at most so many segments are compared side by side with others: their rows fit in memory.
+const SHORT: usize = 4;
 
 /// The rows that differ, found as they are asked for.
 #[derive(Debug)]
@@ -218,18 +239,17 @@ fn same_index(old: &Reader, a: &Segment, new: &Reader, b: &Segment) -> bool {
 }
 
 impl Reader {
-    /// Some rows of a segment with the columns of both sides.
-    fn frame(&self, segment: &Segment, rows: &Range<usize>) -> Result<RecordBatch, RowsError> {
-        let arrays =
-            (0..self.columns.len()).map(|i| self.column(segment, i, rows)).collect::<Result<Vec<_>, _>>()?;
-        Ok(RecordBatch::try_new(Arc::clone(self.joint.arrow()), arrays)?)
-    }
-
-    fn column(&self, segment: &Segment, column: usize, rows: &Range<usize>) -> Result<ArrayRef, RowsError> {
-        match &self.columns[column] {
-            Take::Column(i) => read::column(&self.view, &self.schema, segment, *i, rows.clone()),
-            Take::Constant(text) => constant(&self.joint.columns()[column], text.as_deref(), rows.len()),
-        }
+    /// Some rows of a segment with the columns of both sides, a page's worth at a time.
+    fn frames(&self, segment: &Segment, rows: &Range<usize>) -> Result<Frames, RowsError> {
+        let source = |take: &Take| match take {
+            Take::Column(i) => {
+                let pages = Pages::load(&self.view, &self.schema, segment, *i)?;
+                pages.stream(rows.clone()).map(Source::Pages)
+            }
+            Take::Constant(text) => Ok(Source::Constant(text.clone())),
+        };
+        let columns = self.columns.iter().map(source).collect::<Result<_, _>>()?;
+        Ok(Frames { joint: Arc::clone(&self.joint), columns, left: rows.len() })
     }
 
     /// The rows of a segment that lie in an interval.
@@ -238,6 +258,25 @@ impl Reader {
             return Ok(0..segment.rows as usize);
         }
         Ok(read::keys(&self.view, &self.schema, segment)?.rows_in(within))
+    }
+}
+
+impl Frames {
+    /// The next rows; `None` at the end.
+    fn next(&mut self) -> Result<Option<RecordBatch>, RowsError> {
+        let rows = self.left.min(pages::PAGE_ROWS);
+        if rows == 0 {
+            return Ok(None);
+        }
+        self.left -= rows;
+        let mut arrays = Vec::with_capacity(self.columns.len());
+        for (source, column) in self.columns.iter_mut().zip(self.joint.columns()) {
+            arrays.push(match source {
+                Source::Pages(stream) => stream.take(rows)?,
+                Source::Constant(text) => constant(column, text.as_deref(), rows)?,
+            });
+        }
+        Ok(Some(RecordBatch::try_new(Arc::clone(self.joint.arrow()), arrays)?))
     }
 }
 
@@ -256,87 +295,47 @@ impl Comparison {
             }
             return Ok(());
         }
-        let mut pairs = Vec::new();
-        while let Some(unit) = self.units.pop_front() {
+        let mut some = Vec::new();
+        while some.len() < 2 * rayon::current_num_threads()
+            && let Some(unit) = self.units.pop_front()
+        {
             match unit {
-                Unit::Pair(old, new) => pairs.push((old, new)),
-                Unit::Run(old, new) if pairs.is_empty() => {
-                    self.run = Some(Run::new(old, new, &self.within));
-                    return Ok(());
-                }
-                run @ Unit::Run(..) => {
-                    self.units.push_front(run);
+                Unit::Run(old, new) if old.len() + new.len() > SHORT => {
+                    if some.is_empty() {
+                        self.run = Some(Run::new(old, new, &self.within));
+                        return Ok(());
+                    }
+                    self.units.push_front(Unit::Run(old, new));
                     break;
                 }
-            }
-            if pairs.len() == 2 * rayon::current_num_threads() {
-                break;
+                unit => some.push(unit),
             }
         }
-        let found: Vec<Result<Delta, RowsError>> =
-            pairs.par_iter().map(|(old, new)| self.pair(old, new)).collect();
-        for delta in found {
-            self.ready.push_back(delta?);
+        let (old, new, within) = (&self.old, &self.new, &self.within);
+        let found: Vec<Result<Vec<Delta>, RowsError>> =
+            some.into_par_iter().map(|unit| whole(old, new, within, unit)).collect();
+        for deltas in found {
+            self.ready.extend(deltas?);
         }
         Ok(())
     }
+}
 
-    /// Compares segments with the same index values: columns whose chunks are equal are not read, the others only
-    /// where rows differ.
-    fn pair(&self, old: &Segment, new: &Segment) -> Result<Delta, RowsError> {
-        let rows = self.new.rows(new, &self.within)?;
-        let mut differ = vec![false; rows.len()];
-        for column in 0..self.new.columns.len() {
-            let chunk = |reader: &Reader, segment: &Segment| match reader.columns[column] {
-                Take::Column(i) => segment.chunks.get(i).map(|chunk| chunk.check),
-                Take::Constant(_) => None,
-            };
-            if chunk(&self.old, old) != chunk(&self.new, new) {
-                let a = self.old.column(old, column, &rows)?;
-                let b = self.new.column(new, column, &rows)?;
-                mark(&a, &b, &mut differ);
+/// All that differs in a unit.
+fn whole(old: &Reader, new: &Reader, within: &Interval, unit: Unit) -> Result<Vec<Delta>, RowsError> {
+    match unit {
+        Unit::Pair(a, b) => {
+            let rows = new.rows(&b, within)?;
+            Ok(vec![pair::pair((old, &a), (new, &b), &rows)?])
+        }
+        Unit::Run(a, b) => {
+            let (mut run, mut found) = (Run::new(a, b, within), Vec::new());
+            while let Some(delta) = run.next(old, new)? {
+                if !delta.rows.is_empty() {
+                    found.push(delta);
+                }
             }
-        }
-        let at: Vec<usize> = (0..rows.len()).filter(|&row| differ[row]).map(|row| rows.start + row).collect();
-        let gap = |i: usize| i == 0 || at[i] != at[i - 1] + 1;
-        let pairs = (0..at.len()).map(|i| Row { old: Some(i), new: Some(i), gap: gap(i) }).collect();
-        Ok(Delta { old: pick(&self.old, old, &at)?, new: pick(&self.new, new, &at)?, rows: pairs })
-    }
-}
-
-/// Rows whose values lie so close are decoded together.
-const CLOSE: usize = 4096;
-
-/// Rows of a segment by position, ascending.
-fn pick(reader: &Reader, segment: &Segment, at: &[usize]) -> Result<RecordBatch, RowsError> {
-    let mut frames = Vec::new();
-    let mut rest = at;
-    while let Some(&first) = rest.first() {
-        let count = 1 + rest.windows(2).take_while(|pair| pair[1] - pair[0] <= CLOSE).count();
-        let (here, later) = rest.split_at(count);
-        let frame = reader.frame(segment, &(first..here[count - 1] + 1))?;
-        if frame.num_rows() == here.len() {
-            frames.push(frame);
-        } else {
-            let positions = here.iter().map(|row| u32::try_from(row - first).unwrap_or(u32::MAX));
-            let positions = UInt32Array::from_iter_values(positions);
-            frames.push(arrow_select::take::take_record_batch(&frame, &positions)?);
-        }
-        rest = later;
-    }
-    Ok(frame::concat(&reader.joint, &frames)?)
-}
-
-/// Marks the rows that differ, bit by bit.
-fn mark(a: &ArrayRef, b: &ArrayRef, differ: &mut [bool]) {
-    const BLOCK: usize = 256;
-    for start in (0..differ.len()).step_by(BLOCK) {
-        let len = BLOCK.min(differ.len() - start);
-        if a.slice(start, len).as_ref() == b.slice(start, len).as_ref() {
-            continue;
-        }
-        for (row, differs) in (start..).zip(&mut differ[start..start + len]) {
-            *differs |= a.slice(row, 1).as_ref() != b.slice(row, 1).as_ref();
+            Ok(found)
         }
     }
 }

@@ -3,9 +3,10 @@
 //! Order of a query: range, tail, offset and limit, columns. Memory is bounded by a few segments.
 
 use super::RowsError;
+use super::chunk::column;
+use crate::data::frame;
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
-use crate::data::{frame, pages};
 use crate::history::entry::Segments;
 use crate::history::segment::Segment;
 use crate::interval::Interval;
@@ -286,19 +287,4 @@ fn columns(
     } else {
         wanted.par_iter().map(one).collect()
     }
-}
-
-/// Column `i` of some rows of a segment.
-pub(super) fn column(
-    view: &View,
-    schema: &Schema,
-    segment: &Segment,
-    i: usize,
-    rows: Range<usize>,
-) -> Result<ArrayRef, RowsError> {
-    let column = &schema.columns()[i];
-    let damaged = |message: String| RowsError::Chunk { column: column.name.clone(), message };
-    let chunk = segment.chunks.get(i).ok_or_else(|| damaged("it has none".to_owned()))?;
-    let bytes = view.pages(&chunk.place, chunk.layout.len, chunk.check)?;
-    pages::decode(column, &chunk.layout, bytes, rows).map_err(|e| damaged(e.to_string()))
 }

@@ -5,7 +5,7 @@
 //! a second look. What comes out of order is sorted as any input is.
 
 use super::RowsError;
-use super::read;
+use super::{chunk, read};
 use crate::data::input::{InputError, Problem};
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
@@ -184,7 +184,7 @@ impl<'a> Matcher<'a> {
             }
         }
         let same = |i: usize| -> Result<bool, RowsError> {
-            let old = read::column(self.view, self.schema, segment, i, 0..segment.rows as usize)?;
+            let old = chunk::column(self.view, self.schema, segment, i, 0..segment.rows as usize)?;
             let mut at = 0;
             Ok(parts.iter().all(|part| {
                 let rows = at..at + part.num_rows();

@@ -1,6 +1,6 @@
 //! Times the engine on the workloads of the benchmark and prints result lines as `peers.py` does.
 //!
-//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live push log merge]. Each operation opens the repository anew within its
+//! usage: cargo bench --bench engine -- [w1 w2 w3 w4 big heads live history push log merge]. Each operation opens the repository anew within its
 //! time, unless it says that it keeps one handle. What is read is compared with what was written.
 
 #![allow(
@@ -16,6 +16,8 @@ mod big;
 mod harness;
 #[path = "engine/heads.rs"]
 mod heads;
+#[path = "engine/history.rs"]
+mod history;
 #[path = "engine/input.rs"]
 mod input;
 #[path = "engine/live.rs"]
@@ -37,7 +39,7 @@ type Workload = (&'static str, fn(&Bench));
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let workloads: [Workload; 10] = [
+    let workloads: [Workload; 11] = [
         ("w1", one::w1),
         ("w2", one::w2),
         ("w3", one::w3),
@@ -45,6 +47,7 @@ fn main() {
         ("big", big::big),
         ("heads", heads::heads),
         ("live", live::live),
+        ("history", history::history),
         ("push", push::push),
         ("log", log::log),
         ("merge", merge::merge),

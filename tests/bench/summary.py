@@ -81,6 +81,12 @@ TARGETS = [
     Target("1,000 appends of one row, the last 100", "write", "appends", 1.5, "ms", ("first 100", "appends")),
     Target("then a reading of live.csv", "write", "appended_read", 1.2, "ms", ("at once", "appended_read")),
     Target("cp of 10 MB of Parquet onto live.parquet", "write", "cp_parquet", 1.3, "ms", ("lakota write", "cp_parquet")),
+    Target("`lakota diff` of two revisions of W2, ten rows changed", "history", "diff_ten_changed", 20, "ms"),
+    Target("the same, ten rows gone", "history", "diff_ten_gone", 20, "ms"),
+    Target("`lakota log` of a series of 5,000 revisions, as written", "log", "log_one_series_as_written", 100, "ms"),
+    Target("the same after `pack`", "log", "log_one_series_packed", 10, "ms"),
+    Target("`lakota push` of one small revision where 2,000 are", "history", "push_one", 50, "ms"),
+    Target("merge of two heads of 10,000 series, ten changed in each", "merge", "merge_two_heads", 50, "ms"),
     Target("read with 8 unmerged heads against one", "heads", "read_eight_heads", 2, "ms", (OURS, "read_one_head")),
 ]
 

@@ -177,3 +177,31 @@ fn what_did_not_change_is_not_read() {
     let (_, same) = replay(&collection, new, new, &Interval::ALL);
     assert!(same.is_empty());
 }
+
+#[test]
+fn segments_of_several_pages_compare_like_short_ones() {
+    let collection = collection(45_000);
+    let value = |k: i64| k * k % 1000;
+    let rows: Vec<_> = (0..60_000).map(|k| (2 * k, value(k))).collect();
+    let mut stamps = vec![write(&collection, &Mode::Overlay(Interval::ALL), &rows)];
+    let mut upsert = |rows: &[(i64, i64)]| stamps.push(write(&collection, &Mode::Upsert, rows));
+    // Other rows in other columns: the text follows from the last bit.
+    upsert(&[(10, -1), (70_000, value(35_000) + 2), (70_002, value(35_001) + 1)]);
+    upsert(&[(32_768, 7_000), (32_770, 7_002), (110_000, 7_001)]);
+    // Rows that come and go: the pages behind them are others.
+    upsert(&[(40_001, 3), (100_001, 3)]);
+    stamps.push(write(&collection, &Mode::Overlay(range(60_000, 60_004)), &[(60_002, -5)]));
+    let window = range(32_769, 110_000);
+    let pairs = [(0, 1), (1, 2), (2, 3), (3, 4), (4, 3), (0, 4)];
+    for (i, j) in pairs {
+        let all = [Interval::ALL, window.clone()];
+        for within in &all[..if (i, j) == (0, 4) { 2 } else { 1 }] {
+            let (found, _) = replay(&collection, stamps[i], stamps[j], within);
+            assert_eq!(as_sets(found), as_sets(self::rows(&collection, stamps[j], within)), "{i} {j}");
+        }
+    }
+    let (_, tally) = replay(&collection, stamps[0], stamps[1], &Interval::ALL);
+    assert_eq!(tally, Tally { added: 0, removed: 0, changed: 3 });
+    let (_, tally) = replay(&collection, stamps[2], stamps[4], &Interval::ALL);
+    assert_eq!(tally, Tally { added: 2, removed: 2, changed: 1 });
+}

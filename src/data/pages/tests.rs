@@ -2,6 +2,7 @@
 
 use super::*;
 use arrow_array::{BooleanArray, Date32Array, Float64Array, Int64Array, StringArray, TimestampSecondArray};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 fn column(ty: &str, index: bool) -> Column {
     Column { name: "c".to_owned(), ty: Type::parse(ty).unwrap(), index }
@@ -63,6 +64,40 @@ fn objects_open_as_parquet_files() {
         let encoded = encode(&column, &array).unwrap();
         let mut reader = ParquetRecordBatchReaderBuilder::try_new(encoded.file).unwrap().build().unwrap();
         assert_eq!(reader.next().unwrap().unwrap().num_rows(), 300);
+    }
+}
+
+#[test]
+fn the_pages_of_a_chunk_are_found_without_decoding_it() {
+    for (column, array) in arrays(40_000) {
+        let encoded = encode(&column, &array).unwrap();
+        let (layout, bytes) = (&encoded.layout, encoded.pages());
+        let pages = data_pages(layout, &bytes).unwrap();
+        let rows: Vec<_> = pages.iter().map(|page| page.rows.clone()).collect();
+        assert_eq!(rows, [0..PAGE_ROWS, PAGE_ROWS..2 * PAGE_ROWS, 2 * PAGE_ROWS..40_000], "{column}");
+        let ends: Vec<_> = pages.iter().map(|page| page.bytes.end).collect();
+        let starts: Vec<_> = pages.iter().map(|page| page.bytes.start).collect();
+        assert_eq!(starts, [layout.dictionary_len as usize, ends[0], ends[1]], "{column}");
+        assert_eq!(ends[2], bytes.len(), "{column}");
+        for cut in [bytes.len() - 1, ends[1] + 3, ends[1], 1] {
+            assert_eq!(data_pages(layout, &bytes[..cut]), None, "{column} cut at {cut}");
+        }
+    }
+}
+
+#[test]
+fn a_chunk_decodes_a_page_at_a_time() {
+    for (column, array) in arrays(40_000) {
+        let encoded = encode(&column, &array).unwrap();
+        let mut stream =
+            Stream::open(&column, &encoded.layout, encoded.pages(), 10..39_000, PAGE_ROWS).unwrap();
+        let mut at = 10;
+        while let Some(part) = stream.next().unwrap() {
+            assert_eq!(part.len(), PAGE_ROWS.min(39_000 - at), "{column}");
+            assert_eq!(&part, &array.slice(at, part.len()), "{column}");
+            at += part.len();
+        }
+        assert_eq!(at, 39_000);
     }
 }
 

@@ -10,12 +10,17 @@ use crate::digest::{Check, Digest};
 use crate::store::Store;
 use crate::wire::{Damaged, Reader, Writer, compress, decompress};
 use bytes::Bytes;
+use lru::LruCache;
 use parking_lot::Mutex;
+use std::num::NonZeroUsize;
 
 const MAGIC: &[u8; 4] = b"lkp\x01";
 
 /// Raw bytes of revisions compressed together.
 const GROUP_BYTES: usize = 64 << 10;
+
+/// Groups kept decompressed: those that some cores read at once, and the one that a reading ended in.
+const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// Bytes before the index: the magic number and the index's length.
 const HEADER: usize = 12;
@@ -44,7 +49,7 @@ pub(super) struct Pack {
     pub(super) key: String,
     revisions: Vec<Packed>,
     groups: Vec<Group>,
-    last: Mutex<Option<(usize, Bytes)>>,
+    recent: Mutex<LruCache<usize, Bytes>>,
 }
 
 /// The name itself, where it names a pack: `pack-<digest>`.
@@ -66,7 +71,7 @@ impl Pack {
             return Err(damaged());
         }
         let (revisions, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
-        Ok(Pack { key, revisions, groups, last: Mutex::default() })
+        Ok(Pack { key, revisions, groups, recent: Mutex::new(LruCache::new(RECENT)) })
     }
 
     pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, &[Stamp])> {
@@ -92,14 +97,14 @@ impl Pack {
         self.revisions.get(i).map(|revision| revision.group)
     }
 
-    /// A group, decompressed. The last one is kept: revisions are mostly read one after the other.
+    /// A group, decompressed. The last ones are kept: revisions are mostly read one after the other.
     fn group(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
-        if let Some((_, raw)) = self.last.lock().as_ref().filter(|(known, _)| *known == number) {
+        if let Some(raw) = self.recent.lock().get(&number) {
             return Ok(raw.clone());
         }
         // Not under the lock: several groups are read at once.
         let raw = self.unpack(store, number)?;
-        *self.last.lock() = Some((number, raw.clone()));
+        self.recent.lock().put(number, raw.clone());
         Ok(raw)
     }
 

@@ -3,7 +3,7 @@
 //! A frame of each at a time. Rows are compared up to the index value until which both frames are complete: rows with
 //! the last one may go on in the next frame.
 
-use super::{Delta, Reader, delta};
+use super::{Delta, Frames, Reader, delta};
 use crate::data::frame;
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
@@ -25,6 +25,8 @@ pub(super) struct Run {
 #[derive(Debug)]
 struct Feed {
     segments: VecDeque<Segment>,
+    /// Of the segment that is read now.
+    open: Option<Frames>,
     frame: Option<RecordBatch>,
     keys: Option<Keys>,
 }
@@ -33,12 +35,13 @@ impl Feed {
     /// Reads on where there is nothing to compare; `more`: also where there is.
     fn fill(&mut self, reader: &Reader, within: &Interval, more: bool) -> Result<(), RowsError> {
         let mut wanted = more || self.frame.is_none();
-        while wanted && let Some(segment) = self.segments.pop_front() {
-            let rows = reader.rows(&segment, within)?;
-            if rows.is_empty() {
+        while wanted {
+            let Some(read) = self.open.as_mut().map(Frames::next).transpose()?.flatten() else {
+                let Some(segment) = self.segments.pop_front() else { return Ok(()) };
+                let rows = reader.rows(&segment, within)?;
+                self.open = Some(reader.frames(&segment, &rows)?);
                 continue;
-            }
-            let read = reader.frame(&segment, &rows)?;
+            };
             let joined = match self.frame.take() {
                 Some(frame) => frame::concat(&reader.joint, &[frame, read])?,
                 None => read,
@@ -57,7 +60,8 @@ impl Feed {
 
     /// The index value from which on rows may be missing.
     fn limit(&self) -> Option<Key> {
-        let keys = self.keys.as_ref().filter(|_| !self.segments.is_empty())?;
+        let more = !self.segments.is_empty() || self.open.as_ref().is_some_and(|open| open.left > 0);
+        let keys = self.keys.as_ref().filter(|_| more)?;
         Some(keys.key(keys.rows() - 1))
     }
 
@@ -74,7 +78,7 @@ impl Feed {
 
 impl Run {
     pub(super) fn new(old: Vec<Segment>, new: Vec<Segment>, within: &Interval) -> Run {
-        let feed = |list: Vec<Segment>| Feed { segments: list.into(), frame: None, keys: None };
+        let feed = |list: Vec<Segment>| Feed { segments: list.into(), open: None, frame: None, keys: None };
         Run { old: feed(old), new: feed(new), within: within.clone() }
     }
 

@@ -82,6 +82,15 @@ impl Bench {
         self.emit(op, "bytes", samples.iter().map(u64::to_string).collect());
     }
 
+    /// Times of another program, or of this one beside others.
+    pub(crate) fn emit_peer(&self, peer: &str, op: &str, ms: &[f64]) {
+        let samples: Vec<String> = ms.iter().map(|ms| format!("{ms:.4}")).collect();
+        let (workload, samples) = (self.workload, samples.join(", "));
+        println!(
+            "{{\"peer\": \"{peer}\", \"workload\": \"{workload}\", \"op\": \"{op}\", \"ms\": [{samples}]}}"
+        );
+    }
+
     fn emit(&self, op: &str, unit: &str, samples: Vec<String>) {
         let (workload, samples) = (self.workload, samples.join(", "));
         println!("{{\"workload\": \"{workload}\", \"op\": \"{op}\", \"{unit}\": [{samples}]}}");
@@ -96,7 +105,8 @@ impl Drop for Bench {
     }
 }
 
-fn bytes_below(folder: &Path) -> u64 {
+/// The sum of file lengths of a folder.
+pub(crate) fn bytes_below(folder: &Path) -> u64 {
     let entries = fs::read_dir(folder).unwrap().map(Result::unwrap);
     let length = |entry: fs::DirEntry| match entry.metadata().unwrap() {
         data if data.is_dir() => bytes_below(&entry.path()),

@@ -126,6 +126,8 @@ struct Site {
     known: [BTreeSet<Stamp>; 2],
     /// Revisions with a tag that were there: they stay.
     pinned: [BTreeSet<Stamp>; 2],
+    /// What was there when it was looked at last: revisions and tags.
+    seen: [(Vec<Stamp>, Vec<(String, Stamp)>); 2],
 }
 
 pub(super) struct World {
@@ -146,6 +148,7 @@ impl World {
             clock: Arc::new(Skewed { shared: Arc::clone(&shared), skew: *skew }),
             known: Default::default(),
             pinned: Default::default(),
+            seen: Default::default(),
         };
         let sites = skews.iter().map(site).collect();
         let mut models: [Model; 2] = Default::default();
@@ -434,6 +437,11 @@ impl World {
         for c in 0..COLLECTIONS.len() {
             let collection = self.open(site, c);
             let log = collection.changelog().log().unwrap();
+            let seen = (log.stamps().collect(), collection.tags().unwrap());
+            if !all && self.sites[site].seen[c] == seen {
+                continue;
+            }
+            self.sites[site].seen[c] = seen;
             let heads = collection.changelog().heads(&log).unwrap();
             let (model, known) = (&self.models[c], &self.sites[site].known[c]);
             let what = format!("site {site}, collection {c}");

@@ -15,6 +15,7 @@ mod converge;
 mod crash;
 mod format;
 mod golden;
+mod kills;
 mod look_back;
 mod merge;
 mod model;

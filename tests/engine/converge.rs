@@ -4,6 +4,7 @@
 //! Beside `transfer/random.rs` (rows that are written once, kills everywhere) the model here knows each value of each row,
 //! column and label, and what each revision and moment reads as.
 
+mod busy;
 mod found;
 mod model;
 mod world;

@@ -40,7 +40,7 @@ pub(super) struct Plan {
 
 impl Ends {
     pub(super) fn new(source: Changelog, dest: Changelog, trusted: bool) -> Result<Ends, HistoryError> {
-        let (all, log) = (source.unhidden_log()?, source.log()?);
+        let (all, log) = source.logs()?;
         Ok(Ends { source, log, all, dest, trusted })
     }
 
@@ -50,7 +50,8 @@ impl Ends {
         if theirs.is_empty() {
             return Ok(Plan::default());
         }
-        let there = There { log: self.dest.log()?, all: self.dest.unhidden_log()?, trusted: self.trusted };
+        let (all, log) = self.dest.logs()?;
+        let there = There { log, all, trusted: self.trusted };
         let ours = self.dest.heads(&there.log)?;
         let must = self.must(&there, &theirs, &ours)?;
         let base = self.base_horizon(&there, shallow, &must);
@@ -157,7 +158,7 @@ impl Ends {
     /// Sees to it that what came is not hidden by a trim that ran meanwhile, nor what merging it needs.
     pub(super) fn settle(&self, must: &BTreeSet<Stamp>, now: u64) -> Result<(), TransferError> {
         loop {
-            let (all, log) = (self.dest.unhidden_log()?, self.dest.log()?);
+            let (all, log) = self.dest.logs()?;
             let came = must.iter().copied().filter(|stamp| all.contains(*stamp));
             let mut wanted: BTreeSet<Stamp> = came.collect();
             let mut heads = self.dest.heads(&log)?;

@@ -93,3 +93,13 @@ fn verify_tells_damage_and_exits_with_1() {
     assert!(!ran.out.is_empty(), "{ran:?}");
     ran.fails(1);
 }
+
+#[test]
+fn trim_needs_a_time() {
+    let sandbox = Sandbox::with_rows();
+    let log = || sandbox.run(&["log", "temp", "--format", "json"]).ok();
+    let before = log();
+    let message = sandbox.run(&["trim", "temp"]).fails(2);
+    assert!(message.contains("--before"), "{message}");
+    assert_eq!(log(), before);
+}

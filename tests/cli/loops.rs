@@ -54,15 +54,15 @@ fn check(sandbox: &Sandbox, rows: &Rows, repo: usize, also: bool) {
 fn meet(sandbox: &Sandbox, rows: &Rows) {
     sandbox.run(&["push", "copy"]).ok();
     sandbox.run(&["-r", "copy", "push", "origin"]).ok();
-    for repo in 0..2 {
-        let settled = sandbox.run(&["-r", REPOS[repo], "merge", "c"]);
+    for (repo, place) in REPOS.iter().enumerate() {
+        let settled = sandbox.run(&["-r", place, "merge", "c"]);
         assert_eq!(settled.code, Some(0), "{settled:?}");
         check(sandbox, rows, repo, true);
         for _ in 0..2 {
-            sandbox.run(&["-r", REPOS[repo], "gc", "--grace", "0s"]).ok();
+            sandbox.run(&["-r", place, "gc", "--grace", "0s"]).ok();
         }
         check(sandbox, rows, repo, true);
-        sandbox.run(&["-r", REPOS[repo], "verify"]).ok();
+        sandbox.run(&["-r", place, "verify"]).ok();
     }
 }
 

@@ -5,6 +5,7 @@
 //! column and label, and what each revision and moment reads as.
 
 mod busy;
+mod checks;
 mod found;
 mod model;
 mod world;

@@ -25,6 +25,8 @@ struct State {
     /// The number of the first call that fails, counted from 1.
     fail_from: Option<u64>,
     refuse_writes: Option<BackendErrorKind>,
+    /// Draws which items of a torn batch are done; none: the first ones.
+    shuffle: Option<u64>,
 }
 
 impl FaultyBackend {
@@ -42,6 +44,24 @@ impl FaultyBackend {
         state.fail_from = Some(state.calls.saturating_add(n.max(1)));
     }
 
+    /// Lets a torn batch be torn anywhere, as the order of a batch is not promised: as many of its items are done as
+    /// otherwise, drawn by `seed`, until [`FaultyBackend::clear`].
+    pub fn tear_anywhere(&self, seed: u64) {
+        self.state.lock().shuffle = Some(seed);
+    }
+
+    /// The items of a batch in the order in which they are done.
+    fn in_order<T: Clone>(&self, items: &[T]) -> Vec<T> {
+        let mut items = items.to_vec();
+        if let Some(seed) = &mut self.state.lock().shuffle {
+            for last in (1..items.len()).rev() {
+                *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                items.swap(last, (*seed >> 33) as usize % (last + 1));
+            }
+        }
+        items
+    }
+
     /// Lets every put, rename, delete and clean fail with `kind`, until [`FaultyBackend::clear`].
     pub fn fail_writes_with(&self, kind: BackendErrorKind) {
         self.state.lock().refuse_writes = Some(kind);
@@ -52,6 +72,7 @@ impl FaultyBackend {
         let mut state = self.state.lock();
         state.fail_from = None;
         state.refuse_writes = None;
+        state.shuffle = None;
     }
 
     /// The number of calls so far, failed ones included.
@@ -113,6 +134,7 @@ impl Backend for FaultyBackend {
     }
 
     fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
+        let items = self.in_order(items);
         let (done, torn) = items.split_at(self.admit(items.len()));
         if let Some((key, _)) = done.first() {
             self.refuse("write", key)?;
@@ -137,6 +159,7 @@ impl Backend for FaultyBackend {
     }
 
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
+        let keys = self.in_order(keys);
         let (done, torn) = keys.split_at(self.admit(keys.len()));
         if let Some(key) = done.first() {
             self.refuse("delete", key)?;

@@ -158,13 +158,23 @@ impl Changelog {
     }
 
     fn visible(&self, complete: bool) -> Result<Arc<Log>, HistoryError> {
+        Ok(self.both_logs(complete)?.1)
+    }
+
+    fn both_logs(&self, complete: bool) -> Result<(Arc<Log>, Arc<Log>), HistoryError> {
         let mut listing = self.listing.lock();
         self.refresh(&mut listing, complete)?;
-        if listing.all.horizon.time == 0 {
-            return Ok(Arc::clone(&listing.all));
-        }
         let all = Arc::clone(&listing.all);
-        Ok(Arc::clone(listing.visible.get_or_insert_with(|| Arc::new(all.visible()))))
+        if all.horizon.time == 0 {
+            return Ok((Arc::clone(&all), all));
+        }
+        let visible = Arc::clone(listing.visible.get_or_insert_with(|| Arc::new(all.visible())));
+        Ok((all, visible))
+    }
+
+    /// [`Changelog::unhidden_log`] and [`Changelog::log`] of one moment: the first has all that the second has.
+    pub fn logs(&self) -> Result<(Arc<Log>, Arc<Log>), HistoryError> {
+        self.both_logs(true)
     }
 
     /// The revisions there are now, also those that the horizon hides but that are not removed yet.

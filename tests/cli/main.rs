@@ -13,6 +13,7 @@ mod golden;
 mod import_export;
 mod input;
 mod look_back;
+mod loops;
 mod merge;
 mod names;
 mod quickstart;

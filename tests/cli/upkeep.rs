@@ -115,3 +115,13 @@ fn damage_says_how_it_is_healed() {
     sandbox.shell("rm $(find .lakota -type f -size +8k | head -n 1)").ok();
     assert!(sandbox.run(&["verify"]).fails(1).contains("`lakota verify --repair-from REMOTE`"));
 }
+
+#[test]
+fn trim_needs_a_time() {
+    let sandbox = Sandbox::with_rows();
+    let log = || sandbox.run(&["log", "temp", "--format", "json"]).ok();
+    let before = log();
+    let message = sandbox.run(&["trim", "temp"]).fails(2);
+    assert!(message.contains("--before"), "{message}");
+    assert_eq!(log(), before);
+}

@@ -11,6 +11,7 @@
 mod alter;
 mod bytes;
 mod consumers;
+mod crowd;
 mod delta;
 mod gallery;
 mod labels;

@@ -45,8 +45,7 @@ pub(super) struct Plan {
 
 impl Ends {
     pub(super) fn new(source: Changelog, dest: Changelog, trusted: bool) -> Result<Ends, HistoryError> {
-        // In this order: what is written meanwhile must not be in the first alone.
-        let (log, all) = (source.log()?, source.unhidden_log()?);
+        let (all, log) = source.logs()?;
         Ok(Ends { source, log, all, dest, trusted })
     }
 
@@ -57,7 +56,8 @@ impl Ends {
         if theirs.is_empty() {
             return Ok(Plan::default());
         }
-        let there = There { log: self.dest.log()?, all: self.dest.unhidden_log()?, trusted: self.trusted };
+        let (all, log) = self.dest.logs()?;
+        let there = There { log, all, trusted: self.trusted };
         let ours = self.dest.heads(&there.log)?;
         let must = self.must(&there, &theirs, &ours, what.unmergeable)?;
         let base = self.base_horizon(&there, shallow, &must);
@@ -196,9 +196,7 @@ impl Ends {
         now: u64,
     ) -> Result<(), TransferError> {
         loop {
-            // In this order: of what others put meanwhile the second has all that the first has.
-            let log = self.dest.log()?;
-            let all = self.dest.unhidden_log()?;
+            let (all, log) = self.dest.logs()?;
             if let Some(gone) = must.iter().find(|stamp| !all.contains(**stamp)) {
                 return Err(HistoryError::Gone(*gone).into());
             }

@@ -37,6 +37,20 @@ fn countdown_within_a_batch_tears_it() {
 }
 
 #[test]
+fn batch_may_be_torn_anywhere() {
+    let torn = |seed| {
+        let (memory, backend) = faulty();
+        backend.tear_anywhere(seed);
+        backend.fail_after(3);
+        backend.put_many(&items(&[("a/1", ""), ("a/2", ""), ("a/3", ""), ("a/4", "")])).unwrap_err();
+        names(&memory, "a")
+    };
+    let ways: std::collections::BTreeSet<_> = (0..40).map(torn).collect();
+    assert!(ways.iter().all(|names| names.len() == 2));
+    assert_eq!(ways.len(), 6);
+}
+
+#[test]
 fn countdown_within_a_delete_tears_it() {
     let (memory, backend) = faulty();
     backend.put_many(&items(&[("a/1", ""), ("a/2", ""), ("a/3", "")])).unwrap();

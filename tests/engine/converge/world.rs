@@ -1,6 +1,6 @@
 //! Replicas with clocks of their own, what each of them must have, and the steps they take.
 
-use super::model::{Model, read};
+use super::model::Model;
 use crate::support::{files, frame, repo_with};
 use lakota::backend::Backend;
 use lakota::backend::faulty::FaultyBackend;
@@ -118,23 +118,28 @@ impl Clock for Skewed {
     }
 }
 
+/// Revisions and tags.
+type Seen = (Vec<Stamp>, Vec<(String, Stamp)>);
+
 /// A replica.
-struct Site {
+pub(super) struct Site {
     backend: Arc<dyn Backend>,
     clock: Arc<dyn Clock>,
     /// The revisions of each collection that its newest state is made of, there or trimmed.
-    known: [BTreeSet<Stamp>; 2],
+    pub(super) known: [BTreeSet<Stamp>; 2],
     /// Revisions with a tag that were there: they stay.
-    pinned: [BTreeSet<Stamp>; 2],
+    pub(super) pinned: [BTreeSet<Stamp>; 2],
+    /// What was there when it was looked at last: revisions and tags.
+    pub(super) seen: [Seen; 2],
 }
 
 pub(super) struct World {
-    sites: Vec<Site>,
+    pub(super) sites: Vec<Site>,
     shared: Arc<AtomicU64>,
     segment_rows: usize,
-    models: [Model; 2],
+    pub(super) models: [Model; 2],
     /// Makes values and names that nothing had before.
-    number: u64,
+    pub(super) number: u64,
     pub(super) tally: Tally,
 }
 
@@ -146,6 +151,7 @@ impl World {
             clock: Arc::new(Skewed { shared: Arc::clone(&shared), skew: *skew }),
             known: Default::default(),
             pinned: Default::default(),
+            seen: Default::default(),
         };
         let sites = skews.iter().map(site).collect();
         let mut models: [Model; 2] = Default::default();
@@ -170,7 +176,7 @@ impl World {
     }
 
     /// A replica as a new process opens it.
-    fn repo(&self, site: usize) -> Repo {
+    pub(super) fn repo(&self, site: usize) -> Repo {
         repo_with(&self.sites[site].backend, &self.sites[site].clock, Some(self.segment_rows))
     }
 
@@ -429,57 +435,6 @@ impl World {
         }
     }
 
-    /// What a site must have, and has; `all`: every revision and every moment, else one of each.
-    pub(super) fn check(&mut self, site: usize, all: bool) {
-        for c in 0..COLLECTIONS.len() {
-            let collection = self.open(site, c);
-            let log = collection.changelog().log().unwrap();
-            let heads = collection.changelog().heads(&log).unwrap();
-            let (model, known) = (&self.models[c], &self.sites[site].known[c]);
-            let what = format!("site {site}, collection {c}");
-            // Merges of the same heads may be made anywhere.
-            let real = |of: &BTreeSet<Stamp>| -> BTreeSet<Stamp> {
-                of.iter().copied().filter(|stamp| !model.is_merge(*stamp)).collect()
-            };
-            let found = model.closure(heads.iter().copied());
-            assert_eq!(real(&found), real(known), "{what}: what the heads are made of");
-            assert_eq!(heads, model.heads(&found), "{what}: a head that others follow");
-            model.check(known, &read(&collection, At::Newest).unwrap(), &what);
-            let n = self.number as usize;
-            let stamps: Vec<Stamp> = log.stamps().collect();
-            let some = |n: usize, len: usize| if all { 0..len } else { n % len..n % len + 1 };
-            for stamp in &stamps[some(n, stamps.len())] {
-                let found = read(&collection, At::Revision(*stamp)).unwrap();
-                model.check(&model.closure([*stamp]), &found, &format!("{what} at {stamp}"));
-            }
-            let times: Vec<u64> = known.iter().map(|stamp| stamp.time).collect();
-            for time in &times[some(n / 2, times.len())] {
-                self.tally.past += usize::from(at_time(model, known, &collection, *time, &what));
-            }
-            self.pin(site, c, &collection, &stamps);
-        }
-    }
-
-    /// What has a tag where it is stays there.
-    fn pin(&mut self, site: usize, c: usize, collection: &Collection, stamps: &[Stamp]) {
-        let tagged: BTreeSet<Stamp> =
-            collection.tags().unwrap().into_iter().map(|(_, stamp)| stamp).collect();
-        let pinned = &mut self.sites[site].pinned[c];
-        pinned.retain(|stamp| tagged.contains(stamp));
-        for stamp in pinned.iter() {
-            assert!(stamps.contains(stamp), "site {site}: {stamp} had a tag, and is gone");
-            read(collection, At::Revision(*stamp)).unwrap();
-            self.tally.pinned += 1;
-        }
-        pinned.extend(tagged.iter().filter(|stamp| stamps.contains(stamp)));
-    }
-
-    pub(super) fn verify(&self, site: usize) {
-        let mut damage = Vec::new();
-        ops::verify(&self.repo(site), &mut |found| damage.push(found.what.clone())).unwrap();
-        assert_eq!(damage, Vec::<String>::new(), "site {site}");
-    }
-
     /// Copies from everyone to everyone, in this order of pairs; gives whether nothing was refused.
     pub(super) fn copy_all(&mut self, order: &[(usize, usize)]) -> bool {
         let before = self.tally.refused;
@@ -489,45 +444,9 @@ impl World {
         self.tally.refused == before
     }
 
-    /// Whether all have the same heads and series, and tags.
-    pub(super) fn are_equal(&self) -> bool {
-        let of = |site: usize| {
-            let one = |c: usize| {
-                let collection = self.open(site, c);
-                let log = collection.changelog().log().unwrap();
-                let heads = collection.changelog().heads(&log).unwrap();
-                (heads, read(&collection, At::Newest).unwrap(), collection.tags().unwrap())
-            };
-            [one(0), one(1)]
-        };
-        let first = of(0);
-        (1..self.sites.len()).all(|site| of(site) == first)
-    }
-
     pub(super) fn heads(&self, site: usize, c: usize) -> Vec<Stamp> {
         let collection = self.open(site, c);
         let log = collection.changelog().log().unwrap();
         collection.changelog().heads(&log).unwrap()
-    }
-}
-
-/// The state of a time is what the revisions before it set, or told to be forgotten; gives whether it was there.
-fn at_time(model: &Model, known: &BTreeSet<Stamp>, collection: &Collection, time: u64, what: &str) -> bool {
-    let before: BTreeSet<Stamp> = known.iter().copied().filter(|stamp| stamp.time < time).collect();
-    match read(collection, At::Before(time)) {
-        Ok(found) => {
-            let log = collection.changelog().log().unwrap();
-            // Known gap: what came below the horizon by the clock of another, and was left out, is not told apart from
-            // what was trimmed here.
-            if log.horizon.time == 0 || log.missing().all(|(parent, _)| parent.time < log.horizon.time) {
-                model.check(&before, &found, &format!("{what} before {time}"));
-            }
-            true
-        }
-        // Of the revisions before it, the newest; or what merging them needs.
-        Err(CollectionError::History(HistoryError::Trimmed(_) | HistoryError::Unmergeable { .. })) => false,
-        // Before the collection.
-        Err(_) if before.is_empty() => false,
-        Err(e) => panic!("{what} before {time}: {e:?}"),
     }
 }

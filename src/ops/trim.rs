@@ -44,6 +44,10 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
         (horizon.forgot, horizon.kept) = (cut(&late), late);
         changelog.put_horizon(&horizon)?;
     }
+    // One of the same time would go on keeping what had a tag then.
+    if time == all.horizon.time {
+        changelog.replace_horizons(&all.horizon_keys, &horizon)?;
+    }
     Ok(Trimmed { revisions: removed as u64 })
 }
 

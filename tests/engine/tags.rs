@@ -209,6 +209,20 @@ fn what_has_a_tag_is_never_trimmed_and_no_head() {
 }
 
 #[test]
+fn what_has_its_tag_no_more_goes_with_the_next_trim() {
+    let site = Site::new();
+    let stamps = site.revisions("c", 4);
+    let collection = site.collection("c");
+    collection.tag("v1", stamps[1], false).unwrap();
+    ops::trim(&collection, u64::MAX).unwrap();
+    collection.untag("v1").unwrap();
+    assert_eq!(ops::trim(&collection, u64::MAX).unwrap().revisions, 1);
+    let left: Vec<Stamp> = site.collection("c").changelog().log().unwrap().stamps().collect();
+    assert_eq!(left, stamps[3..]);
+    assert_eq!(ops::trim(&collection, u64::MAX).unwrap().revisions, 0);
+}
+
+#[test]
 fn what_was_trimmed_gets_no_tag() {
     let site = Site::new();
     let stamps = site.revisions("c", 3);

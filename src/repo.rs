@@ -105,6 +105,14 @@ pub enum RepoError {
     /// A collection that must not exist yet.
     #[error("collection {0:?} exists already")]
     Exists(String),
+    /// A collection that has another label now.
+    #[error("collection {from} is {to} now")]
+    Renamed {
+        /// The label it had.
+        from: String,
+        /// The one it has.
+        to: String,
+    },
     /// A collection that exists with other columns.
     #[error("collection {label:?} exists with another schema: {}", list(.schema))]
     OtherSchema {
@@ -372,7 +380,8 @@ impl Repo {
         Ok(())
     }
 
-    /// Brings back a collection that was deleted, as it was then. Fails where there is one of that label.
+    /// Brings back a collection that was deleted, as it was then. Fails where there is one of that label, and where it
+    /// lives on under another.
     pub fn restore_collection(&self, label: &str) -> Result<Collection, RepoError> {
         if self.collections()?.iter().any(|l| l == label) {
             return Err(RepoError::Exists(label.to_owned()));
@@ -384,6 +393,9 @@ impl Repo {
             let state = &revision.state;
             let Some(entry) = state.entry(label).map_err(CollectionError::from)? else { continue };
             let mut batch = self.registry_batch(&format!("restore {label}"))?;
+            if let Some(now) = batch.base().entry_of(entry.id, label).map_err(CollectionError::from)? {
+                return Err(RepoError::Renamed { from: label.to_owned(), to: now.label });
+            }
             let past = Past { state, entry: Some(&entry), held_by: &[stamp] };
             batch.restore(label, past, &[Interval::ALL])?;
             batch.commit()?;

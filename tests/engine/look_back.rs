@@ -294,4 +294,7 @@ fn a_deleted_collection_comes_back_with_its_history() {
     assert_eq!(read(&again, stamp)["a"].len(), 1);
     assert!(repo.restore_collection("c").is_err(), "it is there");
     assert!(repo.restore_collection("never").is_err());
+    repo.rename_collection("c", "d").unwrap();
+    let lives_on = repo.restore_collection("c").unwrap_err();
+    assert_eq!(lives_on.to_string(), "collection c is d now");
 }

@@ -161,5 +161,6 @@ fn replicas_read_what_the_rule_says_at_every_step_and_the_same_in_the_end() {
     assert!(total.converged * 2 > cases && total.past > cases, "{total:?}");
     assert!(total.killed * 8 > cases && total.trimmed * 8 > cases, "{total:?}");
     assert!(total.altered * 4 > cases && total.onto * 4 > cases && total.pinned > cases / 2, "{total:?}");
-    assert!(cases < 300 || (total.refused > 0 && total.parted > 0 && total.gone > 0), "{total:?}");
+    assert!(cases < 300 || (total.refused > 0 && total.parted > 0), "{total:?}");
+    assert!(cases < 2000 || total.gone > 0, "{total:?}");
 }

@@ -88,7 +88,7 @@ else
 fi
 for name in $w3_peers; do peer 0 "$name" w3; done
 for round in $(seq 0 $((w3_rounds - 1))); do ours "$round" w3 heads; done
-for round in $(seq 0 $((w3_rounds - 1))); do ours "$round" history log push merge; done
+ours 0 history log push merge
 for name in $w4_peers; do peer 0 "$name" w4; done
 [ -z "$many" ] || ours 0 w4 big
 

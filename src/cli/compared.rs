@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::backend::memory::MemoryBackend;
 use crate::clock::Stamp;
 use crate::collection::{At, Collection, CollectionError, Filter, OneSeries};
+use crate::data::alter::Take;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::history::entry::{Entry, SeriesId};
@@ -30,6 +31,8 @@ pub(crate) struct End {
     /// What it is called in the output.
     pub(crate) name: String,
     pub(crate) state: State,
+    /// The revision, where it is one of this repository.
+    stamp: Option<Stamp>,
     /// Whether its series are those of the other end, by their ids.
     kin: Kin,
 }
@@ -87,7 +90,9 @@ impl Whole {
     ) -> Result<Whole> {
         let repo = session.repo()?;
         let collection = repo.collection(&place.collection)?;
-        let state = collection.state(At::Newest)?;
+        let log = collection.changelog().log().map_err(CollectionError::from)?;
+        let moment = collection.moment(&log, At::Newest)?;
+        let (state, stamp) = (moment.state, moment.heads.is_empty().then_some(moment.stamp));
         let id = match &place.series {
             Some(label) => match collection.find(&state, label) {
                 Ok(entry) => Some(entry.id),
@@ -97,14 +102,15 @@ impl Whole {
             None => None,
         };
         let ends = Ends { collection: &collection, schema: Arc::clone(&state.schema), place, id };
-        let newest = |state| End { name: "newest".to_owned(), state, kin: Kin::Id };
-        let (old, new) = match (with, names) {
+        let newest = |state| End { name: "newest".to_owned(), state, stamp, kin: Kin::Id };
+        let (mut old, new) = match (with, names) {
             (None, []) => ends.newest_change(state)?,
             (None, [a]) => (ends.named(a)?, newest(state)),
             (None, [a, b, ..]) => (ends.named(a)?, ends.named(b)?),
             (Some(other), []) => (ends.other(session, &repo, other)?, newest(state)),
             (Some(other), [b, ..]) => (ends.other(session, &repo, other)?, ends.named(b)?),
         };
+        align(&collection, &mut old, &new)?;
         Ok(Whole { label: collection.label().to_owned(), series: place.series.clone(), old, new })
     }
 
@@ -197,6 +203,36 @@ fn prefixed(state: &State, label: &str) -> Result<Option<Entry>, CollectionError
     }
 }
 
+/// Gives columns that were renamed between two revisions of a collection one name, that of `new`: they are the same.
+fn align(collection: &Collection, old: &mut End, new: &End) -> Result<()> {
+    let (Some(from), Some(to)) = (old.stamp, new.stamp) else { return Ok(()) };
+    if old.state.schema == new.state.schema {
+        return Ok(());
+    }
+    let mut columns = old.state.schema.columns().to_vec();
+    let names = new.state.schema.columns();
+    let mut moved: Vec<(usize, usize)> = Vec::new();
+    if let Some(mapping) = collection.columns_since(from, to)? {
+        let takes = mapping.takes().iter().enumerate();
+        moved.extend(
+            takes.filter_map(|(to, take)| if let Take::Column(at) = take { Some((*at, to)) } else { None }),
+        );
+    } else if let Some(mapping) = collection.columns_since(to, from)? {
+        let takes = mapping.takes().iter().enumerate();
+        moved.extend(
+            takes.filter_map(|(at, take)| if let Take::Column(to) = take { Some((at, *to)) } else { None }),
+        );
+    }
+    for (at, to) in moved {
+        columns[at].name.clone_from(&names[to].name);
+    }
+    // Another column may have the name meanwhile: then they are told apart as they are.
+    if let Ok(schema) = Schema::new(columns) {
+        old.state.schema = Arc::new(schema);
+    }
+    Ok(())
+}
+
 /// Where ends come from.
 struct Ends<'a> {
     collection: &'a Collection,
@@ -209,10 +245,18 @@ impl Ends<'_> {
     /// What a name means: a revision, else a file.
     fn named(&self, name: &str) -> Result<End> {
         match moment(self.collection, name, self.id) {
-            Ok(at) => Ok(End { name: name.to_owned(), state: self.collection.state(at)?, kin: Kin::Id }),
+            Ok(at) => self.end(name.to_owned(), at),
             Err(_) if name == "-" || Path::new(name).exists() => self.file(name),
             Err(e) => Err(e.context(format!("{name:?} is no file and no revision"))),
         }
+    }
+
+    /// A state of the collection.
+    fn end(&self, name: String, at: At) -> Result<End> {
+        let log = self.collection.changelog().log().map_err(CollectionError::from)?;
+        let moment = self.collection.moment(&log, at)?;
+        let stamp = moment.heads.is_empty().then_some(moment.stamp);
+        Ok(End { name, state: moment.state, stamp, kin: Kin::Id })
     }
 
     fn file(&self, name: &str) -> Result<End> {
@@ -234,7 +278,7 @@ impl Ends<'_> {
         };
         batch.write(OF_FILE, &Mode::Overlay(Interval::ALL), rows)?;
         batch.commit()?;
-        Ok(End { name: source.name(), state: collection.state(At::Newest)?, kin: Kin::File })
+        Ok(End { name: source.name(), state: collection.state(At::Newest)?, stamp: None, kin: Kin::File })
     }
 
     /// The same collection of another repository.
@@ -245,7 +289,7 @@ impl Ends<'_> {
         let mine = self.collection.changelog().folders();
         let copy = collection.changelog().folders().iter().any(|folder| mine.contains(folder));
         let kin = if copy { Kin::Id } else { Kin::Label };
-        Ok(End { name: remote.name, state: collection.state(At::Newest)?, kin })
+        Ok(End { name: remote.name, state: collection.state(At::Newest)?, stamp: None, kin })
     }
 
     /// The newest revision, of the series if one is named, and what there was before it.
@@ -259,14 +303,11 @@ impl Ends<'_> {
             found = one;
             if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        let end = |stamp: Stamp| -> Result<End> {
-            let state = self.collection.state(At::Revision(stamp))?;
-            Ok(End { name: stamp.to_string(), state, kin: Kin::Id })
-        };
+        let end = |stamp: Stamp| self.end(stamp.to_string(), At::Revision(stamp));
         let nothing = || {
             let view = View::new(Arc::clone(newest.view.store()));
             let state = State { schema: Arc::clone(&newest.schema), tree: None, view };
-            End { name: "nothing".to_owned(), state, kin: Kin::Id }
+            End { name: "nothing".to_owned(), state, stamp: None, kin: Kin::Id }
         };
         match found {
             Some((stamp, Some(parent))) => {
@@ -276,7 +317,9 @@ impl Ends<'_> {
                 Ok((end(parent).with_context(why)?, end(stamp)?))
             }
             Some((stamp, None)) => Ok((nothing(), end(stamp)?)),
-            None => Ok((nothing(), End { name: "newest".to_owned(), state: newest, kin: Kin::Id })),
+            None => {
+                Ok((nothing(), End { name: "newest".to_owned(), state: newest, stamp: None, kin: Kin::Id }))
+            }
         }
     }
 }

@@ -277,6 +277,10 @@ impl<'a> Batch<'a> {
             return Ok(());
         }
         (change.dropped, change.created, change.rows_after) = (true, false, 0);
+        // A label that it got and lost within the batch is nobody's: whoever brings it back has the one before.
+        if let Some(before) = change.renamed_from.take() {
+            change.label = before;
+        }
         change.intervals = Intervals::default();
         Ok(())
     }

@@ -229,3 +229,19 @@ fn what_can_be_undone_tells_its_revision() {
     let deleted = sandbox.run(&["delete", "temp/Brussels"]).err;
     assert_eq!(deleted, format!("deleted series temp/Brussels, revision {}", newest()));
 }
+
+#[test]
+fn a_renamed_column_is_the_same_in_a_diff() {
+    let sandbox = sandbox();
+    let first = revision(&sandbox, "write bxl");
+    sandbox.run(&["alter", "temp", "rename", "value", "degrees"]).ok();
+    sandbox.pipe("2020-06-24,27.5\n", &["write", "temp/bxl", "-m", "again"]).ok();
+    let csv = |what: &[&str]| sandbox.run(&[&["diff", "--format", "csv"], what].concat()).ok();
+    let corrected = revision(&sandbox, "corrected");
+    let forth = "op,timestamp,column,old,new\nchanged,2020-06-24T00:00:00,degrees,27.0,27.5\n";
+    assert_eq!(csv(&["--start", "2020-06-24", "--stop", "2020-06-25", &corrected, "temp/bxl"]), forth);
+    let stat = sandbox.run(&["diff", &first, "temp/bxl", "--stat"]).ok();
+    assert_eq!(stat, "bxl: 0 added, 1 removed, 2 changed\n");
+    let back = sandbox.run(&["diff", "latest", &first, "temp/bxl", "--stat"]).ok();
+    assert_eq!(back, "bxl: 1 added, 0 removed, 2 changed\n");
+}

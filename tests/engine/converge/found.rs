@@ -86,3 +86,20 @@ fn tags_given_in_three_places_meet_though_one_copy_was_shallow() {
     copy(&sites[1], &third, false);
     assert_eq!(names(&third), ["a", "b", "c"]);
 }
+
+#[test]
+fn a_label_that_a_series_got_and_lost_in_one_batch_is_not_its_own_when_it_is_written_to_elsewhere() {
+    let one = Site::new();
+    one.upsert("1,1\n");
+    let other = one.clone();
+    let collection = one.open();
+    let mut batch = collection.batch("").unwrap();
+    batch.rename("s", "t").unwrap();
+    batch.drop_series("t").unwrap();
+    batch.commit().unwrap().unwrap();
+    other.upsert("5,5\n");
+    copy(other.0.as_ref(), one.0.as_ref(), 0);
+    let labels: Vec<String> = one.open().list(At::Newest).unwrap().into_iter().map(|s| s.label).collect();
+    assert_eq!(labels, ["s"]);
+    assert_eq!(one.rows(), ["5,5\n"]);
+}

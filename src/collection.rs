@@ -173,6 +173,14 @@ pub enum CollectionError {
     NotUndoable(Stamp, &'static str),
 }
 
+impl CollectionError {
+    /// As [`HistoryError::is_unmergeable`].
+    #[must_use]
+    pub const fn is_unmergeable(&self) -> bool {
+        matches!(self, CollectionError::History(error) if error.is_unmergeable())
+    }
+}
+
 impl From<StoreError> for CollectionError {
     fn from(error: StoreError) -> CollectionError {
         CollectionError::History(HistoryError::Store(error))
@@ -208,6 +216,20 @@ pub struct Moment {
     pub recolumned: bool,
     /// The state.
     pub state: State,
+}
+
+impl Moment {
+    /// The revisions that make the state.
+    #[must_use]
+    pub fn held_by(&self) -> &[Stamp] {
+        if self.heads.is_empty() { std::slice::from_ref(&self.stamp) } else { &self.heads }
+    }
+
+    /// The revision that is the state; none while several heads make it.
+    #[must_use]
+    pub fn written(&self) -> Option<Stamp> {
+        self.heads.is_empty().then_some(self.stamp)
+    }
 }
 
 /// Several heads, and the plan of their merge.

@@ -18,14 +18,10 @@ use crate::data::label;
 use crate::data::schema::{Schema, SchemaError};
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError};
-use crate::history::entry::Entry;
 use crate::interval::Interval;
-use crate::series::RowsError;
-use crate::series::read::{Query, Rows};
 use crate::store::Store;
-use arrow_array::cast::AsArray;
-use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use bytes::Bytes;
+use named::{folders_of, name_folders};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -253,12 +249,6 @@ impl Repo {
         &self.registry
     }
 
-    /// The collection of collections, on its own.
-    #[must_use]
-    pub fn into_registry(self) -> Collection {
-        self.registry
-    }
-
     /// The tags of all collections: a collection of its own, empty until something is tagged.
     #[must_use]
     pub fn tags(&self) -> &Tags {
@@ -305,18 +295,11 @@ impl Repo {
             Err(CollectionError::NoSeries { .. }) => return Ok(None),
             entry => entry?,
         };
-        let rows = Rows::open(state.view, state.schema, &entry.segments, &Query::default());
-        self.open_entry(&entry, rows.map_err(CollectionError::from)?).map(Some)
-    }
-
-    fn open_entry(&self, entry: &Entry, rows: Rows) -> Result<Collection, RepoError> {
-        let frame = rows.collect_frame().map_err(CollectionError::from)?;
-        let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
-        let folders: Option<Vec<Digest>> = folders.collect();
-        match folders {
-            Some(folders) if !folders.is_empty() => Ok(self.open_folders(entry.label.clone(), folders)),
-            _ => Err(RepoError::NoChangelog(entry.label.clone())),
+        let folders = folders_of(&state, &entry)?;
+        if folders.is_empty() {
+            return Err(RepoError::NoChangelog(entry.label));
         }
+        Ok(Some(self.open_folders(entry.label, folders)))
     }
 
     /// Creates a collection. One that exists with an equal schema is opened.
@@ -336,9 +319,7 @@ impl Repo {
         Batch::first(&collection, schema, &format!("create {label}")).commit()?;
         // The registry last: it must never name a changelog that is not there.
         let mut batch = self.registry_batch(&format!("create {label}"))?;
-        let row: ArrayRef = Arc::new(StringArray::from(vec![folder.to_string()]));
-        let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);
-        batch.overlay(label, &frame.map_err(|e| CollectionError::Rows(RowsError::from(e)))?)?;
+        name_folders(&mut batch, label, &[folder])?;
         batch.commit()?;
         Ok(collection)
     }
@@ -386,22 +367,17 @@ impl Repo {
         if self.collections()?.iter().any(|l| l == label) {
             return Err(RepoError::Exists(label.to_owned()));
         }
-        let changelog = self.registry.changelog();
-        let log = changelog.log()?;
-        for stamp in log.stamps().rev() {
-            let revision = changelog.read(&log, stamp)?;
-            let state = &revision.state;
-            let Some(entry) = state.entry(label).map_err(CollectionError::from)? else { continue };
-            let mut batch = self.registry_batch(&format!("restore {label}"))?;
-            if let Some(now) = batch.base().entry_of(entry.id, label).map_err(CollectionError::from)? {
-                return Err(RepoError::Renamed { from: label.to_owned(), to: now.label });
-            }
-            let past = Past { state, entry: Some(&entry), held_by: &[stamp] };
-            batch.restore(label, past, &[Interval::ALL])?;
-            batch.commit()?;
-            return self.collection(label);
+        let Some((stamp, state, entry)) = self.registry.last_with(label)? else {
+            return Err(self.no_collection(label));
+        };
+        let mut batch = self.registry_batch(&format!("restore {label}"))?;
+        if let Some(now) = batch.base().entry_of(entry.id, label).map_err(CollectionError::from)? {
+            return Err(RepoError::Renamed { from: label.to_owned(), to: now.label });
         }
-        Err(self.no_collection(label))
+        let past = Past { state: &state, entry: Some(&entry), held_by: &[stamp] };
+        batch.restore(label, past, &[Interval::ALL])?;
+        batch.commit()?;
+        self.collection(label)
     }
 
     fn must_exist(&self, label: &str) -> Result<(), RepoError> {
@@ -411,20 +387,8 @@ impl Repo {
     /// The changelogs of all collections that any revision of the registry names, and that of the tags: what gc must
     /// spare.
     pub fn all_changelogs(&self) -> Result<Vec<Changelog>, RepoError> {
-        let log = self.registry.changelog().unhidden_log()?;
-        let mut folders: Vec<Digest> = vec![tags::FOLDER];
-        for stamp in log.stamps() {
-            let state = self.registry.changelog().read(&log, stamp)?.state.clone();
-            for entry in state.entries().map_err(CollectionError::from)? {
-                let query = Query { interval: Interval::ALL, ..Query::default() };
-                let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query);
-                let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
-                folders
-                    .extend(frame.column(0).as_string::<i32>().iter().flatten().filter_map(Digest::from_hex));
-            }
-        }
-        folders.sort_unstable();
-        folders.dedup();
-        Ok(folders.into_iter().map(|f| Changelog::new(Arc::clone(&self.context.store), vec![f])).collect())
+        let mut folders = self.folders_in(&*self.registry.changelog().unhidden_log()?)?;
+        folders.insert(tags::FOLDER);
+        Ok(folders.into_iter().map(|folder| self.changelog_in(vec![folder])).collect())
     }
 }

@@ -6,7 +6,6 @@ use crate::collection::{At, Collection, CollectionError};
 use crate::data::key::{self, Closed};
 use crate::data::schema::{Schema, Type};
 use crate::data::value::Value;
-use crate::history::entry::SeriesId;
 use crate::interval::Interval;
 use anyhow::{Result, bail};
 use arrow_schema::TimeUnit;
@@ -158,11 +157,6 @@ pub(crate) fn at(collection: &Collection, name: &str, series: Option<&str>) -> R
         _ => None,
     };
     collection.at(name, id)
-}
-
-/// The state that a text names: a revision by any of its names, a time, a tag.
-pub(crate) fn moment(collection: &Collection, text: &str, series: Option<SeriesId>) -> Result<At> {
-    Ok(collection.at(text, series)?)
 }
 
 /// A UTC time in milliseconds, of a unit its start; the time of day with colons or, as revisions show it, with dashes.

@@ -2,7 +2,7 @@
 //!
 //! A file becomes a series of a repository in memory, so that all ends are compared the same way.
 
-use super::args::{Place, moment};
+use super::args::Place;
 use super::exit::Usage;
 use super::input::{How, Source};
 use super::remote;
@@ -10,17 +10,16 @@ use super::session::Session;
 use crate::backend::memory::MemoryBackend;
 use crate::clock::Stamp;
 use crate::collection::{At, Collection, CollectionError, Filter, OneSeries};
-use crate::data::alter::Take;
 use crate::data::schema::Schema;
-use crate::data::sort::Sorted;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::outline::Outline;
-use crate::history::state::State;
+use crate::history::state::{Pair, State};
 use crate::interval::Interval;
 use crate::repo::{Options, Repo};
 use crate::series::write::Mode;
 use crate::store::View;
 use anyhow::{Context, Result};
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,24 +89,21 @@ impl Whole {
     ) -> Result<Whole> {
         let repo = session.repo()?;
         let collection = repo.collection(&place.collection)?;
-        let log = collection.changelog().log().map_err(CollectionError::from)?;
-        let moment = collection.moment(&log, At::Newest)?;
-        let (state, stamp) = (moment.state, moment.heads.is_empty().then_some(moment.stamp));
+        let newest = end(&collection, "newest", At::Newest)?;
         let id = match &place.series {
-            Some(label) => match collection.find(&state, label) {
+            Some(label) => match collection.find(&newest.state, label) {
                 Ok(entry) => Some(entry.id),
                 Err(CollectionError::NoSeries { .. }) => None,
                 Err(e) => return Err(e.into()),
             },
             None => None,
         };
-        let ends = Ends { collection: &collection, schema: Arc::clone(&state.schema), place, id };
-        let newest = |state| End { name: "newest".to_owned(), state, stamp, kin: Kin::Id };
+        let ends = Ends { collection: &collection, schema: Arc::clone(&newest.state.schema), place, id };
         let (mut old, new) = match (with, names) {
-            (None, []) => ends.newest_change(state)?,
-            (None, [a]) => (ends.named(a)?, newest(state)),
+            (None, []) => ends.newest_change(newest)?,
+            (None, [a]) => (ends.named(a)?, newest),
             (None, [a, b, ..]) => (ends.named(a)?, ends.named(b)?),
-            (Some(other), []) => (ends.other(session, &repo, other)?, newest(state)),
+            (Some(other), []) => (ends.other(session, &repo, other)?, newest),
             (Some(other), [b, ..]) => (ends.other(session, &repo, other)?, ends.named(b)?),
         };
         align(&collection, &mut old, &new)?;
@@ -173,9 +169,8 @@ impl Whole {
 }
 
 /// Joins series of one label that have other ids.
-fn by_label(pairs: Vec<(Option<Entry>, Option<Entry>)>) -> Vec<(Option<Entry>, Option<Entry>)> {
-    let mut joined: std::collections::BTreeMap<String, (Option<Entry>, Option<Entry>)> =
-        std::collections::BTreeMap::new();
+fn by_label(pairs: Vec<Pair>) -> Vec<Pair> {
+    let mut joined: BTreeMap<String, Pair> = BTreeMap::new();
     for (old, new) in pairs {
         if let Some(entry) = old {
             joined.entry(entry.label.clone()).or_default().0.replace(entry);
@@ -209,28 +204,30 @@ fn align(collection: &Collection, old: &mut End, new: &End) -> Result<()> {
     if old.state.schema == new.state.schema {
         return Ok(());
     }
+    // Either of the two may follow the other.
+    let same: Vec<(usize, usize)> = match collection.columns_since(from, to)? {
+        Some(mapping) => mapping.kept().collect(),
+        None => match collection.columns_since(to, from)? {
+            Some(mapping) => mapping.kept().map(|(new, old)| (old, new)).collect(),
+            None => return Ok(()),
+        },
+    };
     let mut columns = old.state.schema.columns().to_vec();
-    let names = new.state.schema.columns();
-    let mut moved: Vec<(usize, usize)> = Vec::new();
-    if let Some(mapping) = collection.columns_since(from, to)? {
-        let takes = mapping.takes().iter().enumerate();
-        moved.extend(
-            takes.filter_map(|(to, take)| if let Take::Column(at) = take { Some((*at, to)) } else { None }),
-        );
-    } else if let Some(mapping) = collection.columns_since(to, from)? {
-        let takes = mapping.takes().iter().enumerate();
-        moved.extend(
-            takes.filter_map(|(at, take)| if let Take::Column(to) = take { Some((at, *to)) } else { None }),
-        );
-    }
-    for (at, to) in moved {
-        columns[at].name.clone_from(&names[to].name);
+    for (old, named) in same {
+        columns[old].name.clone_from(&new.state.schema.columns()[named].name);
     }
     // Another column may have the name meanwhile: then they are told apart as they are.
     if let Ok(schema) = Schema::new(columns) {
         old.state.schema = Arc::new(schema);
     }
     Ok(())
+}
+
+/// A state of a collection of this repository.
+fn end(collection: &Collection, name: &str, at: At) -> Result<End> {
+    let moment = collection.moment(&*collection.changelog().log()?, at)?;
+    let stamp = moment.written();
+    Ok(End { name: name.to_owned(), state: moment.state, stamp, kin: Kin::Id })
 }
 
 /// Where ends come from.
@@ -244,19 +241,11 @@ struct Ends<'a> {
 impl Ends<'_> {
     /// What a name means: a revision, else a file.
     fn named(&self, name: &str) -> Result<End> {
-        match moment(self.collection, name, self.id) {
-            Ok(at) => self.end(name.to_owned(), at),
+        match self.collection.at(name, self.id) {
+            Ok(at) => end(self.collection, name, at),
             Err(_) if name == "-" || Path::new(name).exists() => self.file(name),
-            Err(e) => Err(e.context(format!("{name:?} is no file and no revision"))),
+            Err(e) => Err(e).with_context(|| format!("{name:?} is no file and no revision")),
         }
-    }
-
-    /// A state of the collection.
-    fn end(&self, name: String, at: At) -> Result<End> {
-        let log = self.collection.changelog().log().map_err(CollectionError::from)?;
-        let moment = self.collection.moment(&log, at)?;
-        let stamp = moment.heads.is_empty().then_some(moment.stamp);
-        Ok(End { name, state: moment.state, stamp, kin: Kin::Id })
     }
 
     fn file(&self, name: &str) -> Result<End> {
@@ -271,11 +260,7 @@ impl Ends<'_> {
         let failed = || format!("cannot read {}", source.name());
         let how = How { partial: false, parallel: true, progress: true };
         let mut batch = collection.batch("")?;
-        let rows: Sorted = {
-            let frames = source.frames(&self.schema, how)?;
-            let (rows, _) = batch.sort(frames).with_context(failed)?;
-            rows
-        };
+        let (rows, _) = batch.sort(source.frames(&self.schema, how)?).with_context(failed)?;
         batch.write(OF_FILE, &Mode::Overlay(Interval::ALL), rows)?;
         batch.commit()?;
         Ok(End { name: source.name(), state: collection.state(At::Newest)?, stamp: None, kin: Kin::File })
@@ -293,7 +278,7 @@ impl Ends<'_> {
     }
 
     /// The newest revision, of the series if one is named, and what there was before it.
-    fn newest_change(&self, newest: State) -> Result<(End, End)> {
+    fn newest_change(&self, newest: End) -> Result<(End, End)> {
         let filter = Filter { series: self.id.map(OneSeries::Id), ..Filter::default() };
         let mut found = None;
         let show = |stamp: Stamp, outline: Outline| {
@@ -303,10 +288,10 @@ impl Ends<'_> {
             found = one;
             if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        let end = |stamp: Stamp| self.end(stamp.to_string(), At::Revision(stamp));
+        let end = |stamp: Stamp| end(self.collection, &stamp.to_string(), At::Revision(stamp));
         let nothing = || {
-            let view = View::new(Arc::clone(newest.view.store()));
-            let state = State { schema: Arc::clone(&newest.schema), tree: None, view };
+            let view = View::new(Arc::clone(newest.state.view.store()));
+            let state = State { schema: Arc::clone(&newest.state.schema), tree: None, view };
             End { name: "nothing".to_owned(), state, stamp: None, kin: Kin::Id }
         };
         match found {
@@ -317,9 +302,7 @@ impl Ends<'_> {
                 Ok((end(parent).with_context(why)?, end(stamp)?))
             }
             Some((stamp, None)) => Ok((nothing(), end(stamp)?)),
-            None => {
-                Ok((nothing(), End { name: "newest".to_owned(), state: newest, stamp: None, kin: Kin::Id }))
-            }
+            None => Ok((nothing(), newest)),
         }
     }
 }

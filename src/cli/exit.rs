@@ -56,7 +56,7 @@ pub(crate) fn of_usage(error: &clap::Error) -> ExitCode {
 }
 
 fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
-    let history = |e: &HistoryError| matches!(e, HistoryError::Unmergeable { .. } | HistoryError::Schemas(_));
+    let history = HistoryError::is_unmergeable;
     let collection = |e: &CollectionError| match e {
         CollectionError::History(e) => history(e),
         CollectionError::Touched(..) => true,

@@ -171,6 +171,36 @@ pub(crate) fn as_revision(revision: Option<Stamp>) -> String {
 }
 
 /// `1 row`, `2 rows`.
-pub(crate) fn rows(count: u64) -> String {
-    if count == 1 { "1 row".to_owned() } else { format!("{count} rows") }
+pub(crate) fn rows(n: u64) -> String {
+    count(n, "row")
+}
+
+/// `1 revision`, `2 revisions`.
+pub(crate) fn count(n: u64, what: &str) -> String {
+    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// Bytes as people say them.
+pub(crate) fn size(bytes: u64) -> String {
+    let mut value = bytes as f64;
+    let mut unit = "";
+    for next in ["kB", "MB", "GB", "TB"] {
+        if value < 1000.0 {
+            break;
+        }
+        value /= 1000.0;
+        unit = next;
+    }
+    if unit.is_empty() { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_told_in_the_unit_that_fits() {
+        let told = [0, 999, 1200, 1_234_567, 5_000_000_000].map(size);
+        assert_eq!(told, ["0 bytes", "999 bytes", "1.2 kB", "1.2 MB", "5.0 GB"]);
+    }
 }

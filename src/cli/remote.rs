@@ -1,6 +1,6 @@
 //! What `clone`, `push`, `pull` and repairs share: other repositories by name or path, progress, and a summary.
 
-use super::output;
+use super::output::{self, count, size};
 use super::session::Session;
 use crate::mount::session::error::word;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
@@ -186,25 +186,6 @@ fn amount(moved: &Moved) -> String {
     format!("{revisions}, {objects} ({})", size(moved.bytes))
 }
 
-/// `1 revision`, `2 revisions`.
-pub(crate) fn count(n: u64, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-/// Bytes as people say them.
-pub(crate) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    let mut unit = "";
-    for next in ["kB", "MB", "GB", "TB"] {
-        if value < 1000.0 {
-            break;
-        }
-        value /= 1000.0;
-        unit = next;
-    }
-    if unit.is_empty() { format!("{bytes} bytes") } else { format!("{value:.1} {unit}") }
-}
-
 /// The error of a folder that holds something, where a clone was to go.
 pub(crate) fn must_be_new(found: &Repo, source: &str, place: &Path) -> Result<()> {
     match found.unfinished_clone()? {
@@ -214,16 +195,5 @@ pub(crate) fn must_be_new(found: &Repo, source: &str, place: &Path) -> Result<()
             "{0} is a repository already: `lakota -r {0} pull {source}` brings it up to date; else choose a new folder",
             place.display()
         ),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_told_in_the_unit_that_fits() {
-        let told = [0, 999, 1200, 1_234_567, 5_000_000_000].map(size);
-        assert_eq!(told, ["0 bytes", "999 bytes", "1.2 kB", "1.2 MB", "5.0 GB"]);
     }
 }

@@ -49,13 +49,12 @@ impl Collection {
     pub fn blame(&self, label: &str, at: At, query: &Query) -> Result<Blame, CollectionError> {
         let log = self.changelog.log()?;
         let moment = self.moment(&log, at)?;
-        let state = moment.state;
+        let state = moment.state.clone();
         let entry = self.find(&state, label)?;
         let query = Query { columns: None, ..query.clone() };
         let rows = Rows::open(state.view.clone(), state.schema.clone(), &entry.segments, &query)?;
-        let heads = if moment.heads.is_empty() { vec![moment.stamp] } else { moment.heads };
         let mut winners = IntervalMap::new();
-        for (stamp, dropped, intervals) in self.written(&log, &heads, entry.id, &query.interval)? {
+        for (stamp, dropped, intervals) in self.written(&log, moment.held_by(), entry.id, &query.interval)? {
             if dropped {
                 winners.assign(&Interval::ALL, None);
             }
@@ -107,9 +106,8 @@ impl Collection {
         else {
             return Ok(change.intervals.iter().collect());
         };
-        let (a, b) = (&before.state, &revision.state);
-        let old = Side { view: &a.view, schema: &a.schema, segments: &old.segments };
-        let new = Side { view: &b.view, schema: &b.schema, segments: &new.segments };
+        let old = Side::of(&before.state, &old.segments);
+        let new = Side::of(&revision.state, &new.segments);
         let mut points = Vec::new();
         let comparison = compare(&old, &new, within)?;
         let joint = Arc::clone(comparison.joint());

@@ -75,8 +75,7 @@ impl Differences {
         (other, old): (&State, Option<&Entry>),
         (chosen, new): (&State, &Entry),
     ) -> Result<(), CollectionError> {
-        let nothing = Segments::Few(Vec::new());
-        let segments = old.map_or(&nothing, |old| &old.segments);
+        let segments = old.map_or(Segments::none(), |old| &old.segments);
         let recolumned = other.schema != chosen.schema;
         let relabelled = old.is_some_and(|old| old.label != new.label);
         if old.is_some() && !relabelled && !recolumned && *segments == new.segments {
@@ -85,8 +84,7 @@ impl Differences {
         let (keys, intervals) = if recolumned {
             (new.segments.sums().rows, [Interval::ALL].into_iter().collect())
         } else {
-            let before = Side { view: &other.view, schema: &other.schema, segments };
-            let after = Side { view: &chosen.view, schema: &chosen.schema, segments: &new.segments };
+            let (before, after) = (Side::of(other, segments), Side::of(chosen, &new.segments));
             let changes = changes(&before, &after, &Interval::ALL)?;
             (changes.keys(), changes.finish())
         };

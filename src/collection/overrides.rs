@@ -32,9 +32,8 @@ impl Collection {
         let log = self.changelog.log()?;
         let found = columns_since(from, to, &mut |stamp| step(&self.changelog, &log, stamp));
         match found {
-            Err(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_) | HistoryError::Gone(_)) => {
-                Ok(None)
-            }
+            Err(HistoryError::Gone(_)) => Ok(None),
+            Err(e) if e.is_unmergeable() => Ok(None),
             found => Ok(found?),
         }
     }

@@ -5,7 +5,6 @@
 
 use super::{At, Collection, CollectionError};
 use crate::clock::Stamp;
-use crate::history::changelog::HistoryError;
 use crate::history::entry::SeriesId;
 use crate::history::outline::Outline;
 use crate::history::pick::Pick;
@@ -86,9 +85,7 @@ impl Collection {
     pub fn one_series(&self, label: &str) -> Result<OneSeries, CollectionError> {
         let newest = match self.state(At::Newest) {
             // Also what cannot be merged has a past.
-            Err(CollectionError::History(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => {
-                None
-            }
+            Err(e) if e.is_unmergeable() => None,
             state => Some(state?),
         };
         match newest.map(|state| self.find(&state, label)) {

@@ -4,12 +4,12 @@
 //! change list tells what really changes. The states must be of one collection.
 
 use super::batch::union;
-use super::{Batch, CollectionError, Outcome};
+use super::{Batch, Collection, CollectionError, Outcome};
 use crate::clock::Stamp;
-use crate::data::alter::{Mapping, Take};
+use crate::data::alter::Mapping;
 use crate::data::diff::LIMIT;
 use crate::data::input::{InputError, Problem};
-use crate::data::schema::{Column, Schema};
+use crate::data::schema::Schema;
 use crate::history::changelog::HistoryError;
 use crate::history::edit::NewEntry;
 use crate::history::entry::{Entry, Segments};
@@ -35,6 +35,20 @@ pub struct Past<'a> {
     pub entry: Option<&'a Entry>,
     /// The revisions that hold the state.
     pub held_by: &'a [Stamp],
+}
+
+impl Collection {
+    /// The newest revision whose state has a series of that label, and the series.
+    pub fn last_with(&self, label: &str) -> Result<Option<(Stamp, State, Entry)>, CollectionError> {
+        let log = self.changelog.log()?;
+        for stamp in log.stamps().rev() {
+            let state = &self.changelog.read(&log, stamp)?.state;
+            if let Some(entry) = state.entry(label)? {
+                return Ok(Some((stamp, state.clone(), entry)));
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl Batch<'_> {
@@ -129,12 +143,9 @@ impl Batch<'_> {
         past: Past<'_>,
         intervals: &[Interval],
     ) -> Result<Outcome, CollectionError> {
-        let none = Segments::Few(Vec::new());
-        let then = past.entry.map_or(&none, |entry| &entry.segments);
-        let old_schema = &past.state.schema;
+        let then = past.entry.map_or(Segments::none(), |entry| &entry.segments);
         let mapping = self.mapping_from(past.state, past.held_by)?;
-        let here = Side { view: &self.base.view, schema: &self.base.schema, segments: &now.segments };
-        let there = Side { view: &past.state.view, schema: old_schema, segments: then };
+        let (here, there) = (Side::of(&self.base, &now.segments), Side::of(past.state, then));
         let rows_before = now.segments.sums().rows;
         let found = changes_among(&there, &here, mapping.as_ref(), intervals)?;
         let keys = found.keys();
@@ -172,13 +183,13 @@ impl Batch<'_> {
             return Ok(None);
         }
         let ([from], Some(parent)) = (held_by, self.parent) else {
-            return Ok(Some(by_name(&state.schema, &self.base.schema)));
+            return Ok(Some(Mapping::by_name(&state.schema, &self.base.schema)));
         };
         if let Some(known) = self.mappings.get(from) {
             return Ok(Some(known.clone()));
         }
         let told = self.collection.columns_since(*from, parent)?;
-        let mapping = told.unwrap_or_else(|| by_name(&state.schema, &self.base.schema));
+        let mapping = told.unwrap_or_else(|| Mapping::by_name(&state.schema, &self.base.schema));
         self.mappings.insert(*from, mapping.clone());
         Ok(Some(mapping))
     }
@@ -226,9 +237,8 @@ impl Batch<'_> {
         if then.id != crate::history::entry::SeriesId::new(label, 0) {
             self.renamed.push(then.id);
         }
-        let empty = Segments::Few(Vec::new());
         if intervals != [Interval::ALL] || past.state.schema != self.base.schema {
-            self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, empty)));
+            self.edits.insert(label.to_owned(), Some(NewEntry::keep(then.id, Segments::none().clone())));
             self.settle_if_edited(label)?;
             return match self.base.entry(label)? {
                 Some(now) => self.restore_rows(&now, past, intervals),
@@ -273,10 +283,7 @@ fn brought_back(state: &State, segments: &Segments) -> Result<(u64, Intervals), 
         let span = segments.span().map(|(first, last)| Interval::closed(first, last));
         return Ok((rows, span.into_iter().collect()));
     }
-    let none = Segments::Few(Vec::new());
-    let (view, schema) = (&state.view, &state.schema);
-    let empty = Side { view, schema, segments: &none };
-    let found = changes(&empty, &Side { view, schema, segments }, &Interval::ALL)?;
+    let found = changes(&Side::of(state, Segments::none()), &Side::of(state, segments), &Interval::ALL)?;
     Ok((found.keys(), found.finish()))
 }
 
@@ -311,20 +318,4 @@ fn conformed(
     // No fault of the input: told as the failed read it is.
     let failed = |e: RowsError| InputError::new(Problem::Read(std::io::Error::other(e)));
     Ok(rows.map(move |frame| converted(&mapping, &schema, &frame.map_err(failed)?).map_err(failed)))
-}
-
-/// Columns of one name and type, null where there is none.
-fn by_name(old: &Schema, new: &Schema) -> Mapping {
-    let mut index = old.index().iter().copied();
-    let take = |column: &Column| {
-        let place = match column.index {
-            true => index.next(),
-            false => old.position(&column.name).filter(|&i| {
-                let there = &old.columns()[i];
-                there.ty == column.ty && !there.index
-            }),
-        };
-        place.map_or(Take::Constant(None), Take::Column)
-    };
-    Mapping::new(new.columns().iter().map(take).collect())
 }

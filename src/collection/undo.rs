@@ -229,8 +229,7 @@ fn differing(
     mapping: Option<Mapping>,
     intervals: &[Interval],
 ) -> Result<Vec<Interval>, CollectionError> {
-    let here = Side { view: &base.view, schema: &base.schema, segments: &now.segments };
-    let there = Side { view: &state.view, schema: &state.schema, segments: &then.segments };
+    let (here, there) = (Side::of(base, &now.segments), Side::of(state, &then.segments));
     Ok(changes_among(&there, &here, mapping.as_ref(), intervals)?.finish().iter().collect())
 }
 

@@ -153,6 +153,29 @@ impl Mapping {
         Mapping((0..columns).map(Take::Column).collect())
     }
 
+    /// Columns of one name and type, those of the index in their order; null where `old` has none.
+    #[must_use]
+    pub fn by_name(old: &Schema, new: &Schema) -> Mapping {
+        let mut index = old.index().iter().copied();
+        let take = |column: &Column| {
+            let place = match column.index {
+                true => index.next(),
+                false => old.position(&column.name).filter(|&i| {
+                    let there = &old.columns()[i];
+                    there.ty == column.ty && !there.index
+                }),
+            };
+            place.map_or(Take::Constant(None), Take::Column)
+        };
+        Mapping(new.columns().iter().map(take).collect())
+    }
+
+    /// The columns that come from one of the source: their positions there, and here.
+    pub fn kept(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let takes = self.0.iter().enumerate();
+        takes.filter_map(|(to, take)| if let Take::Column(from) = take { Some((*from, to)) } else { None })
+    }
+
     /// For each column of the target.
     #[must_use]
     pub fn takes(&self) -> &[Take] {

@@ -89,6 +89,14 @@ pub enum HistoryError {
     Schemas(Vec<Stamp>),
 }
 
+impl HistoryError {
+    /// Whether it says that heads cannot be merged, whatever is tried: one of them may be chosen.
+    #[must_use]
+    pub const fn is_unmergeable(&self) -> bool {
+        matches!(self, HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))
+    }
+}
+
 impl From<BackendError> for HistoryError {
     fn from(error: BackendError) -> HistoryError {
         HistoryError::Store(StoreError::Backend(error))

@@ -88,6 +88,13 @@ impl Located {
 }
 
 impl Segments {
+    /// Those of a series without rows.
+    #[must_use]
+    pub fn none() -> &'static Segments {
+        static NONE: Segments = Segments::Few(Vec::new());
+        &NONE
+    }
+
     /// What all segments add up to.
     #[must_use]
     pub fn sums(&self) -> Sums {

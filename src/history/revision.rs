@@ -5,7 +5,7 @@
 
 use super::altered::Altered;
 use super::entry::SeriesId;
-use super::pick::Pick;
+use super::pick::{Everything, Pick};
 use super::state::State;
 use super::tree::{Child, Tree};
 use crate::clock::Stamp;
@@ -109,8 +109,16 @@ impl ChangeList {
         packed.bytes
     }
 
+    fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
+        ChangeList::read(bytes, &Everything, Intervals::read)
+    }
+
     /// As [`ChangeList::decode`], only the changes that are picked; index values are not decoded.
     pub(super) fn decode_picked(bytes: &[u8], pick: &dyn Pick) -> Result<ChangeList, Damaged> {
+        ChangeList::read(bytes, pick, Intervals::take)
+    }
+
+    fn read(bytes: &[u8], pick: &dyn Pick, intervals: ReadIntervals) -> Result<ChangeList, Damaged> {
         let mut input = Reader::new(bytes, "a change list");
         let block = input.block_here()?;
         input.end()?;
@@ -120,29 +128,15 @@ impl ChangeList {
         for _ in 0..input.count()? {
             input.after_in(&mut label)?;
             let label = std::str::from_utf8(&label).map_err(|_not_text| input.damaged())?;
-            series.extend(SeriesChange::read_picked(label, &mut input, pick)?);
-        }
-        input.end()?;
-        Ok(ChangeList { schema, altered: altered.map(Box::new), series })
-    }
-
-    fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
-        let mut input = Reader::new(bytes, "a change list");
-        let block = input.block()?;
-        input.end()?;
-        let mut input = Reader::new(&block, "a change list");
-        let (schema, altered) = read_columns(&mut input)?;
-        let count = input.count()?;
-        let mut series: Vec<SeriesChange> = Vec::with_capacity(count);
-        for _ in 0..count {
-            let label = input.after(series.last().map_or(&[], |c| c.label.as_bytes()))?;
-            let label = String::from_utf8(label).map_err(|_not_text| input.damaged())?;
-            series.push(SeriesChange::read(label, &mut input)?);
+            series.extend(SeriesChange::read(label, &mut input, pick, intervals)?);
         }
         input.end()?;
         Ok(ChangeList { schema, altered: altered.map(Box::new), series })
     }
 }
+
+/// Reads the index values of a change: checked, or as they are.
+type ReadIntervals = fn(&mut Reader<'_>) -> Result<Intervals, Damaged>;
 
 /// Whether the columns were set, and how they were altered.
 fn read_columns(input: &mut Reader<'_>) -> Result<(bool, Option<Altered>), Damaged> {
@@ -183,10 +177,12 @@ impl SeriesChange {
         self.intervals.write(out);
     }
 
-    fn read_picked(
+    /// None where it is not picked.
+    fn read(
         label: &str,
         input: &mut Reader<'_>,
         pick: &dyn Pick,
+        intervals: ReadIntervals,
     ) -> Result<Option<SeriesChange>, Damaged> {
         let flags = input.uint()?;
         let id = if flags & DERIVED_ID != 0 { SeriesId::new(label, 0) } else { SeriesId::read(input)? };
@@ -203,29 +199,11 @@ impl SeriesChange {
             renamed_from: renamed_from.map(str::to_owned),
             created: flags & CREATED != 0,
             dropped: flags & DROPPED != 0,
-            intervals: Intervals::take(input)?,
+            intervals: intervals(input)?,
             keys,
             rows_before,
             rows_after,
         }))
-    }
-
-    fn read(label: String, input: &mut Reader<'_>) -> Result<SeriesChange, Damaged> {
-        let flags = input.uint()?;
-        let id = if flags & DERIVED_ID != 0 { SeriesId::new(&label, 0) } else { SeriesId::read(input)? };
-        let renamed_from = if flags & RENAMED != 0 { Some(input.text()?) } else { None };
-        let (rows_before, rows_after, keys) = (input.uint()?, input.uint()?, input.uint()?);
-        Ok(SeriesChange {
-            id,
-            label,
-            renamed_from,
-            created: flags & CREATED != 0,
-            dropped: flags & DROPPED != 0,
-            intervals: Intervals::read(input)?,
-            keys,
-            rows_before,
-            rows_after,
-        })
     }
 }
 

@@ -6,7 +6,6 @@ use crate::history::entry::{Entry, Segments};
 use crate::history::revision::{ListPlace, Revision};
 use crate::history::segment::Segment;
 use crate::history::tree::{Child, Leaf, Node, NodeRef};
-use crate::store::place::Place;
 use crate::store::{StoreError, View};
 use std::collections::HashSet;
 
@@ -41,13 +40,7 @@ impl Reach {
     }
 
     fn segment(&mut self, segment: &Segment) {
-        for chunk in &segment.chunks {
-            match chunk.place {
-                Place::Object(digest) => self.objects.insert(digest),
-                Place::Member(spot, _) => self.objects.insert(spot.bundle),
-                Place::Staged(_) => false,
-            };
-        }
+        self.objects.extend(segment.chunks.iter().filter_map(|chunk| chunk.place.object()));
     }
 
     fn walk<T: Leaf>(

@@ -114,7 +114,7 @@ impl Watch {
             only = Some(collection.changelog().folders().to_vec());
             filter.series = series.map(|label| collection.one_series(label)).transpose()?;
         }
-        let registry = Followed::new(repo.by(&repo.context().author).into_registry());
+        let registry = Followed::new(repo.registry().by(&repo.context().author));
         let (collections, seen) = (BTreeMap::new(), Seen::default());
         let mut watch = Watch { repo, watcher, registry, collections, only, filter, seen };
         watch.know(since)?;

@@ -4,9 +4,9 @@
 //! place. A folder is named only when its revisions are there.
 
 use super::{Repo, RepoError};
-use crate::collection::{At, CollectionError};
+use crate::collection::{At, Batch, CollectionError};
 use crate::digest::Digest;
-use crate::history::changelog::Changelog;
+use crate::history::changelog::{Changelog, Log};
 use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::state::State;
 use crate::series::RowsError;
@@ -53,12 +53,16 @@ impl Repo {
     /// All changelog folders that any revision of the registry names, sorted: also those of collections that were
     /// deleted.
     pub fn folders_ever(&self) -> Result<Vec<Digest>, RepoError> {
+        Ok(self.folders_in(&*self.registry.changelog().log()?)?.into_iter().collect())
+    }
+
+    /// All changelog folders that some revisions of the registry name.
+    pub(super) fn folders_in(&self, log: &Log) -> Result<BTreeSet<Digest>, RepoError> {
         let changelog = self.registry.changelog();
-        let log = changelog.log()?;
         let mut folders = BTreeSet::new();
         let mut seen = HashSet::new();
         for stamp in log.stamps() {
-            let state = changelog.read(&log, stamp)?.state.clone();
+            let state = changelog.read(log, stamp)?.state.clone();
             for entry in state.entries().map_err(CollectionError::from)? {
                 // Most revisions have most of what the one before had.
                 let known = match &entry.segments {
@@ -70,7 +74,7 @@ impl Repo {
                 }
             }
         }
-        Ok(folders.into_iter().collect())
+        Ok(folders)
     }
 
     /// The changelog in some folders of this repository.
@@ -90,15 +94,26 @@ impl Repo {
             // One with what it is elsewhere: the registries will be merged.
             batch.create_as(label, named.id)?;
         }
-        let row: ArrayRef = Arc::new(StringArray::from_iter_values(all.iter().map(ToString::to_string)));
-        let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);
-        batch.overlay(label, &frame.map_err(|e| CollectionError::Rows(RowsError::from(e)))?)?;
+        name_folders(&mut batch, label, all.iter())?;
         batch.commit()?;
         Ok(())
     }
 }
 
-fn folders_of(state: &State, entry: &Entry) -> Result<Vec<Digest>, RepoError> {
+/// Lets a label name changelog folders: its rows between the first and the last of them.
+pub(super) fn name_folders<'a>(
+    batch: &mut Batch<'_>,
+    label: &str,
+    folders: impl IntoIterator<Item = &'a Digest>,
+) -> Result<(), RepoError> {
+    let row: ArrayRef = Arc::new(StringArray::from_iter_values(folders.into_iter().map(ToString::to_string)));
+    let frame = RecordBatch::try_new(Arc::clone(batch.base().schema.arrow()), vec![row]);
+    batch.overlay(label, &frame.map_err(|e| CollectionError::Rows(RowsError::from(e)))?)?;
+    Ok(())
+}
+
+/// The folders that a series of the registry names, sorted.
+pub(super) fn folders_of(state: &State, entry: &Entry) -> Result<Vec<Digest>, RepoError> {
     let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &Query::default());
     let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
     let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);

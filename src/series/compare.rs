@@ -19,6 +19,7 @@ use crate::data::pages;
 use crate::data::schema::{Column, Schema, SchemaError};
 use crate::history::entry::Segments;
 use crate::history::segment::Segment;
+use crate::history::state::State;
 use crate::interval::Interval;
 use crate::store::View;
 use arrow_array::RecordBatch;
@@ -38,6 +39,14 @@ pub struct Side<'a> {
     pub schema: &'a Arc<Schema>,
     /// Its rows.
     pub segments: &'a Segments,
+}
+
+impl<'a> Side<'a> {
+    /// A series of a state.
+    #[must_use]
+    pub const fn of(state: &'a State, segments: &'a Segments) -> Side<'a> {
+        Side { view: &state.view, schema: &state.schema, segments }
+    }
 }
 
 /// A side on its own: how its segments become frames of the columns of both.
@@ -203,25 +212,19 @@ fn check_index(old: &Schema, new: &Schema) -> Result<(), RowsError> {
 /// of `new`.
 fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Take>), RowsError> {
     check_index(old, new)?;
-    let mut columns: Vec<Column> = new.columns().to_vec();
-    let mut places = vec![Take::Constant(None); columns.len()];
-    for (&to, &from) in new.index().iter().zip(old.index()) {
-        places[to] = Take::Column(from);
-    }
-    for (from, column) in old.columns().iter().enumerate().filter(|(_, column)| !column.index) {
-        let named = new.position(&column.name);
-        match named.map(|to| (to, &new.columns()[to])) {
-            Some((to, same)) if same.ty == column.ty && !same.index => places[to] = Take::Column(from),
-            other => {
-                // A name that means something else now is told by its type.
-                let name = match other {
-                    Some(_) => format!("{} ({})", column.name, column.ty.name()),
-                    None => column.name.clone(),
-                };
-                columns.push(Column { name, ..column.clone() });
-                places.push(Take::Column(from));
-            }
+    let mapping = Mapping::by_name(old, new);
+    let (mut columns, mut places) = (new.columns().to_vec(), mapping.takes().to_vec());
+    for (from, column) in old.columns().iter().enumerate() {
+        if mapping.kept().any(|(kept, _)| kept == from) {
+            continue;
         }
+        // A name that means something else now is told by its type.
+        let name = match new.position(&column.name) {
+            Some(_) => format!("{} ({})", column.name, column.ty.name()),
+            None => column.name.clone(),
+        };
+        columns.push(Column { name, ..column.clone() });
+        places.push(Take::Column(from));
     }
     let joint = Schema::new(columns);
     let refused = |e: SchemaError| RowsError::Refused(format!("the columns cannot be compared: {e}"));

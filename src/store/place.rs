@@ -40,6 +40,16 @@ pub enum Place {
 }
 
 impl Place {
+    /// The object whose bytes these are: its own, or a bundle; none while it is not laid out.
+    #[must_use]
+    pub const fn object(&self) -> Option<Digest> {
+        match self {
+            Place::Object(digest) => Some(*digest),
+            Place::Member(spot, _) => Some(spot.bundle),
+            Place::Staged(_) => None,
+        }
+    }
+
     /// Appends what tells it from all others.
     pub fn identify(&self, out: &mut Vec<u8>) {
         match self {

@@ -103,8 +103,8 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     report.to.finish()
 }
 
-fn side<'a>(end: &'a End, segments: &'a Segments) -> Side<'a> {
-    Side { view: &end.state.view, schema: &end.state.schema, segments }
+fn side<'a>(end: &'a End, entry: &'a Option<Entry>) -> Side<'a> {
+    Side::of(&end.state, entry.as_ref().map_or(Segments::none(), |entry| &entry.segments))
 }
 
 /// What is said.
@@ -143,15 +143,12 @@ impl Report<'_> {
     }
 
     fn series(&mut self, pair: &Compared) -> Result<()> {
-        let segments = |entry: &Option<Entry>| {
-            entry.as_ref().map_or_else(|| Segments::Few(Vec::new()), |entry| entry.segments.clone())
-        };
-        let (old, new) = (segments(&pair.old), segments(&pair.new));
         let interval = match self.args.range.is_given() {
             true => self.args.range.interval(&self.whole.new.state.schema, Closed::Left)?,
             false => Interval::ALL,
         };
-        let comparison = compare(&side(&self.whole.old, &old), &side(&self.whole.new, &new), &interval)?;
+        let (old, new) = (side(&self.whole.old, &pair.old), side(&self.whole.new, &pair.new));
+        let comparison = compare(&old, &new, &interval)?;
         if self.args.stat { self.stat(pair, comparison) } else { self.rows(pair, comparison) }
     }
 

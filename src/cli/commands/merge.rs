@@ -5,7 +5,6 @@ use crate::cli::exit::Usage;
 use crate::cli::session::{Session, exact};
 use crate::clock::Stamp;
 use crate::collection::{Collection, CollectionError};
-use crate::history::changelog::HistoryError;
 use crate::repo::Repo;
 use anyhow::{Result, bail};
 
@@ -81,7 +80,7 @@ fn merge(collection: &Collection, told: Told, session: &Session) -> Result<bool>
         return Ok(false);
     }
     collection.settle().map_err(|error| {
-        let how = if is_unmergeable(&error) {
+        let how = if error.is_unmergeable() {
             format!(" (one of its heads can be kept: {})", status.choices())
         } else {
             String::new()
@@ -90,10 +89,6 @@ fn merge(collection: &Collection, told: Told, session: &Session) -> Result<bool>
     })?;
     session.say(format!("merged {}", status.text().trim_end()));
     Ok(true)
-}
-
-fn is_unmergeable(error: &CollectionError) -> bool {
-    matches!(error, CollectionError::History(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_)))
 }
 
 /// Keeps one head.
@@ -113,7 +108,7 @@ fn choose(args: &Args, repo: &Repo, session: &Session) -> Result<()> {
         return Ok(());
     }
     match collection.overrides(&heads, 0) {
-        Err(error) if is_unmergeable(&error) => {}
+        Err(error) if error.is_unmergeable() => {}
         Ok(_) => {
             let message =
                 format!("the heads of {} can be merged: no head need be kept whole", collection.label());

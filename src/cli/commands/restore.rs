@@ -1,10 +1,11 @@
 //! `restore`: makes a series, a range of it, a collection what it was.
 
-use crate::cli::args::{Place, RangeArgs, moment};
+use crate::cli::args::{Place, RangeArgs};
 use crate::cli::exit::Usage;
-use crate::cli::remote::count;
+use crate::cli::output::count;
 use crate::cli::session::{Session, exact};
-use crate::collection::{Collection, CollectionError, Past};
+use crate::clock::Stamp;
+use crate::collection::{Batch, Collection, CollectionError, Moment, Past};
 use crate::data::key::Closed;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::state::State;
@@ -55,24 +56,19 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
 }
 
-/// A state of the past, and the revisions that hold it.
-fn past(
-    collection: &Collection,
-    to: &str,
-    series: Option<SeriesId>,
-) -> Result<(State, Vec<crate::clock::Stamp>)> {
-    let at = moment(collection, to, series)?;
-    let log = collection.changelog().log().map_err(CollectionError::from)?;
-    let moment = collection.moment(&log, at)?;
-    let held_by = if moment.heads.is_empty() { vec![moment.stamp] } else { moment.heads };
-    Ok((moment.state, held_by))
+/// A moment of the past.
+fn past(collection: &Collection, to: &str, series: Option<SeriesId>) -> Result<Moment> {
+    let at = collection.at(to, series)?;
+    let log = collection.changelog().log()?;
+    Ok(collection.moment(&log, at)?)
 }
 
 fn one(args: &Args, collection: &Collection, label: &str, to: &str, session: &Session) -> Result<()> {
     let message = args.message.clone().unwrap_or_else(|| format!("restore {label} to {to}"));
     let batch = collection.batch(&message)?;
     let now = batch.base().entry(label).map_err(CollectionError::from)?;
-    let (state, held_by) = past(collection, to, now.as_ref().map(|now| now.id))?;
+    let past = past(collection, to, now.as_ref().map(|now| now.id))?;
+    let state = &past.state;
     // By what it is, whatever its label was then; one that is gone, by its label.
     let then = match &now {
         Some(now) => state.entry_of(now.id, label).map_err(CollectionError::from)?,
@@ -81,15 +77,15 @@ fn one(args: &Args, collection: &Collection, label: &str, to: &str, session: &Se
     if then.is_none() {
         bail!("{}/{label} did not exist at {to}", collection.label());
     }
-    put(args, collection, batch, label, (&state, then.as_ref(), &held_by), session)
+    put(args, collection, batch, label, (state, then.as_ref(), past.held_by()), session)
 }
 
 fn put(
     args: &Args,
     collection: &Collection,
-    mut batch: crate::collection::Batch<'_>,
+    mut batch: Batch<'_>,
     label: &str,
-    (state, entry, held_by): (&State, Option<&Entry>, &[crate::clock::Stamp]),
+    (state, entry, held_by): (&State, Option<&Entry>, &[Stamp]),
     session: &Session,
 ) -> Result<()> {
     if let Some(then) = entry
@@ -122,25 +118,24 @@ fn deleted(args: &Args, collection: &Collection, label: &str, session: &Session)
     if batch.base().entry(label).map_err(CollectionError::from)?.is_some() {
         bail!("{}/{label} is there: give a revision with --to", collection.label());
     }
-    let log = collection.changelog().log().map_err(CollectionError::from)?;
-    for stamp in log.stamps().rev() {
-        let revision = collection.changelog().read(&log, stamp).map_err(CollectionError::from)?;
-        if let Some(entry) = revision.state.entry(label).map_err(CollectionError::from)? {
-            return put(args, collection, batch, label, (&revision.state, Some(&entry), &[stamp]), session);
+    match collection.last_with(label)? {
+        Some((stamp, state, entry)) => {
+            put(args, collection, batch, label, (&state, Some(&entry), &[stamp]), session)
+        }
+        None => {
+            // Nobody ever had that label: the error tells the nearest one.
+            collection.find(batch.base(), label)?;
+            bail!("{}/{label} was never there", collection.label())
         }
     }
-    Err(collection
-        .find(batch.base(), label)
-        .err()
-        .map_or_else(|| anyhow::anyhow!("{label} is there"), Into::into))
 }
 
 fn whole(args: &Args, collection: &Collection, to: &str, session: &Session) -> Result<()> {
     let label = collection.label();
     let mut batch =
         collection.batch(&args.message.clone().unwrap_or_else(|| format!("restore {label} to {to}")))?;
-    let (state, held_by) = past(collection, to, None)?;
-    let series = batch.restore_all(&state, &held_by)?;
+    let past = past(collection, to, None)?;
+    let series = batch.restore_all(&past.state, past.held_by())?;
     match batch.commit()? {
         Some(revision) => session.say(format!("restored {series} series of {label}, revision {revision}")),
         None => session.say(format!("nothing changed: {label} is what it was at {to}")),

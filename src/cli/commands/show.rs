@@ -57,7 +57,7 @@ pub(super) fn find(repo: &Repo, text: &str, only: Option<&str>) -> Result<(Colle
     let labels: Vec<String> = found.iter().map(|(collection, _)| collection.label().to_owned()).collect();
     match (found.pop(), registry) {
         (Some(one), None) if found.is_empty() => Ok(one),
-        (None, Some(stamp)) => Ok((repo.by(&repo.context().author).into_registry(), stamp)),
+        (None, Some(stamp)) => Ok((repo.registry().by(&repo.context().author), stamp)),
         (None, None) => bail!("there is no revision {text:?}"),
         _ => bail!("{text:?} is a revision of {}: choose with --collection", labels.join(", ")),
     }

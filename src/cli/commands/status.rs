@@ -5,7 +5,7 @@ use crate::cli::overrides::{Overridden, named};
 use crate::cli::session::{Session, exact};
 use crate::clock::{Stamp, iso};
 use crate::collection::{Collection, CollectionError};
-use crate::history::changelog::HistoryError;
+use crate::history::changelog::Log;
 use anyhow::Result;
 use serde::Serialize;
 use std::fmt::Write;
@@ -96,7 +96,7 @@ impl Status {
         let heads = collection.newest()?;
         let mut status = Status {
             collection: (!registry).then(|| collection.label().to_owned()),
-            heads: heads.iter().map(|head| Head::of(collection, *head)).collect::<Result<_>>()?,
+            heads: heads.iter().map(|head| Head::of(collection, &log, *head)).collect::<Result<_>>()?,
             columns: None,
             overrides: Vec::new(),
             more: 0,
@@ -115,7 +115,8 @@ impl Status {
                 status.columns = columns;
                 (status.overrides, status.more) = (named(collection, &log, &found)?, found.more);
             }
-            Err(error) => status.problem = Some(problem(error)?),
+            Err(error) if error.is_unmergeable() => status.problem = Some(error.to_string()),
+            Err(error) => return Err(error.into()),
         }
         Ok(status)
     }
@@ -169,9 +170,8 @@ impl Status {
 }
 
 impl Head {
-    fn of(collection: &Collection, stamp: Stamp) -> Result<Head> {
-        let log = collection.changelog().log().map_err(CollectionError::from)?;
-        let revision = collection.changelog().read(&log, stamp).map_err(CollectionError::from)?;
+    fn of(collection: &Collection, log: &Log, stamp: Stamp) -> Result<Head> {
+        let revision = collection.changelog().read(log, stamp).map_err(CollectionError::from)?;
         let author = &revision.note.author;
         Ok(Head {
             id: stamp.to_string(),
@@ -179,15 +179,5 @@ impl Head {
             author: if author.is_empty() { "-".to_owned() } else { author.clone() },
             message: revision.note.message.clone(),
         })
-    }
-}
-
-/// Why heads cannot be merged. Any other failure is one of the command.
-fn problem(error: CollectionError) -> Result<String> {
-    match error {
-        CollectionError::History(error @ (HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => {
-            Ok(error.to_string())
-        }
-        error => Err(error.into()),
     }
 }

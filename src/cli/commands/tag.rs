@@ -2,7 +2,7 @@
 
 use crate::cli::args::Place;
 use crate::cli::exit::Usage;
-use crate::cli::output::Output;
+use crate::cli::output::{Output, count};
 use crate::cli::session::{Session, exact};
 use crate::clock::{Stamp, iso};
 use crate::collection::Collection;
@@ -66,10 +66,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     let all: Vec<&Collection> = collections.iter().collect();
     if args.delete {
-        let count = repo.tags().remove(name, &all)?;
+        let removed = repo.tags().remove(name, &all)?;
         session.say(match all.as_slice() {
             [one] => format!("tag {name} of {} is gone", one.label()),
-            _ => format!("tag {name} is gone from {}", plural(count)),
+            _ => format!("tag {name} is gone from {}", count(removed as u64, "collection")),
         });
         return Ok(());
     }
@@ -80,13 +80,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     repo.tags().set(name, &wanted, args.force)?;
     session.say(match wanted.as_slice() {
         [(one, stamp)] => format!("tagged {} at revision {stamp} as {name}", one.label()),
-        several => format!("tagged the newest revisions of {} as {name}", plural(several.len())),
+        several => {
+            format!("tagged the newest revisions of {} as {name}", count(several.len() as u64, "collection"))
+        }
     });
     Ok(())
-}
-
-fn plural(collections: usize) -> String {
-    if collections == 1 { "1 collection".to_owned() } else { format!("{collections} collections") }
 }
 
 /// The revision that a name means; none: the newest, where the merge of several heads is written first.

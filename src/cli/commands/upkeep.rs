@@ -1,8 +1,8 @@
 //! `pack`, `defrag`, `trim`, `squash`, `gc`, `verify`: the upkeep of a repository.
 
 use crate::cli::args::{parse_duration, parse_time};
-use crate::cli::output::Output;
-use crate::cli::remote::{self, count, size};
+use crate::cli::output::{Output, count, size};
+use crate::cli::remote;
 use crate::cli::session::{Session, exact};
 use crate::clock::iso;
 use crate::collection::Collection;

@@ -107,9 +107,7 @@ impl Ends {
             new.iter().copied().chain(stay).collect::<BTreeSet<_>>().into_iter().collect();
         let mut load = |stamp| self.step(there, stamp);
         let why = match merge::needed(&heads, &mut load) {
-            Err(HistoryError::Unmergeable { .. } | HistoryError::Schemas(_)) if unmergeable => {
-                return Ok(new);
-            }
+            Err(error) if unmergeable && error.is_unmergeable() => return Ok(new),
             Err(HistoryError::Unmergeable { missing, .. }) => Apart::Lost(missing),
             Err(HistoryError::Schemas(_)) => Apart::Columns,
             needed => return Ok(needed?.into_iter().chain(new).collect()),
@@ -212,9 +210,7 @@ impl Ends {
             let mut apart = None;
             match needed {
                 // What came must not stay hidden for it.
-                Err(error @ (HistoryError::Unmergeable { .. } | HistoryError::Schemas(_))) => {
-                    apart = Some(error).filter(|_| !unmergeable);
-                }
+                Err(error) if error.is_unmergeable() => apart = Some(error).filter(|_| !unmergeable),
                 needed => wanted.extend(needed?),
             }
             let kept: Vec<Stamp> = wanted.into_iter().filter(|stamp| log.horizon.hides(*stamp)).collect();

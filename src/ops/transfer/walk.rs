@@ -8,7 +8,6 @@ use crate::history::entry::{Entry, Segments, SeriesId};
 use crate::history::revision::{ListPlace, Revision};
 use crate::history::segment::Segment;
 use crate::history::tree::{Child, Leaf, Node, NodeRef, Tree};
-use crate::store::place::Place;
 use crate::store::{StoreError, View};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -83,13 +82,8 @@ impl<'a> Found<'a> {
     }
 
     fn segments(&mut self, list: &[Segment], known: &HashSet<Segment>) {
-        for chunk in list.iter().filter(|segment| !known.contains(segment)).flat_map(|s| &s.chunks) {
-            match chunk.place {
-                Place::Object(digest) => self.add(digest),
-                Place::Member(spot, _) => self.add(spot.bundle),
-                Place::Staged(_) => {}
-            }
-        }
+        let new = list.iter().filter(|segment| !known.contains(segment));
+        new.flat_map(|s| &s.chunks).filter_map(|chunk| chunk.place.object()).for_each(|o| self.add(o));
     }
 
     /// Walks from the top: on each level, what both sides have goes, the rest is opened.

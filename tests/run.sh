@@ -65,3 +65,4 @@ case ${1:-} in
   *) fail "unknown option $1; usage: tests/run.sh [--quick | --setup]" ;;
 esac
 step "tests"; cargo test
+step "campaigns, in short"; tests/torture.sh --short

@@ -187,3 +187,37 @@ fn only_the_command_line_prints() {
         }
     }
 }
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// All tests and test programs, as one text.
+fn tests() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = sources(&root.join("src"));
+    files.extend(sources(&root.join("tests")));
+    files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
+#[test]
+fn every_promise_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let promises = std::fs::read_to_string(root.join("docs/promises.md")).unwrap();
+    let tests = tests();
+    let mut wrong = Vec::new();
+    let rows = promises.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| promise"));
+    for row in rows.filter(|row| !row.starts_with("| ---")) {
+        let held_by = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap();
+        let missing = |name: &&str| match name.strip_prefix("tests/") {
+            Some(_) => !root.join(name).is_file(),
+            None => !tests.contains(&format!("fn {name}(")),
+        };
+        wrong.extend(quoted(held_by).filter(missing).map(|name| format!("{name}: {row}")));
+        if quoted(held_by).next().is_none() {
+            wrong.push(format!("no test: {row}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -12,6 +12,7 @@ mod reader;
 mod record;
 mod render;
 
+pub use head::Header;
 pub use len::column_len;
 pub use reader::CsvReader;
 pub(crate) use render::{Column, push_str};

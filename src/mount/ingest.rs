@@ -12,7 +12,7 @@ use super::sheet::{Sheet, Sheets, content};
 use super::spool::Way;
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError};
-use crate::data::csv::CsvReader;
+use crate::data::csv::{CsvReader, Header};
 use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
 use crate::data::key::Keys;
@@ -111,12 +111,15 @@ pub(super) fn read(
 }
 
 /// Reads all rows of a text, to be those of a series.
+///
+/// A file of rows begins with a header, unless its first line has a value that no name could be: nobody can say here
+/// whether a line of texts is one, and as a row it would stay.
 pub(super) fn read_csv(
     series: &Series,
     columns: Option<&Arc<Schema>>,
     text: impl Read,
 ) -> Result<Input, Failure> {
-    onto(series, columns, |schema| Ok(reader(schema, text)))
+    onto(series, columns, |schema| Ok(reader(schema, text).header(Header::Needed)))
 }
 
 /// Reads rows, most of which a series may have already.

@@ -233,3 +233,50 @@ fn misuse_is_exit_2() {
         sandbox.run(words).fails(2);
     }
 }
+
+/// With a collection of text columns, and three rows in `people/all`.
+fn with_people() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "people", "name str*", "country str"]).ok();
+    sandbox.pipe("bob,AT\ncat,BE\ndan,CH\n", &["write", "people/all"]).ok();
+    sandbox
+}
+
+#[test]
+fn header_of_texts_in_other_spelling_is_no_row_and_takes_none() {
+    let sandbox = with_people();
+    sandbox.pipe("Name,Country\ndan,DE\n", &["write", "people/all"]).ok();
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), "name,country\nbob,AT\ncat,BE\ndan,DE\n");
+}
+
+#[test]
+fn line_that_may_be_a_header_is_told_with_the_options_that_decide() {
+    let sandbox = with_people();
+    let rows = sandbox.run(&["read", "people/all"]).ok();
+    sandbox.file("other.csv", "name,Land\ndan,DE\n");
+    for words in [&["write", "people/all", "other.csv"][..], &["diff", "other.csv", "people/all"]] {
+        let message = sandbox.run(words).fails(1);
+        tells(&message, &["other.csv: line 1", "may be a header or a row", "--header or --no-header"]);
+    }
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), rows);
+    let message = sandbox.run(&["write", "people/all", "other.csv", "--header"]).fails(1);
+    tells(&message, &["other.csv: line 1, column Land: unknown column"]);
+    let diff = sandbox.run(&["diff", "other.csv", "people/all", "--no-header", "--stat"]).ok();
+    assert_eq!(diff, "all: 2 added, 1 removed, 1 changed\n");
+    sandbox.run(&["write", "people/all", "other.csv", "--no-header", "--upsert"]).ok();
+    assert_eq!(sandbox.run(&["len", "people/all"]).ok(), "4\n");
+    sandbox.run(&["write", "people", "other.csv", "--no-header"]).ok();
+    assert_eq!(sandbox.run(&["len", "people/other"]).ok(), "2\n");
+    sandbox.run(&["write", "people/all", "other.csv", "--no-header", "--header"]).fails(2);
+}
+
+#[test]
+fn header_options_decide_in_an_import_too() {
+    let sandbox = with_people();
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.file("out/people/all.csv", "name,Land\ndan,DE\n");
+    let message = sandbox.run(&["-r", "new", "import", "out"]).fails(1);
+    tells(&message, &["out/people/all.csv: line 1", "--header or --no-header"]);
+    sandbox.run(&["-r", "new", "import", "out", "--no-header"]).ok();
+    assert_eq!(sandbox.run(&["-r", "new", "read", "people/all"]).ok(), "name,country\ndan,DE\nname,Land\n");
+}

@@ -4,7 +4,7 @@
 //! size. After an error nothing more comes.
 
 use super::block::Blocks;
-use super::head::{Head, head};
+use super::head::{Head, Header, Heading, head};
 use super::record::{Parsed, Plan};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
@@ -22,7 +22,7 @@ pub struct CsvReader<R: Read> {
     schema: Arc<Schema>,
     blocks: Blocks<R>,
     batch_rows: usize,
-    partial: bool,
+    heading: Heading,
     in_flight: usize,
     /// What the first line said; `None` until it is read.
     plan: Option<Arc<Plan>>,
@@ -48,7 +48,7 @@ impl<R: Read> CsvReader<R> {
             blocks: Blocks::new(input, columns.len()),
             schema,
             batch_rows: batch_rows.max(1),
-            partial: false,
+            heading: Heading::default(),
             in_flight: 1,
             plan: None,
             columns,
@@ -64,7 +64,14 @@ impl<R: Read> CsvReader<R> {
     /// Lets a header list only some of the columns, among them every index column.
     #[must_use]
     pub const fn partial(mut self, partial: bool) -> Self {
-        self.partial = partial;
+        self.heading.partial = partial;
+        self
+    }
+
+    /// Says whether the first line is a header; else the line tells, and is refused if it may be either.
+    #[must_use]
+    pub const fn header(mut self, header: Header) -> Self {
+        self.heading.header = header;
         self
     }
 
@@ -133,7 +140,7 @@ impl<R: Read> CsvReader<R> {
         let mut data = 0;
         let plan = match &self.plan {
             Some(plan) => plan.clone(),
-            None => match head(&block, &self.schema, self.partial).map_err(|e| shift(e, self.lines))? {
+            None => match head(&block, &self.schema, self.heading).map_err(|e| shift(e, self.lines))? {
                 Some(head) => {
                     data = head.data;
                     self.start(head, &block)

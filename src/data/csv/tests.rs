@@ -7,6 +7,7 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+mod head;
 mod round_trip;
 
 /// Gives a few bytes at a time, as pipes do.

@@ -103,8 +103,8 @@ impl Source {
 
 /// The error with the file it is about and the options that help.
 fn told(mut error: InputError, name: &str) -> InputError {
-    if let Problem::Doubt { options, .. } = &mut error.problem {
-        *options = ", or tell by --header or --no-header";
+    if let Problem::Doubt(message) = &mut error.problem {
+        message.push_str(", or tell by --header or --no-header");
     }
     error.in_file(name)
 }

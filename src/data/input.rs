@@ -52,18 +52,9 @@ pub enum Problem {
         /// The columns' names, separated by commas.
         names: String,
     },
-    /// A first line that may be a header or a row: neither is guessed.
-    #[error(
-        "this line may be a header or a row: {why}; spell a header {columns}; above a row, put that header{options}"
-    )]
-    Doubt {
-        /// What makes it doubtful.
-        why: String,
-        /// The header that leaves no doubt.
-        columns: String,
-        /// The options that decide it, as a further clause; empty where there are none.
-        options: &'static str,
-    },
+    /// A first line that may be a header or a row, as a full sentence without a stop: neither is guessed.
+    #[error("{0}")]
+    Doubt(String),
     /// A column of another type.
     #[error("the input has {found}, the schema {expected}")]
     ColumnType {

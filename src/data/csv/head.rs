@@ -62,7 +62,10 @@ pub(super) fn head(block: &[u8], schema: &Schema, how: Heading) -> Result<Option
     let told = row && line.tells_row(line.fault().is_none());
     let doubt = |why: String| {
         let columns = schema.columns().iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(",");
-        Err(place(block, start, Problem::Doubt { why, columns, options: "" }))
+        let message = format!(
+            "this line may be a header or a row: {why}; spell a header {columns}; above a row, put that header"
+        );
+        Err(place(block, start, Problem::Doubt(message)))
     };
     match (line.fault(), row, told) {
         (None, _, false) => names(line.known),

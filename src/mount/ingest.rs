@@ -189,7 +189,8 @@ pub(super) fn read_added(
     let input = sorted(collection, schema, &mut lines)?;
     let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
     let last = input.rows.span().map(|(_, last)| last.clone());
-    let after = last.filter(|_| whole).map(|last| Reached { bytes: len, last, head });
+    // Of another encoding, the bytes saved are not a number of whole lines of UTF-8.
+    let after = last.filter(|_| whole && lines.is_plain()).map(|last| Reached { bytes: len, last, head });
     Ok((input, after))
 }
 

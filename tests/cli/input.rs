@@ -280,3 +280,44 @@ fn header_options_decide_in_an_import_too() {
     sandbox.run(&["-r", "new", "import", "out", "--no-header"]).ok();
     assert_eq!(sandbox.run(&["-r", "new", "read", "people/all"]).ok(), "name,country\ndan,DE\nname,Land\n");
 }
+
+#[test]
+fn utf_16_and_lines_that_end_in_cr_are_read_from_files_stdin_and_folders() {
+    let sandbox = with_people();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    sandbox.pipe(utf16("name,country\r\neve,DE\r\n"), &["write", "people/all"]).ok();
+    sandbox.file("more.csv", utf16("\u{feff}fay,FR\n"));
+    sandbox.run(&["write", "people/all", "more.csv"]).ok();
+    sandbox.pipe("gus,GR\rhal,HU\r", &["write", "people/all"]).ok();
+    let rows = "name,country\nbob,AT\ncat,BE\ndan,CH\neve,DE\nfay,FR\ngus,GR\nhal,HU\n";
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), rows);
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.file("out/people/all.csv", utf16(rows));
+    let schema = format!("\u{feff}{}", sandbox.text("out/people/_schema.json"));
+    sandbox.file("out/people/_schema.json", schema);
+    sandbox.run(&["-r", "new", "import", "out"]).ok();
+    assert_eq!(sandbox.run(&["-r", "new", "read", "people/all"]).ok(), rows);
+    let message = sandbox.pipe(b"\xff\xfea\0,\0\0\xdc", &["write", "people/all"]).fails(1);
+    tells(&message, &["stdin: this looks like UTF-16LE", "iconv -f UTF-16LE -t UTF-8"]);
+}
+
+#[test]
+fn whole_floats_of_pandas_and_zones_of_rails_are_taken() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "counts", "time timestamp*", "id int*", "n int"]).ok();
+    sandbox.pipe("2020-01-01 01:00:00 +0100,7.0,1e5\n", &["write", "counts/x"]).ok();
+    assert_eq!(sandbox.run(&["read", "counts/x"]).ok(), "time,id,n\n2020-01-01T00:00:00,7,100000\n");
+    let range =
+        ["--start", "2020-01-01 00:00:00 UTC", "--start", "7.0", "--stop", "2020-01-01 02:00:00 +0200"];
+    sandbox.run(&[&["delete", "counts/x"][..], &range].concat()).ok();
+    assert_eq!(sandbox.run(&["len", "counts/x"]).ok(), "0\n");
+}
+
+#[test]
+fn numbers_that_a_float_would_change_are_told() {
+    let sandbox = Sandbox::with_rows();
+    for (number, why) in [("9007199254740993", "exactly a float"), ("1e-400", "would become 0")] {
+        let message = sandbox.refused(format!("2020-07-01,{number}\n"), &["write", "temp/bxl"]);
+        tells(&message, &["stdin: line 1, column value", number, why]);
+    }
+}

@@ -142,6 +142,11 @@ impl Builder {
         Ok(())
     }
 
+    /// Whether a CR stands in its strings.
+    pub(super) fn has_return(&self) -> bool {
+        matches!(&self.cells, Cells::Str(bytes, _) if memchr(b'\r', bytes).is_some())
+    }
+
     pub(super) fn len(&self) -> usize {
         match &self.cells {
             Cells::Timestamp(values, ..) | Cells::Int(values) => values.len(),

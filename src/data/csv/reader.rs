@@ -45,7 +45,7 @@ impl<R: Read> CsvReader<R> {
     pub fn new(schema: Arc<Schema>, input: R, batch_rows: usize) -> CsvReader<R> {
         let columns: Vec<usize> = (0..schema.columns().len()).collect();
         CsvReader {
-            blocks: Blocks::new(input, columns.len()),
+            blocks: Blocks::new(input, columns.len(), own(&schema)),
             schema,
             batch_rows: batch_rows.max(1),
             heading: Heading::default(),
@@ -92,6 +92,12 @@ impl<R: Read> CsvReader<R> {
     /// Whether the first line was a header; known after the first call of `next`.
     pub const fn had_header(&self) -> bool {
         self.had_header
+    }
+
+    /// Whether the input is UTF-8 whose lines end in LF or CR LF, so that its bytes can be told apart by its lines; known
+    /// after the first call of `next`.
+    pub const fn is_plain(&self) -> bool {
+        self.blocks.is_plain()
     }
 
     #[cfg(test)]
@@ -234,6 +240,11 @@ impl<R: Read> fmt::Debug for CsvReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CsvReader").field("schema", &self.schema).field("lines", &self.lines).finish()
     }
+}
+
+/// What output of ours begins with.
+fn own(schema: &Schema) -> Vec<u8> {
+    schema.columns().first().map(|column| column.name.as_bytes().to_vec()).unwrap_or_default()
 }
 
 fn newlines(block: &[u8]) -> u64 {

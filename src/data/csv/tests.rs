@@ -8,7 +8,9 @@ use std::io::{Cursor, Read};
 use std::sync::Arc;
 
 mod head;
+mod mutated;
 mod round_trip;
+mod text;
 
 /// Gives a few bytes at a time, as pipes do.
 struct Trickle<'a>(&'a [u8], usize);

@@ -3,6 +3,7 @@
 use super::exit::Usage;
 use crate::collection::when::When;
 use crate::collection::{At, Collection, CollectionError};
+use crate::data::csv::Header;
 use crate::data::key::{self, Closed};
 use crate::data::schema::{Schema, Type};
 use crate::data::value::Value;
@@ -113,6 +114,29 @@ fn bound(schema: &Schema, option: &str, texts: &[String]) -> Result<Vec<Value>> 
 
 fn index_names(schema: &Schema) -> String {
     schema.index_columns().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether CSV has a header line.
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+pub(crate) struct HeaderArgs {
+    /// The first line of CSV names the columns; else the line tells, and is refused if it may be a row too
+    #[arg(long)]
+    header: bool,
+    /// The first line of CSV is a row, in the order of the columns
+    #[arg(long)]
+    no_header: bool,
+}
+
+impl HeaderArgs {
+    /// What was said.
+    pub(crate) const fn given(&self) -> Header {
+        match (self.header, self.no_header) {
+            (true, _) => Header::Present,
+            (_, true) => Header::Absent,
+            _ => Header::Guess,
+        }
+    }
 }
 
 /// A state of the past.

@@ -10,6 +10,7 @@ use super::session::Session;
 use crate::backend::memory::MemoryBackend;
 use crate::clock::Stamp;
 use crate::collection::{At, Collection, CollectionError, Filter, OneSeries};
+use crate::data::csv::Header;
 use crate::data::schema::Schema;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::outline::Outline;
@@ -79,14 +80,20 @@ impl Compared {
 /// The label of the series that a file becomes.
 const OF_FILE: &str = "file";
 
+/// What the ends are called.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Named<'a> {
+    /// A and B, as far as they are given.
+    pub(crate) names: &'a [String],
+    /// Another repository, which is A.
+    pub(crate) with: Option<&'a str>,
+    /// Whether a file of CSV has a header line.
+    pub(crate) header: Header,
+}
+
 impl Whole {
-    /// Opens both ends of `place`: `names` are A and B, as far as they are given.
-    pub(crate) fn open(
-        session: &Session,
-        place: &Place,
-        names: &[String],
-        with: Option<&str>,
-    ) -> Result<Whole> {
+    /// Opens both ends of `place`.
+    pub(crate) fn open(session: &Session, place: &Place, named: Named<'_>) -> Result<Whole> {
         let repo = session.repo()?;
         let collection = repo.collection(&place.collection)?;
         let newest = end(&collection, "newest", At::Newest)?;
@@ -98,8 +105,9 @@ impl Whole {
             },
             None => None,
         };
-        let ends = Ends { collection: &collection, schema: Arc::clone(&newest.state.schema), place, id };
-        let (mut old, new) = match (with, names) {
+        let (schema, header) = (Arc::clone(&newest.state.schema), named.header);
+        let ends = Ends { collection: &collection, schema, place, id, header };
+        let (mut old, new) = match (named.with, named.names) {
             (None, []) => ends.newest_change(newest)?,
             (None, [a]) => (ends.named(a)?, newest),
             (None, [a, b, ..]) => (ends.named(a)?, ends.named(b)?),
@@ -236,6 +244,7 @@ struct Ends<'a> {
     schema: Arc<Schema>,
     place: &'a Place,
     id: Option<SeriesId>,
+    header: Header,
 }
 
 impl Ends<'_> {
@@ -258,7 +267,7 @@ impl Ends<'_> {
         let collection = repo.create_collection(OF_FILE, &self.schema)?;
         let source = Source::new(Some(Path::new(name)), None);
         let failed = || format!("cannot read {}", source.name());
-        let how = How { partial: false, parallel: true, progress: true };
+        let how = How { partial: false, parallel: true, progress: true, header: self.header };
         let mut batch = collection.batch("")?;
         let (rows, _) = batch.sort(source.frames(&self.schema, how)?).with_context(failed)?;
         batch.write(OF_FILE, &Mode::Overlay(Interval::ALL), rows)?;

@@ -4,7 +4,7 @@
 //! what comes through a pipe is spooled to a temporary file first.
 
 use super::format::InFormat;
-use crate::data::csv::CsvReader;
+use crate::data::csv::{CsvReader, Header};
 use crate::data::files::{Frames, arrow, parquet};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
@@ -42,6 +42,8 @@ pub(crate) struct How {
     pub(crate) parallel: bool,
     /// Whether progress may be shown.
     pub(crate) progress: bool,
+    /// Whether CSV has a header line.
+    pub(crate) header: Header,
 }
 
 impl Source {
@@ -70,8 +72,8 @@ impl Source {
     /// Its rows, as frames of `schema`.
     pub(crate) fn frames(&self, schema: &Arc<Schema>, how: How) -> Result<Frames, InputError> {
         let name = self.name();
-        let frames = self.open(schema, how).map_err(|e| e.in_file(&name))?;
-        Ok(Box::new(frames.map(move |frame| frame.map_err(|e| e.in_file(&name)))))
+        let frames = self.open(schema, how).map_err(|e| told(e, &name))?;
+        Ok(Box::new(frames.map(move |frame| frame.map_err(|e| told(e, &name)))))
     }
 
     fn open(&self, schema: &Arc<Schema>, how: How) -> Result<Frames, InputError> {
@@ -84,7 +86,7 @@ impl Source {
                 };
                 let blocks = if how.parallel { BLOCKS } else { 1 };
                 let reader = CsvReader::new(Arc::clone(schema), input, FRAME_ROWS);
-                Ok(Box::new(reader.partial(how.partial).parallel(blocks)))
+                Ok(Box::new(reader.partial(how.partial).header(how.header).parallel(blocks)))
             }
             InFormat::Parquet => parquet::read(seekable(file)?, schema, how.partial),
             InFormat::Arrow => arrow::read(seekable(file)?, schema, how.partial),
@@ -97,6 +99,14 @@ impl Source {
             None => Ok(File::from(io::stdin().as_fd().try_clone_to_owned()?)),
         }
     }
+}
+
+/// The error with the file it is about and the options that help.
+fn told(mut error: InputError, name: &str) -> InputError {
+    if let Problem::Doubt(message) = &mut error.problem {
+        message.push_str(", or tell by --header or --no-header");
+    }
+    error.in_file(name)
 }
 
 fn unread(error: io::Error) -> InputError {

@@ -4,6 +4,7 @@
 use super::format::InFormat;
 use super::input::Source;
 use super::load::Item;
+use crate::data::csv;
 use crate::data::label::{escape, unescape};
 use crate::data::schema::{Column, Schema, Type};
 use anyhow::{Context, Result, bail};
@@ -153,7 +154,8 @@ pub(crate) fn collections(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 pub(crate) fn read_schema(folder: &Path) -> Result<Schema> {
     let path = folder.join(SCHEMA_FILE);
     let failed = || format!("cannot read {}", path.display());
-    let text = std::fs::read_to_string(&path).with_context(failed)?;
+    let text = std::fs::read(&path).with_context(failed)?;
+    let text = csv::decoded(&text).with_context(failed)?;
     parse_schema(&text).with_context(failed)
 }
 

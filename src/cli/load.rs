@@ -5,6 +5,7 @@
 
 use super::input::{How, Source};
 use crate::collection::Batch;
+use crate::data::csv::Header;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::Interval;
@@ -34,6 +35,15 @@ pub(crate) struct Loaded {
     pub(crate) series: usize,
 }
 
+/// How the inputs are read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    /// Whether progress may be shown.
+    pub(crate) progress: bool,
+    /// Whether CSV has a header line.
+    pub(crate) header: Header,
+}
+
 /// How the rows of each input meet those that are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meet {
@@ -59,7 +69,7 @@ impl Meet {
 }
 
 /// Writes all inputs to the batch, each as the series of its label.
-pub(crate) fn load(batch: &mut Batch<'_>, items: &[Item], meet: Meet, progress: bool) -> Result<Loaded> {
+pub(crate) fn load(batch: &mut Batch<'_>, items: &[Item], meet: Meet, how: Reading) -> Result<Loaded> {
     check_labels(items)?;
     let schema = Arc::clone(&batch.base().schema);
     let mut loaded = Loaded { rows: 0, series: items.len() };
@@ -67,7 +77,8 @@ pub(crate) fn load(batch: &mut Batch<'_>, items: &[Item], meet: Meet, progress: 
     while !rest.is_empty() {
         let (group, others) = rest.split_at(group(rest));
         rest = others;
-        let how = How { partial: meet.partial(), parallel: group.len() == 1, progress };
+        let Reading { progress, header } = how;
+        let how = How { partial: meet.partial(), parallel: group.len() == 1, progress, header };
         let read = |item: &Item| sorted(batch, &schema, item, how);
         let inputs: Vec<(Sorted, u64)> = match group {
             [one] => vec![read(one)?],

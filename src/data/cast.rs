@@ -17,13 +17,6 @@ use std::sync::Arc;
 const SECOND: i64 = 1_000_000_000;
 const DAY: i64 = time::DAY * SECOND;
 
-/// The greatest whole number that no other rounds to as a float: 2^53 - 1.
-const MOST_WHOLE: f64 = 9_007_199_254_740_991.0;
-
-/// What an `int` column takes of floats.
-const WHOLE: &str =
-    "a whole number of at most 9007199254740991: beyond it, and between ints, floats are rounded";
-
 /// Makes a column of the schema's type, of values that are all the same.
 ///
 /// Fails on a type that cannot become the schema's, and on the first value that would change.
@@ -38,8 +31,7 @@ pub(super) fn cast(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputE
         (DataType::LargeUtf8 | DataType::Utf8View, Type::Str) => plain(column, array, &to),
         (_, Type::Timestamp(_) | Type::Date) => times(column, array),
         (_, Type::Int) if from.is_integer() => ints(column, array),
-        // An index value decides which rows are replaced: ints that were floats may have been rounded before.
-        (_, Type::Int) if from.is_floating() && !column.index => whole_floats(column, array),
+        (_, Type::Int) if from.is_floating() => whole_floats(column, array),
         (_, Type::Float) if from.is_floating() => plain(column, array, &to),
         (_, Type::Float) if from.is_integer() => floats(column, array),
         (_, Type::Int | Type::Float) if from.is_decimal() => decimals(column, array),
@@ -48,7 +40,13 @@ pub(super) fn cast(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputE
 }
 
 fn wrong_type(column: &Column, from: &DataType) -> InputError {
-    let (found, expected) = (from.to_string().to_lowercase(), column.ty.to_string());
+    let found = from.to_string().to_lowercase();
+    let expected = match column.ty {
+        Type::Timestamp(_) | Type::Date if from.is_numeric() => {
+            format!("{}: numbers are not taken as times since 1970 (epoch), convert them first", column.ty)
+        }
+        ty => ty.to_string(),
+    };
     InputError::new(Problem::ColumnType { found, expected }).in_column(&column.name)
 }
 
@@ -76,7 +74,7 @@ fn each<A: ArrowPrimitiveType, B: ArrowPrimitiveType>(
     let lost = |row: &usize| array.is_valid(*row) && equal(array.value(*row)).is_none();
     let row = (0..array.len()).find(lost).unwrap_or(0);
     let expected = match (A::DATA_TYPE.is_floating(), column.ty) {
-        (true, _) => WHOLE,
+        (true, _) => value::WHOLE,
         (false, Type::Float) => "an int that a float holds without rounding",
         (false, ty) => value::expected(ty),
     };
@@ -153,7 +151,8 @@ fn whole_floats(column: &Column, array: &ArrayRef) -> Result<ArrayRef, InputErro
     let floats = plain(column, array, &DataType::Float64)?;
     let floats = floats.as_primitive::<Float64Type>();
     let known: Float64Array = floats.iter().map(|v| v.filter(|v| !v.is_nan())).collect();
-    let int = |v: f64| (v.abs() <= MOST_WHOLE && v.fract() == 0.0).then_some(v as i64);
+    // What is greater may have been rounded before, and an index value decides which rows are replaced.
+    let int = |v: f64| (v.abs() <= number::MOST_WHOLE as f64 && v.fract() == 0.0).then_some(v as i64);
     Ok(Arc::new(each::<_, Int64Type>(column, &known, int, |v| Value::Float(v).render(Type::Float))?))
 }
 

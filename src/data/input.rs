@@ -52,6 +52,9 @@ pub enum Problem {
         /// The columns' names, separated by commas.
         names: String,
     },
+    /// A first line that may be a header or a row, as a full sentence without a stop: neither is guessed.
+    #[error("{0}")]
+    Doubt(String),
     /// A column of another type.
     #[error("the input has {found}, the schema {expected}")]
     ColumnType {

@@ -47,7 +47,7 @@ impl Value {
             Type::Bool => number::parse_bool(bytes).map(Value::Bool),
             Type::Str => Some(Value::Str(text.to_owned())),
         }
-        .ok_or(NotValue { expected: expected(ty) })
+        .ok_or_else(|| NotValue { expected: expected_of(ty, bytes) })
     }
 
     /// The text of a cell of type `ty`, unquoted; empty for null.
@@ -67,27 +67,77 @@ impl Value {
     }
 }
 
+/// What a type takes, with an example, and a hint.
+macro_rules! taken {
+    ($ty:expr, $hint:literal) => {
+        match $ty {
+            Type::Timestamp(TimeUnit::Second) => concat!(
+                "a timestamp in whole seconds whose milliseconds fit 64 bits, such as 2020-06-22T12:30:00",
+                $hint
+            ),
+            Type::Timestamp(TimeUnit::Millisecond) => {
+                concat!("a timestamp in whole milliseconds, such as 2020-06-22T12:30:00.500", $hint)
+            }
+            Type::Timestamp(TimeUnit::Microsecond) => {
+                concat!("a timestamp in whole microseconds, such as 2020-06-22T12:30:00.500000", $hint)
+            }
+            Type::Timestamp(TimeUnit::Nanosecond) => concat!(
+                "a timestamp in nanoseconds from 1677-09-21 to 2262-04-11, such as 2020-06-22T12:30:00.5",
+                $hint
+            ),
+            Type::Date => concat!("a date such as 2020-06-22", $hint),
+            Type::Int => concat!("a 64-bit int such as 42", $hint),
+            Type::Float => concat!("a float such as 25.5", $hint),
+            Type::Str => "valid UTF-8 text",
+            Type::Bool => concat!("true or false", $hint),
+        }
+    };
+}
+
 /// What a type takes, with an example: the end of "is not …".
 #[must_use]
 pub(crate) const fn expected(ty: Type) -> &'static str {
+    taken!(ty, "")
+}
+
+/// What an `int` column takes of numbers that were floats.
+pub(crate) const WHOLE: &str =
+    "a whole number of at most 9007199254740991: beyond it, and between ints, floats are rounded";
+
+/// Spellings of null that other programs write, in small letters.
+const NULLS: [&[u8]; 11] =
+    [b"null", b"na", b"n/a", b"#n/a", b"#na", b"nan", b"none", b"nil", b"nat", b"\\n", b"-"];
+
+/// As [`expected`], with the way out for what `text`, which is no value of the type, seems to mean.
+#[must_use]
+pub(crate) fn expected_of(ty: Type, text: &[u8]) -> &'static str {
+    let text = number::trim(text);
+    if NULLS.iter().any(|null| text.eq_ignore_ascii_case(null)) {
+        return taken!(ty, ": null is an empty field");
+    }
+    let is_number =
+        number::parse_float(text).is_some_and(f64::is_finite) || number::why_no_float(text).is_some();
     match ty {
-        Type::Timestamp(TimeUnit::Second) => {
-            "a timestamp in whole seconds whose milliseconds fit 64 bits, such as 2020-06-22T12:30:00"
+        Type::Timestamp(_) | Type::Date if is_number => taken!(
+            ty,
+            ": numbers are not taken as times, neither since 1970 (epoch) nor as digits alone; write them so"
+        ),
+        Type::Timestamp(_) | Type::Date if time::has_odd_zone(text) => {
+            taken!(ty, ": a zone is Z, UTC, GMT or an offset such as +02:00")
         }
-        Type::Timestamp(TimeUnit::Millisecond) => {
-            "a timestamp in whole milliseconds, such as 2020-06-22T12:30:00.500"
+        Type::Int if is_number && text.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) => {
+            taken!(ty, ": with a point or an exponent, a whole number of at most 9007199254740991 is one")
         }
-        Type::Timestamp(TimeUnit::Microsecond) => {
-            "a timestamp in whole microseconds, such as 2020-06-22T12:30:00.500000"
-        }
-        Type::Timestamp(TimeUnit::Nanosecond) => {
-            "a timestamp in nanoseconds from 1677-09-21 to 2262-04-11, such as 2020-06-22T12:30:00.5"
-        }
-        Type::Date => "a date such as 2020-06-22",
-        Type::Int => "a 64-bit int such as 42",
-        Type::Float => "a float such as 25.5",
-        Type::Str => "valid UTF-8 text",
-        Type::Bool => "true or false",
+        Type::Float => match number::why_no_float(text) {
+            Some(number::Lost::Rounded) => {
+                "exactly a float: from 9007199254740992 on whole numbers are rounded; a column of ints or texts keeps it, an \
+                 exponent (1.5e16) says that it may be rounded"
+            }
+            Some(number::Lost::Small) => "a float: it is not zero, and so small that it would become 0",
+            Some(number::Lost::Large) => "a float: it is too large, and would become infinite",
+            None => expected(ty),
+        },
+        _ => expected(ty),
     }
 }
 
@@ -109,6 +159,12 @@ mod tests {
             ("2020-06-22T00:00:00.5+02:00", "2020-06-21T22:00:00.500"),
             ("2020-06-22T00:00:00-0130", "2020-06-22T01:30:00"),
             ("2020-06-22T00:00:00+02", "2020-06-21T22:00:00"),
+            ("2020-06-22 00:00:00 UTC", "2020-06-22T00:00:00"),
+            ("2020-06-22 00:00:00.5 utc ", "2020-06-22T00:00:00.500"),
+            ("2020-06-22T00:00GMT", "2020-06-22T00:00:00"),
+            ("2020-06-22 00:00:00 Z", "2020-06-22T00:00:00"),
+            ("2020-06-22 01:00:00 +0100", "2020-06-22T00:00:00"),
+            ("2020-06-22 01:00:00.250 \t-01:30", "2020-06-22T02:30:00.250"),
             ("1969-12-31T23:59:59.999Z", "1969-12-31T23:59:59.999"),
             ("0001-01-01", "0001-01-01T00:00:00"),
             ("9999-12-31T23:59:59", "9999-12-31T23:59:59"),
@@ -143,6 +199,11 @@ mod tests {
             "2020-01-01T00:00:00+02:60",
             "2020-01-01T00:00:00+2",
             "2020-01-01T00:00:00 x",
+            "2020-01-01T00:00:00 CET",
+            "2020-01-01T00:00:00 UTC+1",
+            "2020-01-01T00:00:00 UT",
+            "2020-01-01 UTC",
+            "2020-01-01 +02:00",
             "2020-01-01Z",
             "12020-01-01",
             "+999999999999-01-01",
@@ -207,7 +268,8 @@ mod tests {
             ("-Infinity", "-inf"),
             ("+INF", "inf"),
             ("1e16", "1e+16"),
-            ("9007199254740993", "9007199254740992.0"),
+            ("9007199254740992", "9007199254740992.0"),
+            ("9007199254740993e0", "9007199254740992.0"),
         ] {
             assert_eq!(shown(Type::Float, text), expected, "{text:?}");
         }
@@ -215,12 +277,48 @@ mod tests {
 
     #[test]
     fn what_is_no_number_is_refused() {
-        for text in ["", "-", ".", "e5", "1e", "1e999", "-1e999", "1,5", "0x10", "1_000", "infin", "1 2"] {
+        for text in [
+            "",
+            "-",
+            ".",
+            "e5",
+            "1e",
+            "1e999",
+            "-1e999",
+            "1,5",
+            "0x10",
+            "1_000",
+            "infin",
+            "1 2",
+            "9007199254740993",
+        ] {
             assert!(Value::parse(Type::Float, text).is_err(), "{text:?}");
         }
-        for text in ["", "-", "1.0", "9223372036854775808", "-9223372036854775809", "1e3", "--1", "+-1"] {
+        for text in ["", "-", "1.5", "9223372036854775808", "-9223372036854775809", "1e-3", "--1", "+-1"] {
             assert!(Value::parse(Type::Int, text).is_err(), "{text:?}");
         }
+    }
+
+    #[test]
+    fn refusals_tell_the_way_out() {
+        let told = |ty, text: &str| Value::parse(ty, text).unwrap_err().to_string();
+        for text in ["NA", "null", "N/A", "#N/A", "NULL", " None ", "\\N", "-"] {
+            for ty in [Type::Float, Type::Int, Type::Date, Type::Bool, MS] {
+                assert!(told(ty, text).ends_with(": null is an empty field"), "{ty} {text}");
+            }
+        }
+        assert!(told(MS, "NaN").ends_with(": null is an empty field"));
+        for text in ["1482669077000000000", "1482669077", "1482669077.25", "20161225", "1.4e9"] {
+            assert!(told(MS, text).contains("since 1970"), "{text}");
+            assert!(told(Type::Date, text).contains("since 1970"), "{text}");
+        }
+        assert!(told(MS, "2020-01-01 00:00:00 CET").ends_with("an offset such as +02:00"));
+        assert!(!told(MS, "2020-01-01 00:00:00.0001 UTC").contains("zone"));
+        assert!(told(Type::Int, "1.5").contains("a whole number of at most 9007199254740991"));
+        assert!(told(Type::Float, "9007199254740993").contains("whole numbers are rounded"));
+        assert!(told(Type::Float, "1e-400").contains("would become 0"));
+        assert!(told(Type::Float, "-1e999").contains("too large"));
+        assert_eq!(told(Type::Float, "abc"), "not a float such as 25.5");
     }
 
     #[test]
@@ -229,6 +327,7 @@ mod tests {
             assert_eq!(Value::parse(Type::Int, &format!(" {value} ")), Ok(Value::Int(value)));
         }
         assert_eq!(shown(Type::Int, "+007"), "7");
+        assert_eq!(shown(Type::Int, "7.0"), "7");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::sheet::{Sheet, Sheets, content};
 use super::spool::Way;
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError};
-use crate::data::csv::CsvReader;
+use crate::data::csv::{CsvReader, Header};
 use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
 use crate::data::key::Keys;
@@ -111,12 +111,15 @@ pub(super) fn read(
 }
 
 /// Reads all rows of a text, to be those of a series.
+///
+/// A file of rows begins with a header, unless its first line has a value that no name could be: nobody can say here
+/// whether a line of texts is one, and as a row it would stay.
 pub(super) fn read_csv(
     series: &Series,
     columns: Option<&Arc<Schema>>,
     text: impl Read,
 ) -> Result<Input, Failure> {
-    onto(series, columns, |schema| Ok(reader(schema, text)))
+    onto(series, columns, |schema| Ok(reader(schema, text).header(Header::Needed)))
 }
 
 /// Reads rows, most of which a series may have already.
@@ -186,7 +189,8 @@ pub(super) fn read_added(
     let input = sorted(collection, schema, &mut lines)?;
     let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
     let last = input.rows.span().map(|(_, last)| last.clone());
-    let after = last.filter(|_| whole).map(|last| Reached { bytes: len, last, head });
+    // Of another encoding, the bytes saved are not a number of whole lines of UTF-8.
+    let after = last.filter(|_| whole && lines.is_plain()).map(|last| Reached { bytes: len, last, head });
     Ok((input, after))
 }
 

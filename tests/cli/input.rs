@@ -233,3 +233,91 @@ fn misuse_is_exit_2() {
         sandbox.run(words).fails(2);
     }
 }
+
+/// With a collection of text columns, and three rows in `people/all`.
+fn with_people() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "people", "name str*", "country str"]).ok();
+    sandbox.pipe("bob,AT\ncat,BE\ndan,CH\n", &["write", "people/all"]).ok();
+    sandbox
+}
+
+#[test]
+fn header_of_texts_in_other_spelling_is_no_row_and_takes_none() {
+    let sandbox = with_people();
+    sandbox.pipe("Name,Country\ndan,DE\n", &["write", "people/all"]).ok();
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), "name,country\nbob,AT\ncat,BE\ndan,DE\n");
+}
+
+#[test]
+fn line_that_may_be_a_header_is_told_with_the_options_that_decide() {
+    let sandbox = with_people();
+    let rows = sandbox.run(&["read", "people/all"]).ok();
+    sandbox.file("other.csv", "name,Land\ndan,DE\n");
+    for words in [&["write", "people/all", "other.csv"][..], &["diff", "other.csv", "people/all"]] {
+        let message = sandbox.run(words).fails(1);
+        tells(&message, &["other.csv: line 1", "may be a header or a row", "--header or --no-header"]);
+    }
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), rows);
+    let message = sandbox.run(&["write", "people/all", "other.csv", "--header"]).fails(1);
+    tells(&message, &["other.csv: line 1, column Land: unknown column"]);
+    let diff = sandbox.run(&["diff", "other.csv", "people/all", "--no-header", "--stat"]).ok();
+    assert_eq!(diff, "all: 2 added, 1 removed, 1 changed\n");
+    sandbox.run(&["write", "people/all", "other.csv", "--no-header", "--upsert"]).ok();
+    assert_eq!(sandbox.run(&["len", "people/all"]).ok(), "4\n");
+    sandbox.run(&["write", "people", "other.csv", "--no-header"]).ok();
+    assert_eq!(sandbox.run(&["len", "people/other"]).ok(), "2\n");
+    sandbox.run(&["write", "people/all", "other.csv", "--no-header", "--header"]).fails(2);
+}
+
+#[test]
+fn header_options_decide_in_an_import_too() {
+    let sandbox = with_people();
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.file("out/people/all.csv", "name,Land\ndan,DE\n");
+    let message = sandbox.run(&["-r", "new", "import", "out"]).fails(1);
+    tells(&message, &["out/people/all.csv: line 1", "--header or --no-header"]);
+    sandbox.run(&["-r", "new", "import", "out", "--no-header"]).ok();
+    assert_eq!(sandbox.run(&["-r", "new", "read", "people/all"]).ok(), "name,country\ndan,DE\nname,Land\n");
+}
+
+#[test]
+fn utf_16_and_lines_that_end_in_cr_are_read_from_files_stdin_and_folders() {
+    let sandbox = with_people();
+    let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    sandbox.pipe(utf16("name,country\r\neve,DE\r\n"), &["write", "people/all"]).ok();
+    sandbox.file("more.csv", utf16("\u{feff}fay,FR\n"));
+    sandbox.run(&["write", "people/all", "more.csv"]).ok();
+    sandbox.pipe("gus,GR\rhal,HU\r", &["write", "people/all"]).ok();
+    let rows = "name,country\nbob,AT\ncat,BE\ndan,CH\neve,DE\nfay,FR\ngus,GR\nhal,HU\n";
+    assert_eq!(sandbox.run(&["read", "people/all"]).ok(), rows);
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.file("out/people/all.csv", utf16(rows));
+    let schema = format!("\u{feff}{}", sandbox.text("out/people/_schema.json"));
+    sandbox.file("out/people/_schema.json", schema);
+    sandbox.run(&["-r", "new", "import", "out"]).ok();
+    assert_eq!(sandbox.run(&["-r", "new", "read", "people/all"]).ok(), rows);
+    let message = sandbox.pipe(b"\xff\xfea\0,\0\0\xdc", &["write", "people/all"]).fails(1);
+    tells(&message, &["stdin: this looks like UTF-16LE", "iconv -f UTF-16LE -t UTF-8"]);
+}
+
+#[test]
+fn whole_floats_of_pandas_and_zones_of_rails_are_taken() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "counts", "time timestamp*", "id int*", "n int"]).ok();
+    sandbox.pipe("2020-01-01 01:00:00 +0100,7.0,1e5\n", &["write", "counts/x"]).ok();
+    assert_eq!(sandbox.run(&["read", "counts/x"]).ok(), "time,id,n\n2020-01-01T00:00:00,7,100000\n");
+    let range =
+        ["--start", "2020-01-01 00:00:00 UTC", "--start", "7.0", "--stop", "2020-01-01 02:00:00 +0200"];
+    sandbox.run(&[&["delete", "counts/x"][..], &range].concat()).ok();
+    assert_eq!(sandbox.run(&["len", "counts/x"]).ok(), "0\n");
+}
+
+#[test]
+fn numbers_that_a_float_would_change_are_told() {
+    let sandbox = Sandbox::with_rows();
+    for (number, why) in [("9007199254740993", "exactly a float"), ("1e-400", "would become 0")] {
+        let message = sandbox.refused(format!("2020-07-01,{number}\n"), &["write", "temp/bxl"]);
+        tells(&message, &["stdin: line 1, column value", number, why]);
+    }
+}

@@ -15,6 +15,7 @@ mod write_names;
 mod write_races;
 mod write_rows;
 mod write_steps;
+mod write_text;
 
 use crate::support::{CountingClock, copy, frame, lines, repo_on};
 use bytes::Bytes;

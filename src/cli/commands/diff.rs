@@ -1,7 +1,7 @@
 //! `diff`: what differs between two revisions, a revision and a file, or two repositories.
 
-use crate::cli::args::{Place, RangeArgs};
-use crate::cli::compared::{Compared, End, Whole};
+use crate::cli::args::{HeaderArgs, Place, RangeArgs};
+use crate::cli::compared::{Compared, End, Named, Whole};
 use crate::cli::exit::Usage;
 use crate::cli::output::Output;
 use crate::cli::session::Session;
@@ -34,6 +34,8 @@ pub(crate) struct Args {
     /// Compare with the same place of another repository, a remote or a path: it is A
     #[arg(long, value_name = "REMOTE")]
     with: Option<String>,
+    #[command(flatten)]
+    header: HeaderArgs,
     #[command(flatten)]
     range: RangeArgs,
     /// Text for people, CSV with a line for each value, or JSON with an object for each row
@@ -84,7 +86,11 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if place.series.is_none() && args.range.is_given() {
         return Err(Usage::of("diff", "a range of rows needs COLLECTION/SERIES").into());
     }
-    let whole = Whole::open(session, &place, names, args.with.as_deref())?;
+    let whole = Whole::open(
+        session,
+        &place,
+        Named { names, with: args.with.as_deref(), header: args.header.given() },
+    )?;
     let mut report =
         Report { args, whole: &whole, out: Vec::new(), to: Output::open(args.output.as_deref())? };
     report.start();

@@ -1,7 +1,8 @@
 //! `import`: collections from a folder, such as the original's export.
 
+use crate::cli::args::HeaderArgs;
 use crate::cli::layout;
-use crate::cli::load::{self, Meet};
+use crate::cli::load::{self, Meet, Reading};
 use crate::cli::output;
 use crate::cli::session::Session;
 use crate::collection::Collection;
@@ -23,6 +24,8 @@ pub(crate) struct Args {
     /// Only this collection; may be repeated
     #[arg(long, short, value_name = "COLLECTION")]
     collection: Vec<String>,
+    #[command(flatten)]
+    header: HeaderArgs,
 }
 
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
@@ -41,17 +44,24 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     // All schemas first: a bad one leaves nothing behind.
     let schemas = found.iter().map(|(_, path)| layout::read_schema(path)).collect::<Result<Vec<_>>>()?;
     let repo = session.create()?;
+    let how = Reading { progress: !session.is_quiet(), header: args.header.given() };
     for ((label, path), schema) in found.iter().zip(&schemas) {
-        import(&repo, label, schema, path, session).with_context(|| format!("cannot import {label}"))?;
+        import(&repo, (label, schema), (path, how), session)
+            .with_context(|| format!("cannot import {label}"))?;
     }
     Ok(())
 }
 
-fn import(repo: &Repo, label: &str, schema: &Schema, path: &Path, session: &Session) -> Result<()> {
+fn import(
+    repo: &Repo,
+    (label, schema): (&str, &Schema),
+    (path, how): (&Path, Reading),
+    session: &Session,
+) -> Result<()> {
     let items = layout::series(path)?;
     let collection = collection(repo, label, schema)?;
     let mut batch = collection.batch(&format!("import {} series", items.len()))?;
-    let loaded = load::load(&mut batch, &items, Meet::Import, !session.is_quiet())?;
+    let loaded = load::load(&mut batch, &items, Meet::Import, how)?;
     match batch.commit()? {
         Some(revision) => session.say(format!(
             "imported {} in {} series of {label}, revision {revision}",

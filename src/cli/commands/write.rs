@@ -1,10 +1,10 @@
 //! `write`: rows of files or of the standard input into series.
 
-use crate::cli::args::{Place, RangeArgs};
+use crate::cli::args::{HeaderArgs, Place, RangeArgs};
 use crate::cli::exit::Usage;
 use crate::cli::format::InFormat;
 use crate::cli::input::{How, Source};
-use crate::cli::load::{self, Item, Meet};
+use crate::cli::load::{self, Item, Meet, Reading};
 use crate::cli::output;
 use crate::cli::session::{Session, exact};
 use crate::collection::{Batch, Collection};
@@ -36,6 +36,8 @@ pub(crate) struct Args {
     /// Format of the rows, where the file's name does not tell it
     #[arg(long, short = 'f', value_enum)]
     format: Option<InFormat>,
+    #[command(flatten)]
+    header: HeaderArgs,
     #[command(flatten)]
     range: RangeArgs,
     #[command(flatten)]
@@ -112,7 +114,8 @@ fn one(args: &Args, collection: &Collection, series: &str, session: &Session) ->
     let schema = Arc::clone(&batch.base().schema);
     let meet = args.meet.chosen();
     let source = Source::new(args.files.first().map(PathBuf::as_path), args.format);
-    let how = How { partial: meet.partial(), parallel: true, progress: !session.is_quiet() };
+    let (progress, header) = (!session.is_quiet(), args.header.given());
+    let how = How { partial: meet.partial(), parallel: true, progress, header };
     let frames = source.frames(&schema, how)?;
     let (rows, count) = match meet {
         Meet::Append | Meet::Update => batch.sort(frames)?,
@@ -173,7 +176,8 @@ fn many(args: &Args, collection: &Collection, session: &Session) -> Result<()> {
         several => format!("write {} series", several.len()),
     });
     let mut batch = collection.batch(&message)?;
-    let loaded = load::load(&mut batch, &items, args.meet.chosen(), !session.is_quiet())?;
+    let how = Reading { progress: !session.is_quiet(), header: args.header.given() };
+    let loaded = load::load(&mut batch, &items, args.meet.chosen(), how)?;
     let label = collection.label();
     match batch.commit()? {
         Some(revision) => session.say(format!(

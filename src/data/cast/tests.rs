@@ -98,7 +98,7 @@ fn ints_of_all_widths_are_taken_where_they_fit() {
 }
 
 #[test]
-fn whole_floats_become_ints_and_nan_null_but_not_in_the_index() {
+fn whole_floats_become_ints_and_nan_null() {
     let floats = array::<Float64Type>([1.0, f64::NAN, -9_007_199_254_740_991.0]);
     assert_eq!(made("int", &floats).unwrap(), ["1", "", "-9007199254740991"]);
     assert_eq!(made("int", &array::<Float32Type>([3.0])).unwrap(), ["3"]);
@@ -109,8 +109,10 @@ fn whole_floats_become_ints_and_nan_null_but_not_in_the_index() {
         "row 1, column v: \"9007199254740992.0\" is not a whole number",
     );
     refused("int", &array::<Float64Type>([f64::INFINITY]), "row 1, column v: \"inf\" is not a whole");
-    let index = cast(&column("v int*"), &array::<Float64Type>([1.0])).unwrap_err().to_string();
-    assert_eq!(index, "column v: the input has float64, the schema int");
+    let refused = cast(&column("v int*"), &array::<Float64Type>([1.0, 0.5])).unwrap_err().to_string();
+    assert!(refused.starts_with("row 2, column v: \"0.5\" is not a whole number"), "{refused}");
+    let index = cast(&column("v int*"), &array::<Float64Type>([-7.0])).unwrap();
+    assert_eq!(index.as_primitive::<Int64Type>().values(), &[-7]);
 }
 
 #[test]
@@ -179,6 +181,11 @@ fn other_types_are_refused_with_found_and_expected() {
         "timestamp[us]",
         &array::<Int64Type>([1]),
         "column v: the input has int64, the schema timestamp[us]",
+    );
+    refused(
+        "date",
+        &array::<Float64Type>([1.0]),
+        "column v: the input has float64, the schema date: numbers are not",
     );
     refused("str", &array::<Int64Type>([1]), "column v: the input has int64, the schema str");
 }

@@ -1,8 +1,9 @@
 //! Input cut into blocks of whole records.
 //!
-//! Knows line ends and quotes, nothing of columns. Holds one block and what was read of the next
+//! Knows LF and quotes, nothing of columns. Holds one block and what was read of the next
 //! record; a record of many blocks makes its block as large as it needs, up to a limit.
 
+use super::text::{Text, unread};
 use crate::data::input::{InputError, Problem};
 use memchr::{memchr_iter, memrchr};
 use std::io::Read;
@@ -14,7 +15,7 @@ pub(super) const FIELD_LIMIT: usize = 256 << 20;
 
 /// Reads an input block by block.
 pub(super) struct Blocks<R> {
-    input: R,
+    input: Text<R>,
     size: usize,
     field_limit: usize,
     /// Bytes a record may have.
@@ -28,11 +29,12 @@ pub(super) struct Blocks<R> {
 }
 
 impl<R: Read> Blocks<R> {
-    /// `columns` bounds what a record may take: as many fields of the greatest size.
-    pub(super) fn new(input: R, columns: usize) -> Blocks<R> {
+    /// `columns` bounds what a record may take: as many fields of the greatest size. The input is UTF-8 where it begins
+    /// with `own`.
+    pub(super) fn new(input: R, columns: usize, own: Vec<u8>) -> Blocks<R> {
         let record_limit = FIELD_LIMIT.saturating_mul(columns.max(1));
         Blocks {
-            input,
+            input: Text::new(input, own),
             size: BLOCK,
             field_limit: FIELD_LIMIT,
             record_limit,
@@ -75,6 +77,11 @@ impl<R: Read> Blocks<R> {
         Ok(Some(block))
     }
 
+    /// Whether blocks are the bytes of the input, but for its byte order mark.
+    pub(super) const fn is_plain(&self) -> bool {
+        self.input.is_plain()
+    }
+
     /// Whether nothing comes after the last block.
     pub(super) const fn ended(&self) -> bool {
         self.ended && self.carry.is_empty()
@@ -93,7 +100,7 @@ impl<R: Read> Blocks<R> {
         let size = if self.started { self.size } else { self.size.max(MARK.len()) };
         block.reserve(size + 1);
         let mut part = self.input.by_ref().take(size as u64);
-        let read = part.read_to_end(block).map_err(|e| InputError::new(Problem::Read(e)))?;
+        let read = part.read_to_end(block).map_err(unread)?;
         self.ended = read < size;
         if !self.started && block.starts_with(MARK) {
             block.drain(..MARK.len());

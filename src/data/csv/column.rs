@@ -5,7 +5,7 @@
 
 use super::field::Field;
 use crate::data::schema::{Column, Type};
-use crate::data::value::expected;
+use crate::data::value::expected_of;
 use crate::data::value::number::{self, bool_prefix, float_prefix, int_prefix};
 use crate::data::value::time::{self, Dates};
 use arrow_array::{
@@ -98,15 +98,16 @@ impl Builder {
         if empty {
             return self.push_null();
         }
-        let refused = expected(self.ty());
+        let ty = self.ty();
+        let refused = || expected_of(ty, text);
         match &mut self.cells {
             Cells::Timestamp(values, unit, _) => {
-                values.push(time::parse_timestamp(text, *unit).ok_or(refused)?);
+                values.push(time::parse_timestamp(text, *unit).ok_or_else(refused)?);
             }
-            Cells::Date(values, _) => values.push(time::parse_date(text).ok_or(refused)?),
-            Cells::Int(values) => values.push(number::parse_int(text).ok_or(refused)?),
+            Cells::Date(values, _) => values.push(time::parse_date(text).ok_or_else(refused)?),
+            Cells::Int(values) => values.push(number::parse_int(text).ok_or_else(refused)?),
             Cells::Float(values, _) => {
-                let value = number::parse_float(text).ok_or(refused)?;
+                let value = number::parse_float(text).ok_or_else(refused)?;
                 if self.index && value.is_nan() {
                     return Err("a number: index columns hold no NaN");
                 }
@@ -115,13 +116,13 @@ impl Builder {
             Cells::Str(bytes, offsets) => {
                 const LARGE: &str = "a string that fits: the strings of one block have 2 GiB at most";
                 if std::str::from_utf8(text).is_err() {
-                    return Err(refused);
+                    return Err(refused());
                 }
                 let Ok(offset) = i32::try_from(bytes.len() + text.len()) else { return Err(LARGE) };
                 bytes.extend_from_slice(text);
                 offsets.push(offset);
             }
-            Cells::Bool(values) => values.push(number::parse_bool(text).ok_or(refused)?),
+            Cells::Bool(values) => values.push(number::parse_bool(text).ok_or_else(refused)?),
         }
         Ok(())
     }
@@ -139,6 +140,11 @@ impl Builder {
             Cells::Bool(values) => values.push(false),
         }
         Ok(())
+    }
+
+    /// Whether a CR stands in its strings.
+    pub(super) fn has_return(&self) -> bool {
+        matches!(&self.cells, Cells::Str(bytes, _) if memchr(b'\r', bytes).is_some())
     }
 
     pub(super) fn len(&self) -> usize {

@@ -4,7 +4,7 @@
 //! size. After an error nothing more comes.
 
 use super::block::Blocks;
-use super::head::{Head, head};
+use super::head::{Head, Header, Heading, head};
 use super::record::{Parsed, Plan};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
@@ -22,7 +22,7 @@ pub struct CsvReader<R: Read> {
     schema: Arc<Schema>,
     blocks: Blocks<R>,
     batch_rows: usize,
-    partial: bool,
+    heading: Heading,
     in_flight: usize,
     /// What the first line said; `None` until it is read.
     plan: Option<Arc<Plan>>,
@@ -45,10 +45,10 @@ impl<R: Read> CsvReader<R> {
     pub fn new(schema: Arc<Schema>, input: R, batch_rows: usize) -> CsvReader<R> {
         let columns: Vec<usize> = (0..schema.columns().len()).collect();
         CsvReader {
-            blocks: Blocks::new(input, columns.len()),
+            blocks: Blocks::new(input, columns.len(), own(&schema)),
             schema,
             batch_rows: batch_rows.max(1),
-            partial: false,
+            heading: Heading::default(),
             in_flight: 1,
             plan: None,
             columns,
@@ -64,7 +64,14 @@ impl<R: Read> CsvReader<R> {
     /// Lets a header list only some of the columns, among them every index column.
     #[must_use]
     pub const fn partial(mut self, partial: bool) -> Self {
-        self.partial = partial;
+        self.heading.partial = partial;
+        self
+    }
+
+    /// Says whether the first line is a header; else the line tells, and is refused if it may be either.
+    #[must_use]
+    pub const fn header(mut self, header: Header) -> Self {
+        self.heading.header = header;
         self
     }
 
@@ -85,6 +92,12 @@ impl<R: Read> CsvReader<R> {
     /// Whether the first line was a header; known after the first call of `next`.
     pub const fn had_header(&self) -> bool {
         self.had_header
+    }
+
+    /// Whether the input is UTF-8 whose lines end in LF or CR LF, so that its bytes can be told apart by its lines; known
+    /// after the first call of `next`.
+    pub const fn is_plain(&self) -> bool {
+        self.blocks.is_plain()
     }
 
     #[cfg(test)]
@@ -133,7 +146,7 @@ impl<R: Read> CsvReader<R> {
         let mut data = 0;
         let plan = match &self.plan {
             Some(plan) => plan.clone(),
-            None => match head(&block, &self.schema, self.partial).map_err(|e| shift(e, self.lines))? {
+            None => match head(&block, &self.schema, self.heading).map_err(|e| shift(e, self.lines))? {
                 Some(head) => {
                     data = head.data;
                     self.start(head, &block)
@@ -227,6 +240,11 @@ impl<R: Read> fmt::Debug for CsvReader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CsvReader").field("schema", &self.schema).field("lines", &self.lines).finish()
     }
+}
+
+/// What output of ours begins with.
+fn own(schema: &Schema) -> Vec<u8> {
+    schema.columns().first().map(|column| column.name.as_bytes().to_vec()).unwrap_or_default()
 }
 
 fn newlines(block: &[u8]) -> u64 {

@@ -4,7 +4,8 @@
 //! parsed side by side. Lines count from the block's start.
 
 use super::column::Builder;
-use super::field::{Malformed, field, fields};
+use super::field::{Field, Malformed, field, fields};
+use super::text::{stray_problem, stray_return};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::{Column, Schema, Type};
 use crate::data::value::{expected, number::trim};
@@ -49,7 +50,9 @@ impl Plan {
     }
 
     fn batch(&self, block: &[u8], lines: usize) -> Result<RecordBatch, InputError> {
-        let mut builders: Vec<Builder> = self.fields.iter().map(|c| Builder::new(c, lines)).collect();
+        // Of many columns, few rows fit into a block however many line ends it has.
+        let rows = lines.min(block.len() / self.fields.len().max(1) + 1);
+        let mut builders: Vec<Builder> = self.fields.iter().map(|c| Builder::new(c, rows)).collect();
         let mut at = 0;
         while at < block.len() {
             at = match block[at..] {
@@ -57,6 +60,11 @@ impl Plan {
                 [b'\r', b'\n', ..] => at + 2,
                 _ => self.record(block, at, &mut builders)?,
             };
+        }
+        if builders.iter().any(Builder::has_return)
+            && let Some(at) = stray_return(block)
+        {
+            return Err(place(block, at, stray_problem()));
         }
         let arrays: Result<Vec<_>, _> = builders.into_iter().map(Builder::finish).collect();
         // A string that is not UTF-8 is the only failure, and is looked for once it is known to be there.
@@ -109,7 +117,8 @@ impl Plan {
             if fields(block, record).is_ok_and(|(fields, _)| fields.len() != self.fields.len()) {
                 return Err(self.wrong_count(block, record));
             }
-            return Err(place(block, at, value(&field.text, expected)).in_column(&self.fields[i].name));
+            let problem = if is_broken(&field) { stray_problem() } else { value(&field.text, expected) };
+            return Err(place(block, at, problem).in_column(&self.fields[i].name));
         }
         Ok((field.next, true))
     }
@@ -123,6 +132,7 @@ impl Plan {
     fn wrong_count(&self, block: &[u8], record: usize) -> InputError {
         let names = self.fields.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
         match fields(block, record) {
+            Ok((fields, _)) if fields.iter().any(is_broken) => place(block, record, stray_problem()),
             Ok((fields, _)) => {
                 let (found, expected) = (fields.len(), self.fields.len());
                 place(block, record, Problem::Fields { found, expected, names })
@@ -149,6 +159,11 @@ impl Plan {
         }
         InputError::new(Problem::Other(error.to_string()))
     }
+}
+
+/// Whether a line end that is none stands in a field.
+fn is_broken(field: &Field<'_>) -> bool {
+    !field.quoted && field.text.contains(&b'\r')
 }
 
 /// An error at a byte of a block.

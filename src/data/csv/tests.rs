@@ -7,7 +7,10 @@ use arrow_array::{Array, ArrayRef, RecordBatch};
 use std::io::{Cursor, Read};
 use std::sync::Arc;
 
+mod head;
+mod mutated;
 mod round_trip;
+mod text;
 
 /// Gives a few bytes at a time, as pipes do.
 struct Trickle<'a>(&'a [u8], usize);
@@ -232,12 +235,13 @@ fn numbers_read_in_place_equal_those_read_whole() {
     let texts = [
         "0.1",
         "123456789.123456789",
-        "9007199254740993",
+        "9007199254740994",
         "0.000000000000000001",
         "1e22",
         "-5.",
         "1E-7",
-        "12345678901234567890",
+        "12345678901234567168",
+        "1.2345678901234567890e19",
         "3.141592653589793238462643383279",
     ];
     for text in texts {
@@ -245,6 +249,48 @@ fn numbers_read_in_place_equal_those_read_whole() {
         assert_eq!(batch.column(1).as_primitive::<Float64Type>().value(0), text.parse::<f64>().unwrap());
         assert_eq!(batch.column(0).as_primitive::<Int64Type>().value(0), -12);
     }
+}
+
+#[test]
+fn numbers_that_a_float_would_change_are_refused() {
+    for text in ["9007199254740993", "-9007199254740993.0", "1e-400", "0.0,1e-400", "12345678901234567890"] {
+        let message = failure("k float*, f float, g float", format!("1,{text},0\n"));
+        assert!(message.starts_with("line 1"), "{message}");
+        // As one that follows long numbers, and as an index value.
+        let long =
+            failure("f float*", format!("0.12345678901234567\n{}\n", text.rsplit(',').next().unwrap()));
+        assert!(long.starts_with("line 2, column f: "), "{long}");
+    }
+}
+
+#[test]
+fn whole_floats_are_ints_in_and_outside_the_index() {
+    let text = "1.0,7.0\n2.00,\n3,7e0\n4.,1.5e3\r\n-5.0,-0.0\r\n";
+    assert_eq!(shown("k int*, n int", text), "1,7\n2,\n3,7\n4,1500\n-5,0\n");
+    for text in ["1.5", "9007199254740992.0", "1.0.0", "1.01"] {
+        let message = failure("k int*, n int", format!("{text},1\n"));
+        assert!(message.starts_with("line 1, column k: "), "{message}");
+    }
+}
+
+#[test]
+fn times_may_have_a_zone_behind_a_blank() {
+    let text = "2020-01-01 00:00:00 UTC,1\n2020-01-01 02:00:00.500 +0100,2\n2020-01-01T02:00:00.000 GMT,3\n";
+    assert_eq!(
+        shown(TWO, text),
+        "2020-01-01T00:00:00,1.0\n2020-01-01T01:00:00.500,2.0\n2020-01-01T02:00:00,3.0\n"
+    );
+    let odd = failure(TWO, "2020-01-01 00:00:00 CET,1\n");
+    assert!(odd.ends_with(": a zone is Z, UTC, GMT or an offset such as +02:00"), "{odd}");
+}
+
+#[test]
+fn other_spellings_of_null_are_refused_with_the_right_one() {
+    for null in ["NA", "null", "N/A", "#N/A", "NULL"] {
+        assert!(failure(TWO, format!("2020-01-01,{null}\n")).ends_with(": null is an empty field"), "{null}");
+    }
+    assert_eq!(shown("t date*, v float", "2020-01-01,NaN\n"), "2020-01-01,NaN\n");
+    assert!(failure("t timestamp[ns]*", "1482669077000000000\n").contains("since 1970"));
 }
 
 #[test]

@@ -47,6 +47,18 @@ pub(crate) fn parse_date(text: &[u8]) -> Option<i32> {
     midnight.then(|| i32::try_from(seconds / i128::from(DAY)).ok()).flatten()
 }
 
+/// Whether a text is a time with something behind it that is no zone known here.
+pub(crate) fn has_odd_zone(text: &[u8]) -> bool {
+    let mut rest = Rest(trim(text));
+    let clock = rest.date().and_then(|_| rest.one_of(b"Tt ")).and_then(|_| rest.pair(23));
+    if clock.and_then(|_| rest.one_of(b":")).and_then(|_| rest.pair(59)).is_none() {
+        return false;
+    }
+    let end = rest.0.iter().position(|b| !matches!(b, b'0'..=b'9' | b':' | b'.')).unwrap_or(rest.0.len());
+    let mut zone = Rest(&rest.0[end..]);
+    zone.offset().is_none() || !zone.0.is_empty()
+}
+
 /// `date[(T| )hh:mm[:ss[.f]][zone]]` to seconds since 1970-01-01 UTC and nanoseconds of the second.
 fn parse_moment(text: &[u8]) -> Option<(i128, u32)> {
     let mut rest = Rest(text);
@@ -124,10 +136,14 @@ impl Rest<'_> {
         u32::try_from(value).ok()?.checked_mul(10_u32.pow(missing))
     }
 
-    /// Seconds east of UTC: nothing, `Z`, `+hh`, `+hhmm`, `+hh:mm`.
+    /// Seconds east of UTC: nothing, `Z`, `UTC`, `GMT`, `+hh`, `+hhmm`, `+hh:mm`, with blanks before or not.
     fn offset(&mut self) -> Option<i64> {
-        if self.0.is_empty() || self.one_of(b"Zz").is_some() {
-            return Some(0);
+        while self.one_of(b" \t").is_some() {}
+        for name in [&b""[..], b"Z", b"UTC", b"GMT"] {
+            if self.0.eq_ignore_ascii_case(name) {
+                self.0 = &[];
+                return Some(0);
+            }
         }
         let sign = self.one_of(b"+-")?;
         let mut seconds = self.pair(23)? * 3600;
@@ -139,7 +155,7 @@ impl Rest<'_> {
     }
 }
 
-/// Reads `2020-06-22` and `2020-06-22T00:00:00[.f][Z]` at the start of a text, remembering the last date.
+/// Reads `2020-06-22` and `2020-06-22T00:00:00[.f][Z| UTC]` at the start of a text, remembering the last date.
 #[derive(Debug)]
 pub(crate) struct Dates {
     text: [u8; 10],
@@ -180,7 +196,11 @@ impl Dates {
         let per_second = self.per_day / DAY;
         let ticks = day + clock_seconds(*clock)? * per_second;
         // A zone other than UTC is left to those who look at what follows.
-        let zone = |at: usize| usize::from(rest.get(at) == Some(&b'Z'));
+        let zone = |at: usize| match rest.get(at) {
+            Some(b'Z') => 1,
+            Some(b' ') if rest[at..].starts_with(b" UTC") => 4,
+            _ => 0,
+        };
         if rest.first() != Some(&b'.') {
             return Some((ticks, 19 + zone(0)));
         }
@@ -257,7 +277,7 @@ mod tests {
 
         #[test]
         fn common_way_agrees_with_the_general_way(
-            text in "[012][0-9]{3}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,10})?Z?)?",
+            text in "[012][0-9]{3}-[01][0-9]-[0-3][0-9]([T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{1,10})?(Z| UTC)?)?",
             unit in prop::sample::select(vec![TimeUnit::Second, MS, TimeUnit::Microsecond, TimeUnit::Nanosecond]),
         ) {
             let general = parse_timestamp(text.as_bytes(), unit);

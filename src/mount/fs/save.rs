@@ -2,6 +2,7 @@
 
 use super::Fs;
 use crate::clock::iso;
+use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::mount::control::Counters;
 use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
@@ -228,7 +229,7 @@ impl Fs {
         }
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
         file.read_exact_at(&mut bytes, 0).map_err(Failure::unread)?;
-        let text = String::from_utf8(bytes)
+        let text = csv::decoded(&bytes)
             .map_err(|e| Failure::refused(Errno::EINVAL, format!("a schema is UTF-8 text: {e}")))?;
         let schema = Schema::parse_text(&text)?;
         let repo = self.tree.catalog.repo().by(&self.author(writer.uid));

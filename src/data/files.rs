@@ -9,6 +9,7 @@ pub mod changes;
 mod columns;
 mod guard;
 pub mod json;
+pub mod kind;
 pub mod parquet;
 pub mod table;
 

@@ -14,6 +14,15 @@ pub(crate) enum InFormat {
 }
 
 impl InFormat {
+    /// Its name in messages.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            InFormat::Csv => "CSV",
+            InFormat::Parquet => "Parquet",
+            InFormat::Arrow => "Arrow",
+        }
+    }
+
     /// The format that a file's name tells.
     pub(crate) fn of(path: &Path) -> Option<InFormat> {
         match path.extension()?.to_str()?.to_ascii_lowercase().as_str() {

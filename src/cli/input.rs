@@ -5,6 +5,7 @@
 
 use super::format::InFormat;
 use crate::data::csv::{CsvReader, Header};
+use crate::data::files::kind::{self, Kind};
 use crate::data::files::{Frames, arrow, parquet};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
@@ -28,7 +29,10 @@ const LARGE: u64 = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Source {
     path: Option<PathBuf>,
-    format: InFormat,
+    /// The format that was asked for.
+    given: Option<InFormat>,
+    /// The format that the name tells; what has no name that tells is CSV.
+    named: InFormat,
     /// Bytes, where they are known.
     len: u64,
 }
@@ -47,13 +51,13 @@ pub(crate) struct How {
 }
 
 impl Source {
-    /// A file, or the standard input where none is named (or `-`). Of the format given, else of the one its
-    /// name tells; what has no name that tells is CSV.
+    /// A file, or the standard input where none is named (or `-`). Of the format given, else of the one that its first
+    /// bytes tell, else its name.
     pub(crate) fn new(path: Option<&Path>, format: Option<InFormat>) -> Source {
         let path = path.filter(|path| *path != Path::new("-"));
-        let format = format.or_else(|| path.and_then(InFormat::of)).unwrap_or(InFormat::Csv);
+        let named = format.or_else(|| path.and_then(InFormat::of)).unwrap_or(InFormat::Csv);
         let len = path.and_then(|path| path.metadata().ok()).map_or(0, |there| there.len());
-        Source { path: path.map(Path::to_owned), format, len }
+        Source { path: path.map(Path::to_owned), given: format, named, len }
     }
 
     /// Its name in messages.
@@ -63,7 +67,7 @@ impl Source {
 
     /// About how many bytes it is as CSV.
     pub(crate) const fn weight(&self) -> u64 {
-        match self.format {
+        match self.named {
             InFormat::Csv => self.len,
             InFormat::Parquet | InFormat::Arrow => self.len.saturating_mul(4),
         }
@@ -77,19 +81,45 @@ impl Source {
     }
 
     fn open(&self, schema: &Arc<Schema>, how: How) -> Result<Frames, InputError> {
-        let file = self.file().map_err(unread)?;
-        match self.format {
+        let (start, input) = begun(self.file().map_err(unread)?).map_err(unread)?;
+        match self.format(&start)? {
             InFormat::Csv => {
                 let input: Box<dyn Read + Send> = match how.progress.then(|| progress(self.len)).flatten() {
-                    Some(bar) => Box::new(bar.wrap_read(file)),
-                    None => Box::new(file),
+                    Some(bar) => Box::new(bar.wrap_read(input)),
+                    None => Box::new(input),
                 };
                 let blocks = if how.parallel { BLOCKS } else { 1 };
                 let reader = CsvReader::new(Arc::clone(schema), input, FRAME_ROWS);
-                Ok(Box::new(reader.partial(how.partial).header(how.header).parallel(blocks)))
+                let frames = reader.partial(how.partial).header(how.header).parallel(blocks);
+                Ok(Box::new(frames.map(move |frame| frame.map_err(|e| kind::explained(e, &start)))))
             }
-            InFormat::Parquet => parquet::read(seekable(file)?, schema, how.partial),
-            InFormat::Arrow => arrow::read(seekable(file)?, schema, how.partial),
+            InFormat::Parquet => parquet::read(input.seekable()?, schema, how.partial),
+            InFormat::Arrow => arrow::read(input.seekable()?, schema, how.partial),
+        }
+    }
+
+    /// The format of what begins so.
+    fn format(&self, start: &[u8]) -> Result<InFormat, InputError> {
+        let refused = |what, expected, way: &str| {
+            Err(InputError::new(Problem::Kind { what, expected, way: way.to_owned() }))
+        };
+        let is = match kind::of(start) {
+            Some(Kind::Other(what, way)) => return refused(what, "CSV, Parquet or Arrow", way),
+            Some(Kind::Parquet) => InFormat::Parquet,
+            Some(Kind::Arrow) => InFormat::Arrow,
+            // Streams of Arrow began otherwise before its format 0.15.
+            None if self.named == InFormat::Csv || !kind::is_text(start) => return Ok(self.named),
+            None if start.is_empty() => return Ok(self.named),
+            None => {
+                let message = "it is text: if that is CSV, name it so or say --format csv".to_owned();
+                return Err(InputError::new(Problem::Format { format: self.named.name(), message }));
+            }
+        };
+        match self.given {
+            Some(given) if given != is => {
+                refused(is.name(), given.name(), &format!("say --format {}", is.name().to_lowercase()))
+            }
+            _ => Ok(is),
         }
     }
 
@@ -113,15 +143,50 @@ fn unread(error: io::Error) -> InputError {
     InputError::new(Problem::Read(error))
 }
 
-/// The file itself, or a temporary copy of what a pipe gives.
-fn seekable(mut file: File) -> Result<File, InputError> {
-    if file.metadata().map_err(unread)?.is_file() {
-        return Ok(file);
+/// A file whose first bytes were looked at.
+#[derive(Debug)]
+struct Begun {
+    /// Those that a pipe gave, which does not give them again.
+    taken: io::Cursor<Vec<u8>>,
+    file: File,
+}
+
+/// The first bytes of a file, and the file as if they were not read.
+fn begun(mut file: File) -> io::Result<(Vec<u8>, Begun)> {
+    let mut start = Vec::with_capacity(kind::START);
+    let at = file.metadata()?.is_file().then(|| file.stream_position()).transpose()?;
+    Read::by_ref(&mut file).take(kind::START as u64).read_to_end(&mut start)?;
+    let taken = match at {
+        Some(at) => {
+            file.seek(io::SeekFrom::Start(at))?;
+            Vec::new()
+        }
+        None => start.clone(),
+    };
+    Ok((start, Begun { taken: io::Cursor::new(taken), file }))
+}
+
+impl Read for Begun {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        match self.taken.read(bytes)? {
+            0 => self.file.read(bytes),
+            count => Ok(count),
+        }
     }
-    let mut copy = tempfile::tempfile().map_err(unread)?;
-    io::copy(&mut file, &mut copy).map_err(unread)?;
-    copy.rewind().map_err(unread)?;
-    Ok(copy)
+}
+
+impl Begun {
+    /// The file itself, or a temporary copy of what a pipe gives.
+    fn seekable(mut self) -> Result<File, InputError> {
+        if self.file.metadata().map_err(unread)?.is_file() {
+            return Ok(self.file);
+        }
+        let spooled = |error| InputError::new(Problem::Spool(error));
+        let mut copy = tempfile::tempfile().map_err(spooled)?;
+        io::copy(&mut self, &mut copy).map_err(unread)?;
+        copy.rewind().map_err(spooled)?;
+        Ok(copy)
+    }
 }
 
 /// A bar on stderr, where that is a terminal and the input is large.

@@ -5,6 +5,7 @@ use super::format::InFormat;
 use super::input::Source;
 use super::load::Item;
 use crate::data::csv;
+use crate::data::files::kind::{self, Kind};
 use crate::data::label::{escape, unescape};
 use crate::data::schema::{Column, Schema, Type};
 use anyhow::{Context, Result, bail};
@@ -12,6 +13,7 @@ use arrow_schema::TimeUnit;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// The file of a collection's columns.
@@ -176,13 +178,23 @@ fn collect(folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<()> {
             continue;
         }
         let format = InFormat::of(&path);
-        let (Some(format), Some((stem, _))) = (format, name.rsplit_once('.')) else {
-            bail!("{}: expected a file of rows, such as {name}.csv or {name}.parquet", path.display());
+        let (Some(_), Some((stem, _))) = (format, name.rsplit_once('.')) else {
+            let is = known(&path).map(|what| format!("is {what}, ")).unwrap_or_default();
+            bail!("{}: {is}expected a file of rows, such as {name}.csv or {name}.parquet", path.display());
         };
         let label = format!("{prefix}{}", label(stem, &path)?);
-        items.push(Item { label, source: Source::new(Some(&path), Some(format)) });
+        items.push(Item { label, source: Source::new(Some(&path), None) });
     }
     Ok(())
+}
+
+/// What a file is that is not read, by its first bytes.
+fn known(path: &Path) -> Option<&'static str> {
+    let start = path.is_file().then(|| kind::start(&File::open(path).ok()?).ok()).flatten()?;
+    match kind::of(&start) {
+        Some(Kind::Other(what, _)) => Some(what),
+        _ => None,
+    }
 }
 
 fn label(name: &str, path: &Path) -> Result<String> {

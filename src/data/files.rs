@@ -6,12 +6,15 @@
 pub mod arrow;
 mod cell;
 pub mod changes;
+mod columns;
+mod guard;
 pub mod json;
+pub mod kind;
 pub mod parquet;
 pub mod table;
 
 use super::frame;
-use super::input::InputError;
+use super::input::{InputError, Problem};
 use super::schema::Schema;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -20,18 +23,39 @@ use std::sync::Arc;
 /// Batches of a file as frames of a schema, in turn.
 pub type Frames = Box<dyn Iterator<Item = Result<RecordBatch, InputError>> + Send>;
 
-/// How the columns are named in which pandas keeps an index without a name.
-const PANDAS_INDEX: &str = "__index_level_";
+/// Rows of a frame at most.
+const ROWS: usize = 131_072;
 
-/// Whether a column of a file is no data: an index that pandas added, and that the schema does not know.
-fn is_added(schema: &Schema, name: &str) -> bool {
-    name.starts_with(PANDAS_INDEX) && schema.position(name).is_none()
+/// Bytes that anything packed may unpack to, and how many more for each of its bytes.
+const UNPACKED: u64 = 512 << 20;
+const TIMES: u64 = 1024;
+
+/// Fails if `packed` bytes claim to be `raw` ones that they cannot be, or for which there is no memory.
+///
+/// Claims of damaged files would end the process: memory that is not there is no error that can be caught. Runs of one
+/// value are packed without limit by Zstandard, so that short ones are believed.
+fn claim(raw: u64, packed: u64) -> Result<(), String> {
+    let most = UNPACKED.saturating_add(packed.saturating_mul(TIMES));
+    let room = || usize::try_from(raw).is_ok_and(|raw| Vec::<u8>::new().try_reserve_exact(raw).is_ok());
+    match raw <= most && (raw <= packed || room()) {
+        true => Ok(()),
+        false => {
+            Err(format!("{packed} bytes of it would unpack to {raw}, more than there is memory for them"))
+        }
+    }
+}
+
+/// The error of a file that is none of its format: in one line, whatever its reader says.
+fn unreadable(format: &'static str, message: &str) -> InputError {
+    let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    InputError::new(Problem::Format { format, message: words.chars().map(shown).collect() })
 }
 
 /// Makes each batch a frame of `schema`; rows in errors count from the file's start. With `partial`, value
 /// columns may be missing.
 ///
-/// Fails at once where the file's columns, `found`, cannot be those of `schema`: also of a file without rows.
+/// Fails at once if the file's columns, `found`, cannot be those of `schema`: also of a file without rows.
 fn conform(
     schema: &Schema,
     partial: bool,
@@ -42,7 +66,7 @@ fn conform(
     made(schema, &RecordBatch::new_empty(Arc::clone(found)))?;
     let schema = schema.clone();
     let mut before = 0;
-    Ok(Box::new(batches.map(move |batch| {
+    let frames = batches.flat_map(Pieces::of).map(move |batch| {
         let batch = batch?;
         let result = made(&schema, &batch).map_err(|e| {
             let row = if e.row == 0 { 0 } else { e.row + before };
@@ -50,5 +74,42 @@ fn conform(
         });
         before += batch.num_rows() as u64;
         result
-    })))
+    });
+    Ok(Box::new(frames))
+}
+
+/// A batch as pieces of a frame's rows: what a file calls a batch may be all of it.
+enum Pieces {
+    Of { batch: RecordBatch, at: usize },
+    Failed(Option<InputError>),
+}
+
+impl Pieces {
+    fn of(batch: Result<RecordBatch, InputError>) -> Pieces {
+        match batch {
+            Ok(batch) => Pieces::Of { batch, at: 0 },
+            Err(error) => Pieces::Failed(Some(error)),
+        }
+    }
+}
+
+impl Iterator for Pieces {
+    type Item = Result<RecordBatch, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match self {
+            Pieces::Of { batch, at } => {
+                let rows = batch.num_rows().checked_sub(*at).filter(|rows| *rows > 0)?.min(ROWS);
+                let piece = batch.slice(*at, rows);
+                *at += rows;
+                Some(Ok(piece))
+            }
+            Pieces::Failed(error) => error.take().map(Err),
+        }
+    }
+}
+
+/// Reads frames to their end; counts the rows.
+fn count(mut frames: Frames) -> Result<u64, InputError> {
+    frames.try_fold(0, |rows, frame| Ok(rows + frame?.num_rows() as u64))
 }

@@ -72,6 +72,19 @@ pub enum Problem {
     /// There is no place for what does not fit into memory.
     #[error("cannot spool the input to a temporary file")]
     Spool(#[source] std::io::Error),
+    /// A file of a format that is not read, or of another one than was said.
+    #[error("this is {what}, not {expected}: {way}")]
+    Kind {
+        /// What the file is.
+        what: &'static str,
+        /// What is read.
+        expected: &'static str,
+        /// What to do.
+        way: String,
+    },
+    /// A text that is wrong, and looks like something else than CSV.
+    #[error("{0}; it looks like {1}")]
+    Looks(Box<Problem>, &'static str),
     /// The input is no file of its format.
     #[error("not a readable {format} file: {message}")]
     Format {

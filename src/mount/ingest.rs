@@ -13,6 +13,7 @@ use super::spool::Way;
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError};
 use crate::data::csv::{CsvReader, Header};
+use crate::data::files::kind::{self, Kind};
 use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
 use crate::data::key::Keys;
@@ -26,6 +27,7 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Rows of a frame at most.
@@ -101,13 +103,49 @@ pub(super) fn read(
     format: Format,
     file: &File,
 ) -> Result<Input, Failure> {
-    match format {
-        Format::Csv => read_csv(series, columns, At::new(file, 0)),
+    let start = kind::start(file).map_err(Failure::unread)?;
+    expect(format, &start)?;
+    caught(|| match format {
+        Format::Csv => {
+            let text = At::new(file, 0);
+            onto(series, columns, |schema| Ok(explained(reader(schema, text), start)))
+        }
         Format::Parquet => {
             let file = file.try_clone().map_err(Failure::unread)?;
             onto(series, columns, |schema| Ok(parquet::read(file, schema, false)?))
         }
-    }
+    })
+}
+
+/// Reads what somebody wrote. A panic there is a failure of that file alone: its bytes are kept as those of any other.
+fn caught<T>(read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_said| {
+        // What it said is in the log: the hook of the process is asked first.
+        let why = "lakota panicked while it read the file, which is a fault of lakota: the log tells where";
+        Err(Failure::refused(Errno::EIO, why))
+    })
+}
+
+/// Fails if a file begins as one of another format than its name tells.
+fn expect(format: Format, start: &[u8]) -> Result<(), Failure> {
+    let expected = match format {
+        Format::Csv => "CSV",
+        Format::Parquet => "Parquet",
+    };
+    let (what, way) = match (kind::of(start), format) {
+        (Some(Kind::Other(what, way)), _) => (what, way.replace(" | lakota write …", " > live.csv")),
+        (Some(Kind::Arrow), _) => {
+            ("Arrow", "the mount takes CSV and Parquet, `lakota write` takes Arrow".to_owned())
+        }
+        (Some(Kind::Parquet), Format::Csv) => {
+            ("Parquet", "save it under the name that ends in .parquet".to_owned())
+        }
+        (None, Format::Parquet) if !start.is_empty() && kind::is_text(start) => {
+            ("text", "save CSV under the name that ends in .csv".to_owned())
+        }
+        _ => return Ok(()),
+    };
+    Err(InputError::new(Problem::Kind { what, expected, way }).into())
 }
 
 /// Reads all rows of a text, to be those of a series.
@@ -138,6 +176,14 @@ fn onto<F: Iterator<Item = Result<RecordBatch, InputError>>>(
     Ok(Input { schema: state.schema, rows })
 }
 
+/// Frames of a text whose error says what it looks like, if that is no CSV.
+fn explained(
+    frames: impl Iterator<Item = Result<RecordBatch, InputError>>,
+    start: Vec<u8>,
+) -> impl Iterator<Item = Result<RecordBatch, InputError>> {
+    frames.map(move |frame| frame.map_err(|error| kind::explained(error, &start)))
+}
+
 fn reader<R: Read>(schema: &Arc<Schema>, text: R) -> CsvReader<R> {
     CsvReader::new(Arc::clone(schema), text, FRAME_ROWS).parallel(BLOCKS)
 }
@@ -161,6 +207,17 @@ pub(super) fn read_added(
     columns: Option<&Arc<Schema>>,
     (file, len): (&File, u64),
     reached: Option<&Reached>,
+) -> Result<(Input, Option<Reached>), Failure> {
+    let start = kind::start(file).map_err(Failure::unread)?;
+    expect(Format::Csv, &start)?;
+    caught(|| added(series, columns, (file, len), (reached, start)))
+}
+
+fn added(
+    series: &Series,
+    columns: Option<&Arc<Schema>>,
+    (file, len): (&File, u64),
+    (reached, start): (Option<&Reached>, Vec<u8>),
 ) -> Result<(Input, Option<Reached>), Failure> {
     let collection = series.shelf.collection();
     let schema = &match columns {
@@ -186,7 +243,7 @@ pub(super) fn read_added(
         let rows = lines.map(|frame| only(schema, &frame?, &keys));
         return Ok((sorted(collection, schema, rows)?, Some(after)));
     }
-    let input = sorted(collection, schema, &mut lines)?;
+    let input = sorted(collection, schema, explained(&mut lines, start))?;
     let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
     let last = input.rows.span().map(|(_, last)| last.clone());
     // Of another encoding, the bytes saved are not a number of whole lines of UTF-8.
@@ -406,4 +463,16 @@ fn same(schema: &Schema, batch: &Batch<'_>) -> Result<(), Failure> {
     }
     let message = "the columns of the collection were changed meanwhile: open the file again".to_owned();
     Err(InputError::new(Problem::Other(message)).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_reader_is_a_failure_of_its_file() {
+        let failure = caught::<()>(|| panic!("out of bounds")).unwrap_err();
+        assert_eq!(failure.errno(), Errno::EIO);
+        assert!(failure.line().contains("a fault of lakota"));
+    }
 }

@@ -12,6 +12,7 @@ mod foreign;
 mod golden;
 mod import_export;
 mod input;
+mod kinds;
 mod look_back;
 mod loops;
 mod merge;

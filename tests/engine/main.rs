@@ -21,6 +21,7 @@ mod look_back;
 mod merge;
 mod model;
 mod mount;
+mod mutated;
 mod names;
 mod objects;
 mod render;

@@ -9,6 +9,7 @@ mod write_columns;
 mod write_delta;
 mod write_directed;
 mod write_elsewhere;
+mod write_foreign;
 mod write_large;
 mod write_model;
 mod write_names;

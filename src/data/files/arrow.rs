@@ -1,56 +1,61 @@
 //! Arrow IPC: files and streams are read, files (Feather) are written.
 
-use super::{Frames, conform, is_added};
+mod messages;
+
+use super::columns::Columns;
+use super::{Frames, conform, count, guard, unreadable};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
-use arrow_ipc::reader::{FileReader, StreamReader};
 use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_ipc::{CompressionType, writer};
 use arrow_schema::{ArrowError, SchemaRef};
+use messages::Messages;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, Write};
+use std::io::{Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
-/// How an Arrow IPC file starts; a stream starts otherwise.
-const MAGIC: &[u8] = b"ARROW1";
+/// The format's name in messages.
+const NAME: &str = "Arrow";
 
 /// Reads a file or a stream as frames of `schema`; with `partial`, value columns may be missing.
-pub fn read(mut file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
-    let mut start = Vec::with_capacity(MAGIC.len());
-    Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unread)?;
-    file.rewind().map_err(unread)?;
-    let input = BufReader::with_capacity(1 << 17, file);
-    if start == MAGIC {
-        let reader = FileReader::try_new(input, None).map_err(|e| unreadable(&e))?;
-        let found = reader.schema();
-        return frames(schema, partial, &found, reader);
-    }
-    let reader = StreamReader::try_new(input, None).map_err(|e| unreadable(&e))?;
-    let found = reader.schema();
-    frames(schema, partial, &found, reader)
+pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
+    guard::frames(NAME, || open(file, schema, partial))
 }
 
-fn frames(
+/// Reads bytes as [`read`] does a file. For tests and fuzzing.
+#[doc(hidden)]
+pub fn of_bytes(bytes: &[u8], schema: &Schema) -> Result<Frames, InputError> {
+    let bytes = Cursor::new(bytes.to_vec());
+    guard::frames(NAME, || open(bytes, schema, false))
+}
+
+/// Reads bytes to their end as [`read`] does a file; counts the rows. For tests and fuzzing.
+#[doc(hidden)]
+pub fn drain(bytes: &[u8], schema: &Schema) -> Result<u64, InputError> {
+    count(of_bytes(bytes, schema)?)
+}
+
+fn open(
+    input: impl Read + Seek + Send + 'static,
     schema: &Schema,
     partial: bool,
-    found: &SchemaRef,
-    batches: impl Iterator<Item = Result<RecordBatch, ArrowError>> + Send + 'static,
 ) -> Result<Frames, InputError> {
-    let fields = found.fields();
-    let wanted: Vec<usize> = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name())).collect();
-    let found = Arc::new(found.project(&wanted).map_err(|e| unreadable(&e))?);
-    let batches =
-        batches.map(move |batch| batch.and_then(|batch| batch.project(&wanted)).map_err(|e| unreadable(&e)));
+    let messages = Messages::open(input).map_err(failed)?;
+    let columns = Columns::of(schema, partial, messages.schema())?;
+    let mut messages = messages.only(columns.places.clone());
+    let found = Arc::clone(&columns.schema);
+    let batches = std::iter::from_fn(move || messages.batch().transpose())
+        .map(move |batch| batch.and_then(|batch| columns.named(&batch)).map_err(failed));
     conform(schema, partial, &found, batches)
 }
 
-fn unread(error: std::io::Error) -> InputError {
-    InputError::new(Problem::Read(error))
-}
-
-fn unreadable(error: &ArrowError) -> InputError {
-    InputError::new(Problem::Format { format: "Arrow", message: error.to_string() })
+fn failed(error: ArrowError) -> InputError {
+    match error {
+        ArrowError::IoError(_, error) => InputError::new(Problem::Read(error)),
+        ArrowError::IpcError(message) => unreadable(NAME, &message),
+        error => unreadable(NAME, &error.to_string()),
+    }
 }
 
 /// Writes frames as one Arrow IPC file.

@@ -1,42 +1,142 @@
 //! Parquet files: read as frames of a schema, and written from frames.
 
-use super::{Frames, conform, is_added};
-use crate::data::input::{InputError, Problem};
-use crate::data::schema::Schema;
-use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
+mod checked;
+mod stamps;
+mod thrift;
+
+use super::columns::Columns;
+use super::{Frames, ROWS, conform, count, guard, unreadable};
+use crate::data::input::InputError;
+use crate::data::schema::{Column, Schema};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_cast::CastOptions;
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use bytes::Bytes;
+use checked::Checked;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
+use parquet::file::reader::ChunkReader;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
 
-/// Rows of a batch that is read, and at most of a row group that is written.
-const ROWS: usize = 131_072;
+/// The format's name in messages.
+const NAME: &str = "Parquet";
 
 /// Reads a file as frames of `schema`; with `partial`, value columns may be missing.
 pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e.to_string()))?;
-    let fields = builder.schema().fields();
-    let wanted = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name()));
-    let mask = ProjectionMask::roots(builder.parquet_schema(), wanted);
-    let reader = builder
-        .with_projection(mask)
-        .with_batch_size(ROWS)
-        .build()
-        .map_err(|e| unreadable(&e.to_string()))?;
-    let found = reader.schema();
-    let batches = reader.map(|batch| batch.map_err(|e| unreadable(&e.to_string())));
+    guard::frames(NAME, || open(file, schema, partial))
+}
+
+/// Reads bytes as [`read`] does a file. For tests and fuzzing.
+#[doc(hidden)]
+pub fn of_bytes(bytes: &[u8], schema: &Schema) -> Result<Frames, InputError> {
+    let bytes = Bytes::copy_from_slice(bytes);
+    guard::frames(NAME, || open(bytes, schema, false))
+}
+
+/// Reads bytes to their end as [`read`] does a file; counts the rows. For tests and fuzzing.
+#[doc(hidden)]
+pub fn drain(bytes: &[u8], schema: &Schema) -> Result<u64, InputError> {
+    count(of_bytes(bytes, schema)?)
+}
+
+fn open(file: impl ChunkReader + 'static, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
+    let failed = |e: ParquetError| failed(&e);
+    let len = file.len();
+    checked::footer(&file).map_err(failed)?;
+    let told = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
+    checked::chunks(told.metadata(), len).map_err(failed)?;
+    let metadata = stamps::exact(&told, TimeUnit::Nanosecond).map_err(failed)?;
+    let columns = Columns::of(schema, partial, metadata.schema())?;
+    let file = Checked::new(file);
+    let whole = reader(file.clone(), metadata, &columns.places).map_err(failed)?;
+
+    let (mut units, mut days, mut places) = (Vec::new(), Vec::new(), Vec::new());
+    for (at, &place) in
+        columns.places.iter().enumerate().filter(|(_, place)| stamps::is_int96(&told, **place))
+    {
+        let own = schema.position(columns.schema.field(at).name()).and_then(|own| schema.columns().get(own));
+        let Some(own) = own else { continue };
+        units.push((at, stamps::unit(own.ty)));
+        days.push((at, own.clone()));
+        places.push(place);
+    }
+    let found = stamps::retyped(&columns.schema, &units);
+    let seconds = match days.is_empty() {
+        true => None,
+        false => {
+            let metadata = stamps::exact(&told, TimeUnit::Second).map_err(failed)?;
+            Some(reader(file, metadata, &places).map_err(failed)?)
+        }
+    };
+    let batches = Batches { whole, seconds, days, columns, found: Arc::clone(&found), before: 0 };
     conform(schema, partial, &found, batches)
 }
 
-fn unreadable(message: &str) -> InputError {
-    InputError::new(Problem::Format { format: "Parquet", message: message.to_owned() })
+fn reader(
+    file: Checked<impl ChunkReader + 'static>,
+    metadata: ArrowReaderMetadata,
+    places: &[usize],
+) -> Result<ParquetRecordBatchReader, ParquetError> {
+    let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), places.iter().copied());
+    builder.with_projection(mask).with_batch_size(ROWS).build()
+}
+
+/// Batches of a file, whose columns have their names and types of the schema.
+struct Batches {
+    whole: ParquetRecordBatchReader,
+    /// Columns of INT96 once more, in seconds.
+    seconds: Option<ParquetRecordBatchReader>,
+    /// Where those stand among the columns, and what they are in the schema.
+    days: Vec<(usize, Column)>,
+    columns: Columns,
+    found: SchemaRef,
+    before: u64,
+}
+
+impl Batches {
+    fn batch(&mut self) -> Result<Option<RecordBatch>, InputError> {
+        let Some(batch) = self.whole.next().transpose().map_err(|e| failed(&e))? else { return Ok(None) };
+        let mut batch = self.columns.named(&batch).map_err(|e| failed(&e))?;
+        if let Some(seconds) = &mut self.seconds {
+            let seconds = seconds.next().transpose().map_err(|e| failed(&e))?;
+            let Some(seconds) = seconds.filter(|seconds| seconds.num_rows() == batch.num_rows()) else {
+                return Err(failed(&"its columns have different lengths"));
+            };
+            let mut arrays = batch.columns().to_vec();
+            for ((at, column), seconds) in self.days.iter().zip(seconds.columns()) {
+                let joined = stamps::joined(column, seconds, &arrays[*at]);
+                arrays[*at] = joined.map_err(|e| {
+                    let row = e.row + self.before;
+                    e.at_row(row)
+                })?;
+            }
+            batch = RecordBatch::try_new(Arc::clone(&self.found), arrays).map_err(|e| failed(&e))?;
+        }
+        self.before += batch.num_rows() as u64;
+        Ok(Some(batch))
+    }
+}
+
+impl Iterator for Batches {
+    type Item = Result<RecordBatch, InputError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.batch().transpose()
+    }
+}
+
+fn failed(error: &dyn Display) -> InputError {
+    let message = error.to_string();
+    unreadable(NAME, message.strip_prefix("Parquet error: ").unwrap_or(&message))
 }
 
 /// Writes frames as one Parquet file.
@@ -87,3 +187,6 @@ impl<W: Write + Send> std::fmt::Debug for Sink<W> {
         f.debug_struct("Sink").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

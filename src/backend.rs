@@ -23,6 +23,15 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Reads all of `key`.
     fn get(&self, key: &str) -> Result<Bytes, BackendError>;
 
+    /// Reads all of `key`; kind `NoFile` if it has more than `most` bytes, which are not read then. Everything that is
+    /// read whole has a bound, so that no file, however long, takes all memory.
+    fn get_within(&self, key: &str, most: u64) -> Result<Bytes, BackendError> {
+        match self.len(key)? {
+            Some(len) if len > most => Err(BackendError::too_long("read", key, len, most)),
+            _ => self.get(key),
+        }
+    }
+
     /// Reads `len` bytes of `key` from `offset`; fewer bytes there are an error of kind `Other`.
     fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError>;
 
@@ -78,6 +87,9 @@ pub enum BackendErrorKind {
     NotWritable,
     /// The place is full, or a quota is.
     Full,
+    /// What lies under the key is none of ours, whatever it holds: no regular file (a pipe, a device, a folder), or longer
+    /// than anything that could stand there.
+    NoFile,
     /// Anything else.
     Other,
 }
@@ -109,6 +121,20 @@ impl BackendError {
             _ => BackendErrorKind::Other,
         };
         BackendError { kind, verb, key: key.into(), source }
+    }
+
+    /// A key of more bytes than could be ours.
+    #[must_use]
+    pub fn too_long(verb: &'static str, key: impl Into<String>, len: u64, most: u64) -> BackendError {
+        let why = io::Error::other(format!("it has {len} bytes; what lies there has at most {most}"));
+        BackendError { kind: BackendErrorKind::NoFile, ..BackendError::new(verb, key, why) }
+    }
+
+    /// A key under which something lies that is no regular file.
+    #[must_use]
+    pub fn not_a_file(verb: &'static str, key: impl Into<String>, what: &str) -> BackendError {
+        let why = io::Error::other(format!("it is {what}, not a regular file"));
+        BackendError { kind: BackendErrorKind::NoFile, ..BackendError::new(verb, key, why) }
     }
 
     /// A key that does not exist.

@@ -4,6 +4,7 @@
 
 pub mod alter;
 mod cast;
+pub mod caught;
 pub mod csv;
 pub mod delta;
 pub mod diff;

@@ -32,6 +32,9 @@ pub const FORMAT: u32 = 1;
 /// The file that makes a folder a repository.
 const FORMAT_FILE: &str = "format";
 
+/// Bytes of it that are read at most.
+const MOST_FORMAT: u64 = 4096;
+
 const FORMAT_NAME: &str = "lakota repository, format ";
 
 /// The registry's name in messages.
@@ -209,7 +212,7 @@ impl Repo {
 
     /// Opens the repository on a backend; `place` names it in messages.
     pub fn on(backend: Arc<dyn Backend>, place: &str, options: Options) -> Result<Repo, RepoError> {
-        let format = match backend.get(FORMAT_FILE) {
+        let format = match backend.get_within(FORMAT_FILE, MOST_FORMAT) {
             Err(e) if e.is_not_found() => return Err(RepoError::NotARepo(place.to_owned())),
             other => String::from_utf8_lossy(&other?).trim().to_owned(),
         };

@@ -7,7 +7,7 @@ pub mod draft;
 pub mod place;
 mod upload;
 
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, BackendErrorKind};
 use crate::digest::{Check, Digest};
 use crate::wire::{self, Damaged};
 use bytes::Bytes;
@@ -104,7 +104,12 @@ impl Store {
 
     /// All bytes of an object, checked against its name.
     pub fn object(&self, digest: Digest) -> Result<Bytes, StoreError> {
-        let bytes = self.with_renamed(digest, |key| self.backend.get(key))?;
+        self.object_within(digest, MOST_OBJECT)
+    }
+
+    /// As [`Store::object`], of at most `most` bytes.
+    fn object_within(&self, digest: Digest, most: u64) -> Result<Bytes, StoreError> {
+        let bytes = self.with_renamed(digest, |key| self.backend.get_within(key, most.min(MOST_OBJECT)))?;
         if Digest::of(&bytes) == digest {
             Ok(bytes)
         } else {
@@ -123,21 +128,23 @@ impl Store {
         digest: Digest,
         read: impl Fn(&str) -> Result<T, BackendError>,
     ) -> Result<T, StoreError> {
+        let read = |key: &str| match read(key) {
+            Err(e) if e.is_not_found() => Ok(None),
+            Err(e) if e.kind == BackendErrorKind::NoFile => {
+                Err(StoreError::Damaged { object: digest, what: "it is no file, or too long to be one of ours" })
+            }
+            other => Ok(Some(other?)),
+        };
         let key = digest.key();
-        match read(&key) {
-            Err(e) if e.is_not_found() => {}
-            other => return Ok(other?),
+        if let Some(found) = read(&key)? {
+            return Ok(found);
         }
         for aside in self.set_aside(digest)? {
-            match read(&aside) {
-                Err(e) if e.is_not_found() => {}
-                other => return Ok(other?),
+            if let Some(found) = read(&aside)? {
+                return Ok(found);
             }
         }
-        match read(&key) {
-            Err(e) if e.is_not_found() => Err(StoreError::Missing(digest)),
-            other => Ok(other?),
-        }
+        read(&key)?.ok_or(StoreError::Missing(digest))
     }
 
     /// The keys under which gc has set an object aside: `<name>.<hex time>`.
@@ -204,9 +211,9 @@ impl View {
         self.held.contains_key(&bundle)
     }
 
-    /// The bytes of an uncompressed part, checked.
-    pub fn node(&self, spot: &Spot, check: Check) -> Result<Bytes, StoreError> {
-        let bytes = self.part(spot)?;
+    /// The bytes of an uncompressed part of at most `most` bytes, checked.
+    pub fn node(&self, spot: &Spot, check: Check, most: usize) -> Result<Bytes, StoreError> {
+        let bytes = self.part(spot, most)?;
         verify(&bytes, check, spot.bundle, "a node of its index")?;
         Ok(bytes)
     }
@@ -217,13 +224,13 @@ impl View {
             Place::Object(digest) => {
                 let object = match self.held.get(&digest) {
                     Some(object) => object.clone(),
-                    None => self.store.object(digest)?,
+                    None => self.store.object_within(digest, len.saturating_add(MOST_FOOTER))?,
                 };
                 let start = crate::data::pages::PAGES_AT;
                 cut(&object, start as u64, len, digest)
             }
             Place::Member(spot, offset) => {
-                let bytes = cut(&self.part(&spot)?, offset, len, spot.bundle)?;
+                let bytes = cut(&self.part(&spot, MOST_GROUP)?, offset, len, spot.bundle)?;
                 verify(&bytes, check, spot.bundle, "a chunk in it")?;
                 Ok(bytes)
             }
@@ -233,19 +240,20 @@ impl View {
         }
     }
 
-    /// A part of a bundle, decompressed.
-    pub fn part(&self, spot: &Spot) -> Result<Bytes, StoreError> {
+    /// A part of a bundle, decompressed: at most `most` bytes.
+    fn part(&self, spot: &Spot, most: usize) -> Result<Bytes, StoreError> {
+        let raw = len_of(spot.raw, most, spot.bundle)?;
+        let len = len_of(spot.stored, most, spot.bundle)?;
         if let Some(bytes) = self.store.cached(spot) {
             return Ok(bytes);
         }
         let stored = match self.held.get(&spot.bundle) {
             Some(bundle) => cut(bundle, spot.at, spot.stored, spot.bundle)?,
-            None => self.store.range(spot.bundle, spot.at, len_of(spot.stored, spot.bundle)?)?,
+            None => self.store.range(spot.bundle, spot.at, len)?,
         };
         let bytes = if spot.stored == spot.raw {
             stored
         } else {
-            let raw = len_of(spot.raw, spot.bundle)?;
             let group = wire::decompress(&stored, raw, "a group of chunks");
             Bytes::from(group.map_err(|e| StoreError::damaged(spot.bundle, &e))?)
         };
@@ -254,12 +262,19 @@ impl View {
     }
 }
 
-/// Greatest length of a part: what is longer is damage, not data.
-const MAX_PART: u64 = 1 << 32;
+/// Bytes that an object has at most. The pages of a chunk are shorter (a column's text is cut at 64 MiB, one value has
+/// 1 GiB at most), and so is a bundle: 8 MiB of groups, then nodes and a list of changes.
+const MOST_OBJECT: u64 = 4 << 30;
 
-fn len_of(len: u64, object: Digest) -> Result<usize, StoreError> {
+/// Bytes of an object beside its pages: a footer with the least and the greatest value.
+const MOST_FOOTER: u64 = 1 << 20;
+
+/// Bytes that a group of chunks has at most: about 64 KiB are put together, one chunk alone has less than 32 KiB.
+const MOST_GROUP: usize = 1 << 20;
+
+fn len_of(len: u64, most: usize, object: Digest) -> Result<usize, StoreError> {
     let what = "a part that is too long";
-    usize::try_from(len).ok().filter(|_| len <= MAX_PART).ok_or(StoreError::Damaged { object, what })
+    usize::try_from(len).ok().filter(|&len| len <= most).ok_or(StoreError::Damaged { object, what })
 }
 
 fn cut(bytes: &Bytes, at: u64, len: u64, object: Digest) -> Result<Bytes, StoreError> {

@@ -16,11 +16,41 @@ pub struct Damaged {
     pub what: &'static str,
 }
 
+/// Bytes that anything compressed may unpack to, however few bytes it is stored in.
+pub const FREE: usize = 4 << 20;
+
+/// What is longer than [`FREE`] unpacks to at most so many times its stored bytes: so a small file cannot ask for
+/// much memory. What compresses better is stored as it is. zstd itself can reach 32,768.
+pub const RATIO: usize = 256;
+
+/// Bytes of shared prefixes that a buffer may have, however short it is.
+const FREE_SHARED: usize = 16 << 20;
+
+/// Bytes of shared prefixes for each byte of a buffer. Labels share at most 255 bytes, and an entry of a change list
+/// takes 8 or more.
+const SHARED: usize = 32;
+
+/// Bytes of shared prefixes that no buffer goes beyond.
+const MOST_SHARED: usize = 512 << 20;
+
+/// How many bytes of prefixes may be shared in a buffer of `len` bytes: each of them is memory for a reader, though
+/// it takes none on disk.
+fn most_shared(len: usize) -> usize {
+    len.saturating_mul(SHARED).saturating_add(FREE_SHARED).min(MOST_SHARED)
+}
+
+/// Whether `stored` bytes may unpack to `raw`.
+const fn plausible(raw: usize, stored: usize) -> bool {
+    raw <= FREE || raw <= stored.saturating_mul(RATIO)
+}
+
 /// Appends to a buffer.
 #[derive(Debug, Default)]
 pub struct Writer {
     /// What was written so far.
     pub bytes: Vec<u8>,
+    /// Bytes of shared prefixes so far.
+    shared: usize,
 }
 
 impl Writer {
@@ -50,8 +80,13 @@ impl Writer {
     }
 
     /// A byte string of a sorted list: the bytes it shares with `previous`, then the rest.
+    /// Where more would be shared than readers take, all of it is written.
     pub fn after(&mut self, previous: &[u8], bytes: &[u8]) {
-        let shared = previous.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        let mut shared = previous.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        if self.shared + shared > most_shared(self.bytes.len()) {
+            shared = 0;
+        }
+        self.shared += shared;
         self.size(shared);
         self.string(&bytes[shared..]);
     }
@@ -89,7 +124,7 @@ fn with<C, T>(
     }
 }
 
-/// `bytes` under zstd, or `None` where that does not make them smaller.
+/// `bytes` under zstd, or `None` if that does not make them smaller, or smaller than readers take.
 #[must_use]
 pub fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
     if bytes.len() < 32 {
@@ -97,12 +132,16 @@ pub fn compress(bytes: &[u8]) -> Option<Vec<u8>> {
     }
     PACKER.with_borrow_mut(|slot| {
         let packed = with(slot, || Compressor::new(LEVEL), |packer| packer.compress(bytes));
-        packed.ok().filter(|packed| packed.len() < bytes.len())
+        packed.ok().filter(|packed| packed.len() < bytes.len() && plausible(bytes.len(), packed.len()))
     })
 }
 
-/// Undoes [`compress`]; `len` is the raw length. Fails where the bytes do not give just that.
+/// Undoes [`compress`]; `len` is the raw length. Fails if the bytes do not give just that, and before it takes any
+/// memory if they could not.
 pub fn decompress(bytes: &[u8], len: usize, what: &'static str) -> Result<Vec<u8>, Damaged> {
+    if !plausible(len, bytes.len()) {
+        return Err(Damaged { what });
+    }
     let raw = UNPACKER.with_borrow_mut(|slot| with(slot, Decompressor::new, |it| it.decompress(bytes, len)));
     match raw {
         Ok(raw) if raw.len() == len => Ok(raw),
@@ -115,13 +154,15 @@ pub fn decompress(bytes: &[u8], len: usize, what: &'static str) -> Result<Vec<u8
 pub struct Reader<'a> {
     rest: &'a [u8],
     what: &'static str,
+    /// Bytes of prefixes that may still be shared.
+    shared: usize,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `bytes`; errors say that `what` is damaged.
     #[must_use]
-    pub const fn new(bytes: &'a [u8], what: &'static str) -> Reader<'a> {
-        Reader { rest: bytes, what }
+    pub fn new(bytes: &'a [u8], what: &'static str) -> Reader<'a> {
+        Reader { rest: bytes, what, shared: most_shared(bytes.len()) }
     }
 
     /// The error of this reader.
@@ -160,8 +201,13 @@ impl<'a> Reader<'a> {
 
     /// A count of things that each take at least one byte of what is left.
     pub fn count(&mut self) -> Result<usize, Damaged> {
+        self.count_of(1)
+    }
+
+    /// A count of things that each take at least `least` bytes of what is left: memory for so many may be taken.
+    pub fn count_of(&mut self, least: usize) -> Result<usize, Damaged> {
         let count = self.size()?;
-        if count > self.rest.len() { Err(self.damaged()) } else { Ok(count) }
+        if count > self.rest.len() / least.max(1) { Err(self.damaged()) } else { Ok(count) }
     }
 
     /// `len` bytes.
@@ -201,7 +247,7 @@ impl<'a> Reader<'a> {
 
     /// A byte string of a sorted list, put in the place of the one before it.
     pub fn after_in(&mut self, last: &mut Vec<u8>) -> Result<(), Damaged> {
-        let shared = self.size()?;
+        let shared = self.shared()?;
         if shared > last.len() {
             return Err(self.damaged());
         }
@@ -212,20 +258,30 @@ impl<'a> Reader<'a> {
 
     /// A byte string of a sorted list.
     pub fn after(&mut self, previous: &[u8]) -> Result<Vec<u8>, Damaged> {
-        let shared = self.size()?;
+        let shared = self.shared()?;
         let rest = self.string()?;
         let head = previous.get(..shared).ok_or_else(|| self.damaged())?;
         Ok([head, rest].concat())
     }
 
-    /// A block.
-    pub fn block(&mut self) -> Result<Vec<u8>, Damaged> {
-        Ok(self.block_here()?.into_owned())
+    /// The length of a shared prefix. Fails beyond what a writer shares in so many bytes.
+    fn shared(&mut self) -> Result<usize, Damaged> {
+        let shared = self.size()?;
+        self.shared = self.shared.checked_sub(shared).ok_or_else(|| self.damaged())?;
+        Ok(shared)
     }
 
-    /// A block, not copied where it is stored as it is.
-    pub fn block_here(&mut self) -> Result<Cow<'a, [u8]>, Damaged> {
+    /// A block of at most `most` bytes once unpacked.
+    pub fn block(&mut self, most: usize) -> Result<Vec<u8>, Damaged> {
+        Ok(self.block_here(most)?.into_owned())
+    }
+
+    /// As [`Reader::block`], not copied where it is stored as it is.
+    pub fn block_here(&mut self, most: usize) -> Result<Cow<'a, [u8]>, Damaged> {
         let raw_len = self.size()?;
+        if raw_len > most {
+            return Err(self.damaged());
+        }
         match self.size()? {
             0 => Ok(Cow::Borrowed(self.raw(raw_len)?)),
             stored => decompress(self.raw(stored)?, raw_len, self.what).map(Cow::Owned),
@@ -266,7 +322,7 @@ mod tests {
             writer.block(&bytes);
             writer.uint(5);
             let mut reader = Reader::new(&writer.bytes, "x");
-            assert_eq!(reader.block().unwrap(), bytes);
+            assert_eq!(reader.block(10_000).unwrap(), bytes);
             assert_eq!(reader.uint().unwrap(), 5);
         }
     }
@@ -287,5 +343,83 @@ mod tests {
         writer.after(b"series_001", b"series_002");
         assert_eq!(writer.bytes.len(), 3);
         assert_eq!(Reader::new(&writer.bytes, "x").after(b"series_001").unwrap(), b"series_002");
+    }
+
+    /// A block as it would be stored, whatever it claims.
+    fn claiming(raw: u64, stored: &[u8]) -> Vec<u8> {
+        let mut writer = Writer::default();
+        writer.uint(raw);
+        writer.string(stored);
+        writer.bytes
+    }
+
+    #[test]
+    fn a_block_that_claims_too_much_is_damaged_before_memory_is_taken() {
+        // The header of the frame says so too.
+        let frame = [0x28, 0xB5, 0x2F, 0xFD, 0xE0, 0, 0, 0, 0, 0, 0, 0, 0x40, 1, 0, 0];
+        for raw in [1 << 62, u64::MAX, 1 << 40, FREE as u64 + 1] {
+            let block = claiming(raw, &frame);
+            assert!(Reader::new(&block, "x").block(usize::MAX).is_err());
+        }
+        let zeros = vec![0; FREE + 1];
+        let packed = zstd::bulk::compress(&zeros, LEVEL).unwrap();
+        assert!(Reader::new(&claiming(zeros.len() as u64, &packed), "x").block(usize::MAX).is_err());
+        let less = zstd::bulk::compress(&zeros[..FREE], LEVEL).unwrap();
+        let block = claiming(FREE as u64, &less);
+        assert_eq!(Reader::new(&block, "x").block(FREE).unwrap().len(), FREE);
+        assert!(Reader::new(&block, "x").block(FREE - 1).is_err());
+    }
+
+    #[test]
+    fn what_compresses_better_than_readers_take_is_stored_as_it_is() {
+        let zeros = vec![0; FREE + 1];
+        let mut writer = Writer::default();
+        writer.block(&zeros);
+        assert!(writer.bytes.len() > zeros.len());
+        assert!(Reader::new(&writer.bytes, "x").block(zeros.len()).unwrap() == zeros);
+    }
+
+    #[test]
+    fn shared_prefixes_take_no_more_than_so_many_times_the_bytes() {
+        // 3 bytes each, and 4096 once read.
+        let mut bytes = Vec::new();
+        let mut writer = Writer::default();
+        writer.after(&[], &[7; 4096]);
+        bytes.extend_from_slice(&writer.bytes);
+        (0..20_000).for_each(|_| bytes.extend_from_slice(&[0x80, 0x20, 0]));
+        let mut reader = Reader::new(&bytes, "x");
+        let mut last = Vec::new();
+        let read = (0..20_001).take_while(|_| reader.after_in(&mut last).is_ok()).count();
+        assert!(read * 4096 <= most_shared(bytes.len()) + 4096 && read < 20_000, "{read}");
+        // One that grows by a byte with each entry.
+        let grows: Vec<u8> = (0..100_000u32)
+            .flat_map(|i| {
+                let mut entry = Writer::default();
+                entry.uint(u64::from(i));
+                entry.string(b"x");
+                entry.bytes
+            })
+            .collect();
+        let mut reader = Reader::new(&grows, "x");
+        let mut last = Vec::new();
+        assert!((0..100_000).any(|_| reader.after_in(&mut last).is_err()));
+    }
+
+    #[test]
+    fn long_shared_prefixes_are_written_so_that_they_can_be_read() {
+        let keys: Vec<Vec<u8>> = (0..6_000u32).map(|i| [&[7; 4000][..], &i.to_be_bytes()].concat()).collect();
+        let mut writer = Writer::default();
+        let mut previous: &[u8] = &[];
+        for key in &keys {
+            writer.after(previous, key);
+            previous = key;
+        }
+        let mut reader = Reader::new(&writer.bytes, "x");
+        let mut last = Vec::new();
+        for key in &keys {
+            reader.after_in(&mut last).unwrap();
+            assert!(last == *key);
+        }
+        reader.end().unwrap();
     }
 }

@@ -118,7 +118,7 @@ fn cause(kind: BackendErrorKind) -> io::Error {
         BackendErrorKind::NotFound => io::ErrorKind::NotFound.into(),
         BackendErrorKind::NotWritable => io::ErrorKind::PermissionDenied.into(),
         BackendErrorKind::Full => io::ErrorKind::StorageFull.into(),
-        BackendErrorKind::Other => io::Error::other("refused"),
+        BackendErrorKind::NoFile | BackendErrorKind::Other => io::Error::other("refused"),
     }
 }
 
@@ -126,6 +126,11 @@ impl Backend for FaultyBackend {
     fn get(&self, key: &str) -> Result<Bytes, BackendError> {
         self.read("read", key)?;
         self.inner.get(key)
+    }
+
+    fn get_within(&self, key: &str, most: u64) -> Result<Bytes, BackendError> {
+        self.read("read", key)?;
+        self.inner.get_within(key, most)
     }
 
     fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {

@@ -6,6 +6,7 @@
 //! always a whole file, and a call that returned is on disk (with `durable`).
 
 mod batch;
+mod file;
 mod folder;
 mod staging;
 mod watch;
@@ -14,13 +15,13 @@ use super::watch::Watcher;
 use super::{Backend, BackendError, Entry, check_folder, check_key};
 use batch::in_parallel;
 use bytes::Bytes;
+use file::{Part, ReadError};
 use folder::{parent_of, retry};
 use parking_lot::Mutex;
 use staging::Staging;
 use std::collections::{BTreeSet, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -82,9 +83,16 @@ impl LocalBackend {
         }
     }
 
-    fn read(&self, key: &str, range: Option<(u64, usize)>) -> Result<Bytes, BackendError> {
+    fn read(&self, key: &str, part: Part) -> Result<Bytes, BackendError> {
         let path = self.path("read", key)?;
-        read_file(&path, range).map_err(|e| self.error("read", key, e))
+        file::read(&path, part).map_err(|e| {
+            let place = path.to_string_lossy();
+            match e {
+                ReadError::Io(e) => self.error("read", key, e),
+                ReadError::NotAFile(what) => BackendError::not_a_file("read", place, what),
+                ReadError::TooLong(len, most) => BackendError::too_long("read", place, len, most),
+            }
+        })
     }
 
     /// Puts one item under its name; its folder is not synced yet.
@@ -146,11 +154,15 @@ impl LocalBackend {
 
 impl Backend for LocalBackend {
     fn get(&self, key: &str) -> Result<Bytes, BackendError> {
-        self.read(key, None)
+        self.get_within(key, u64::MAX)
+    }
+
+    fn get_within(&self, key: &str, most: u64) -> Result<Bytes, BackendError> {
+        self.read(key, Part::Whole(most))
     }
 
     fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
-        self.read(key, Some((offset, len)))
+        self.read(key, Part::Range(offset, len))
     }
 
     fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
@@ -220,21 +232,4 @@ impl Backend for LocalBackend {
         // None left to the user, or not permitted: then listing has to do.
         watch::LocalWatcher::new(&self.root).ok().map(|watcher| Arc::new(watcher) as Arc<dyn Watcher>)
     }
-}
-
-/// Reads a whole file, or `len` bytes from an offset.
-fn read_file(path: &Path, range: Option<(u64, usize)>) -> io::Result<Bytes> {
-    let file = File::open(path)?;
-    let size = file.metadata()?.len();
-    let (offset, len) = match range {
-        Some(range) => range,
-        None => (0, usize::try_from(size).map_err(io::Error::other)?),
-    };
-    // Checked before the buffer is made: a damaged length must not ask for all memory.
-    if offset.checked_add(len as u64).is_none_or(|end| end > size) {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    let mut bytes = vec![0; len];
-    file.read_exact_at(&mut bytes, offset)?;
-    Ok(bytes.into())
 }

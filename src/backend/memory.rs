@@ -35,6 +35,12 @@ impl Backend for MemoryBackend {
         self.objects.lock().get(key).cloned().ok_or_else(|| BackendError::not_found("read", key))
     }
 
+    fn get_within(&self, key: &str, most: u64) -> Result<Bytes, BackendError> {
+        let bytes = self.get(key)?;
+        let len = bytes.len() as u64;
+        if len > most { Err(BackendError::too_long("read", key, len, most)) } else { Ok(bytes) }
+    }
+
     fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
         let bytes = self.get(key)?;
         let range = usize::try_from(offset).ok().and_then(|start| Some(start..start.checked_add(len)?));

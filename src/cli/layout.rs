@@ -14,6 +14,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The file of a collection's columns.
@@ -156,6 +157,9 @@ pub(crate) fn collections(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
 pub(crate) fn read_schema(folder: &Path) -> Result<Schema> {
     let path = folder.join(SCHEMA_FILE);
     let failed = || format!("cannot read {}", path.display());
+    if !std::fs::metadata(&path).with_context(failed)?.is_file() {
+        bail!("{} is not a regular file", path.display());
+    }
     let text = std::fs::read(&path).with_context(failed)?;
     let text = csv::decoded(&text).with_context(failed)?;
     parse_schema(&text).with_context(failed)
@@ -164,18 +168,30 @@ pub(crate) fn read_schema(folder: &Path) -> Result<Schema> {
 /// The series of a collection's folder, by label; folders in it are parts of labels.
 pub(crate) fn series(folder: &Path) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    collect(folder, "", &mut items)?;
+    collect(folder, "", &mut Vec::new(), &mut items)?;
     Ok(items)
 }
 
-fn collect(folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<()> {
+/// `above`: device and number of the folders that this one lies in.
+fn collect(folder: &Path, prefix: &str, above: &mut Vec<(u64, u64)>, items: &mut Vec<Item>) -> Result<()> {
+    let data = std::fs::metadata(folder).with_context(|| format!("cannot list {}", folder.display()))?;
+    let number = (data.dev(), data.ino());
+    if above.contains(&number) {
+        bail!("{}: a link that leads back to a folder above it", folder.display());
+    }
+    above.push(number);
     for (name, path) in list(folder)? {
         if name.starts_with(['_', '.']) {
             continue;
         }
-        if path.is_dir() {
-            collect(&path, &format!("{prefix}{}/", label(&name, &path)?), items)?;
+        let found = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        if found.is_dir() {
+            collect(&path, &format!("{prefix}{}/", label(&name, &path)?), above, items)?;
             continue;
+        }
+        // A pipe would be waited for. One that somebody names is read; one that is found was not meant.
+        if !found.is_file() {
+            bail!("{}: not a regular file", path.display());
         }
         let format = InFormat::of(&path);
         let (Some(_), Some((stem, _))) = (format, name.rsplit_once('.')) else {
@@ -185,6 +201,7 @@ fn collect(folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<()> {
         let label = format!("{prefix}{}", label(stem, &path)?);
         items.push(Item { label, source: Source::new(Some(&path), None) });
     }
+    above.pop();
     Ok(())
 }
 

@@ -393,7 +393,7 @@ impl<'a> Batch<'a> {
     }
 
     fn put(&mut self, changes: &ChangeList) -> Result<Stamp, CollectionError> {
-        let list = changes.encode();
+        let list = changes.encode().map_err(HistoryError::from)?;
         let there = list.len() > LIST_BYTES;
         let Edited { state, finished, extra } = self.apply(there.then_some(list.as_slice()))?;
         let (bundle, embedded) = (finished.bundle, finished.embedded);

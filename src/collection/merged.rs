@@ -157,7 +157,7 @@ impl Merged {
         let embedded = if finished.embedded { finished.bundle_bytes() } else { Bytes::new() };
         // Who looks at one head sees other columns then.
         let list = ChangeList { schema: union.is_recolumned(), ..ChangeList::default() };
-        let changes = ListPlace::Here(list.encode());
+        let changes = ListPlace::Here(list.encode().map_err(HistoryError::from)?);
         let note = Note::default();
         let revision = Revision { parents, time, wall: time, note, state: edited.state, changes, embedded };
         Ok(Merged { stamp: revision.stamp(), revision, finished })

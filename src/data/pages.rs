@@ -48,6 +48,12 @@ const SMALL_BYTES: u64 = 24 << 10;
 /// Chunks of fewer rows are not worth a dictionary.
 pub const TINY_ROWS: usize = 256;
 
+/// Rows that a chunk has at most; writers cut far below.
+pub const MOST_ROWS: u64 = 1 << 24;
+
+/// Bytes that a chunk takes in CSV at most; text is cut at 64 MiB, but for a value that is longer.
+pub const MOST_TEXT: u64 = 1 << 30;
+
 /// The name of the column in every object.
 const COLUMN_NAME: &str = "v";
 
@@ -84,6 +90,14 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Whether rows that take `text` bytes in CSV could take so many bytes of pages: twice what writers need at most.
+    fn is_plausible(&self, text: u64) -> bool {
+        const PAGE: u64 = 4096;
+        let pages = self.rows / PAGE_ROWS as u64 + 3;
+        let most = (self.rows * 26).saturating_add(text.saturating_mul(2)).saturating_add(pages * PAGE);
+        self.rows <= MOST_ROWS && self.nulls <= self.rows && self.raw_len <= most
+    }
+
     /// Appends the layout but `rows`, which all chunks of a segment share.
     pub fn write(&self, out: &mut Writer) {
         let encoding = match self.encoding {
@@ -323,7 +337,18 @@ pub fn decode(
     pages: Bytes,
     rows: Range<usize>,
 ) -> Result<ArrayRef, ParquetError> {
-    let mut stream = Stream::open(column, layout, pages, rows.clone(), rows.len())?;
+    decode_within(column, layout, pages, rows, MOST_TEXT)
+}
+
+/// As [`decode`]; a chunk of text has at most `text` bytes of it, which its bytes in CSV tell.
+pub fn decode_within(
+    column: &Column,
+    layout: &Layout,
+    pages: Bytes,
+    rows: Range<usize>,
+    text: u64,
+) -> Result<ArrayRef, ParquetError> {
+    let mut stream = Stream::within(column, layout, pages, rows.clone(), rows.len(), text)?;
     let mut parts = Vec::new();
     while let Some(part) = stream.next()? {
         parts.push(part);

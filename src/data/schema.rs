@@ -4,6 +4,7 @@
 //! types. A schema is valid by construction.
 
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -126,30 +127,71 @@ pub enum SchemaError {
     /// A name given twice.
     #[error("column {0:?} appears twice")]
     Duplicate(String),
+    /// More columns than a schema may have.
+    #[error("{0} columns: a schema has at most {MOST_COLUMNS}")]
+    Many(usize),
+    /// Columns whose names are too long together.
+    #[error("the columns take {0} bytes as text: a schema has at most {MOST_SCHEMA}")]
+    Long(usize),
     /// No index column.
     #[error("no index column: mark at least one with a star, as in \"timestamp timestamp*\"")]
     NoIndex,
 }
 
+/// Columns that a schema has at most. Each takes a chunk in every segment (about 40 bytes of its index entry, which is
+/// read whole) and an entry in every row group of a Parquet footer: with more, a single row would take megabytes of
+/// index, and the node that holds it more than readers take.
+pub const MOST_COLUMNS: usize = 1 << 16;
+
+/// Bytes that a schema has at most as text: every revision carries it.
+pub const MOST_SCHEMA: usize = 4 << 20;
+
+/// From so many columns on, names are looked up in a table.
+const MANY: usize = 32;
+
 /// Columns in order, at least one of them index.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Schema {
     columns: Vec<Column>,
     index: Vec<usize>,
     arrow: SchemaRef,
+    /// Positions by name, where there are many.
+    names: Arc<HashMap<String, usize>>,
 }
+
+impl PartialEq for Schema {
+    /// All else follows from the columns.
+    fn eq(&self, other: &Schema) -> bool {
+        self.columns == other.columns
+    }
+}
+
+impl Eq for Schema {}
 
 impl Schema {
     /// Checks `columns` and makes a schema of them.
     ///
     /// Fails on a bad or repeated name and where no column is index.
     pub fn new(columns: Vec<Column>) -> Result<Schema, SchemaError> {
+        if columns.len() > MOST_COLUMNS {
+            return Err(SchemaError::Many(columns.len()));
+        }
+        let text = columns.iter().map(|c| c.name.len() + c.ty.name().len() + 3).sum();
+        if text > MOST_SCHEMA {
+            return Err(SchemaError::Long(text));
+        }
+        let many = columns.len() >= MANY;
+        let mut names = HashMap::with_capacity(if many { columns.len() } else { 0 });
         for (i, column) in columns.iter().enumerate() {
             let bad = |c: char| c.is_control() || matches!(c, ',' | '"' | '*');
             if column.name.is_empty() || column.name.trim() != column.name || column.name.contains(bad) {
                 return Err(SchemaError::Name(column.name.clone()));
             }
-            if columns[..i].iter().any(|c| c.name == column.name) {
+            let twice = match many {
+                true => names.insert(column.name.clone(), i).is_some(),
+                false => columns[..i].iter().any(|c| c.name == column.name),
+            };
+            if twice {
                 return Err(SchemaError::Duplicate(column.name.clone()));
             }
         }
@@ -159,7 +201,8 @@ impl Schema {
         }
         let fields: Vec<Field> =
             columns.iter().map(|c| Field::new(&c.name, c.ty.arrow(), !c.index)).collect();
-        Ok(Schema { columns, index, arrow: Arc::new(arrow_schema::Schema::new(fields)) })
+        let arrow = Arc::new(arrow_schema::Schema::new(fields));
+        Ok(Schema { columns, index, arrow, names: Arc::new(names) })
     }
 
     /// Parses column texts such as `timestamp timestamp*`, each an item of its own.
@@ -192,7 +235,10 @@ impl Schema {
     /// The position of a column by name.
     #[must_use]
     pub fn position(&self, name: &str) -> Option<usize> {
-        self.columns.iter().position(|c| c.name == name)
+        match self.names.is_empty() {
+            true => self.columns.iter().position(|c| c.name == name),
+            false => self.names.get(name).copied(),
+        }
     }
 
     /// The Arrow schema of frames: same order, index columns not nullable.
@@ -256,5 +302,29 @@ mod tests {
         assert_eq!(refused(&["int*"]), SchemaError::Form("int*".into()));
         assert!(refused(&["a integer*"]).to_string().contains("timestamp[us]"));
         assert_eq!(refused(&["a,b int*"]), SchemaError::Name("a,b".into()));
+    }
+
+    #[test]
+    fn names_are_found_however_many_there_are() {
+        for count in [2, MANY - 1, MANY, 1000] {
+            let mut columns: Vec<String> = (1..count).map(|i| format!("c{i} int")).collect();
+            columns.push("t int*".to_owned());
+            let schema = Schema::parse(&columns).unwrap();
+            assert_eq!(schema.position("t"), Some(count - 1));
+            assert_eq!(schema.position("c1"), Some(0));
+            assert_eq!(schema.position("c0"), None);
+            columns.push("c1 str".to_owned());
+            assert_eq!(Schema::parse(&columns), Err(SchemaError::Duplicate("c1".into())));
+        }
+    }
+
+    #[test]
+    fn schemas_are_bounded() {
+        let columns = |n: usize| (0..n).map(|i| format!("c{i} int*")).collect::<Vec<_>>();
+        assert!(Schema::parse(columns(MOST_COLUMNS)).is_ok());
+        assert_eq!(Schema::parse(columns(MOST_COLUMNS + 1)), Err(SchemaError::Many(MOST_COLUMNS + 1)));
+        let long = |len: usize| Schema::parse([format!("{} int*", "x".repeat(len))]);
+        assert!(long(MOST_SCHEMA - 6).is_ok());
+        assert_eq!(long(MOST_SCHEMA), Err(SchemaError::Long(MOST_SCHEMA + 6)));
     }
 }

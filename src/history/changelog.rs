@@ -20,8 +20,8 @@ pub use log::Log;
 pub use mend::Mended;
 pub use receive::Carried;
 
-use super::revision::Revision;
-use crate::backend::BackendError;
+use super::revision::{MOST_FILE, Revision, TooLong};
+use crate::backend::{BackendError, BackendErrorKind};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
@@ -64,6 +64,9 @@ pub enum HistoryError {
         /// Its key.
         file: String,
     },
+    /// A revision that would be longer than those that are read: nothing was written.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
     /// A revision that is not there (any more).
     #[error("revision {0} was trimmed meanwhile, or its file is lost")]
     Gone(Stamp),
@@ -303,7 +306,11 @@ impl Changelog {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
             Source::Loose(folder, parent) => {
-                self.store.backend().get(&file_key(*folder, *parent, stamp)).map_err(HistoryError::from)
+                let key = file_key(*folder, *parent, stamp);
+                match self.store.backend().get_within(&key, MOST_FILE as u64) {
+                    Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::Damaged(stamp)),
+                    found => found.map_err(HistoryError::from),
+                }
             }
             Source::Packed(pack, i) => pack.read(&self.store, *i),
         };
@@ -317,6 +324,7 @@ impl Changelog {
 
     /// Puts a revision: durable on return. Everything it names is durable already.
     pub fn put(&self, revision: &Revision) -> Result<Stamp, HistoryError> {
+        revision.check()?;
         let bytes = revision.encode();
         let stamp = Stamp { time: revision.time, digest: Digest::of(&bytes) };
         let parents = if revision.parents.is_empty() { &[Stamp::ROOT][..] } else { &revision.parents[..] };

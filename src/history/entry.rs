@@ -152,7 +152,8 @@ impl Segments {
             Segments::Many(tree) => tree.scan::<Segment>(
                 view,
                 &mut |child, before| {
-                    before.segments < positions.end && before.segments + child.sums.segments > positions.start
+                    before.segments < positions.end
+                        && before.segments.saturating_add(child.sums.segments) > positions.start
                 },
                 &mut |segment, before| {
                     if positions.contains(&before.segments) {
@@ -172,10 +173,10 @@ impl Segments {
     ) -> Result<Located, StoreError> {
         let mut out = Located::default();
         let mut take = |segment: Segment, before: &Sums| {
-            match side(&segment.first, &segment.last, before.rows..before.rows + segment.rows) {
+            match side(&segment.first, &segment.last, before.rows..before.rows.saturating_add(segment.rows)) {
                 Side::Before => {
                     out.start = before.segments + 1;
-                    out.rows_before = before.rows + segment.rows;
+                    out.rows_before = before.rows.saturating_add(segment.rows);
                 }
                 Side::In => out.segments.push(segment),
                 Side::After => {}
@@ -189,7 +190,7 @@ impl Segments {
                 tree.scan::<Segment>(
                     view,
                     &mut |child, before| {
-                        let rows = before.rows..before.rows + child.sums.rows;
+                        let rows = before.rows..before.rows.saturating_add(child.sums.rows);
                         match side(&child.key, &child.last, rows) {
                             Side::In => true,
                             Side::After => false,
@@ -225,7 +226,7 @@ impl Segments {
         let mut found: Option<(Sums, Vec<Segment>)> = None;
         let mut wanted = |child: &Child, before: &Sums| {
             let start = measure(before);
-            start <= at && at < start + measure(&child.sums)
+            start <= at && at < start.saturating_add(measure(&child.sums))
         };
         tree.scan(view, &mut wanted, &mut |segment, before| {
             found.get_or_insert_with(|| (*before, Vec::new())).1.push(segment);
@@ -296,9 +297,14 @@ pub struct Summary {
 
 impl Leaf for Summary {
     const HEAD_ONLY: bool = true;
+    const UNIQUE: bool = true;
 
     fn sums(&self) -> Sums {
         self.sums
+    }
+
+    fn span(&self) -> (&[u8], &[u8]) {
+        (self.label.as_bytes(), self.label.as_bytes())
     }
 
     fn read_leaf(_: &Bundles, head: &mut Reader<'_>, _: &mut Reader<'_>) -> Result<Vec<Summary>, Damaged> {
@@ -311,10 +317,15 @@ impl Leaf for Summary {
 
 impl Leaf for Entry {
     const HEAD_ONLY: bool = false;
+    const UNIQUE: bool = true;
 
     fn sums(&self) -> Sums {
         let renamed = u64::from(self.id != SeriesId::new(&self.label, 0));
         Sums { series: 1, renamed, ..self.segments.sums() }
+    }
+
+    fn span(&self) -> (&[u8], &[u8]) {
+        (self.label.as_bytes(), self.label.as_bytes())
     }
 
     fn read_leaf(
@@ -345,14 +356,6 @@ impl Leaf for Entry {
 }
 
 impl Item for Entry {
-    fn key(&self) -> &[u8] {
-        self.label.as_bytes()
-    }
-
-    fn last(&self) -> &[u8] {
-        self.label.as_bytes()
-    }
-
     fn weight(&self) -> usize {
         let segments = match &self.segments {
             Segments::Few(list) => list.iter().map(Item::weight).sum(),
@@ -408,8 +411,11 @@ fn write_summaries(items: &[Entry], head: &mut Writer) {
     }
 }
 
+/// Bytes of a summary, at least: label, whether the id follows from it, sums.
+const LEAST_SUMMARY: usize = 2 + 1 + 7;
+
 fn read_summaries(head: &mut Reader<'_>) -> Result<Vec<Summary>, Damaged> {
-    let count = head.count()?;
+    let count = head.count_of(LEAST_SUMMARY)?;
     let mut list: Vec<Summary> = Vec::with_capacity(count);
     for _ in 0..count {
         let label = head.after(list.last().map_or(&[], |s| s.label.as_bytes()))?;
@@ -434,10 +440,8 @@ fn read_summaries(head: &mut Reader<'_>) -> Result<Vec<Summary>, Damaged> {
 }
 
 fn read_tree(bundles: &Bundles, head: &mut Reader<'_>) -> Result<Option<Tree>, Damaged> {
-    let height = match head.uint()? {
-        0 => return Ok(None),
-        n => u32::try_from(n - 1).map_err(|_too_high| head.damaged())?,
-    };
-    let root = Child::read_list(bundles, head)?.pop().ok_or_else(|| head.damaged())?;
-    Ok(Some(Tree { root, height }))
+    match head.uint()? {
+        0 => Ok(None),
+        n => Tree::read(n - 1, bundles, head).map(Some),
+    }
 }

@@ -26,6 +26,37 @@ const MAGIC: &[u8; 4] = b"lkr\x01";
 /// Change lists of more bytes are kept in the bundle, not in the revision file.
 pub const LIST_BYTES: usize = 4 << 10;
 
+/// Bytes that the block of a revision has at most: parents, author, message, columns.
+pub const MOST_BLOCK: usize = 16 << 20;
+
+/// Bytes that the file of a revision has at most: its block and the bundle that it may carry.
+pub const MOST_FILE: usize = MOST_BLOCK + (1 << 20);
+
+/// Bytes that a change list has at most before compression.
+pub const MOST_LIST: usize = 256 << 20;
+
+/// Series that a revision changes at most: each takes memory when the list is read.
+pub const MOST_SERIES: usize = 1 << 22;
+
+/// Bytes of a message.
+pub const MOST_MESSAGE: usize = 1 << 20;
+
+/// A revision that would be longer than those that are read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write the revision: {what} would be {len}, the most is {most}")]
+pub struct TooLong {
+    what: &'static str,
+    len: usize,
+    most: usize,
+}
+
+impl TooLong {
+    /// Fails if `len` is more than `most`.
+    pub const fn check(what: &'static str, len: usize, most: usize) -> Result<(), TooLong> {
+        if len > most { Err(TooLong { what, len, most }) } else { Ok(()) }
+    }
+}
+
 /// What a revision did to one series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeriesChange {
@@ -86,9 +117,9 @@ impl ChangeList {
         !self.schema && self.altered.is_none() && self.series.is_empty()
     }
 
-    /// The bytes of the list.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
+    /// The bytes of the list. Fails if nobody would read it.
+    pub fn encode(&self) -> Result<Vec<u8>, TooLong> {
+        TooLong::check("the number of series that it changes", self.series.len(), MOST_SERIES)?;
         let mut out = Writer::default();
         match &self.altered {
             None => out.uint(u64::from(self.schema)),
@@ -104,12 +135,14 @@ impl ChangeList {
             previous = change.label.as_bytes();
             change.write(&mut out);
         }
+        TooLong::check("its list of changes in bytes", out.bytes.len(), MOST_LIST)?;
         let mut packed = Writer::default();
         packed.block(&out.bytes);
-        packed.bytes
+        Ok(packed.bytes)
     }
 
-    fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
+    /// Reads a list.
+    pub fn decode(bytes: &[u8]) -> Result<ChangeList, Damaged> {
         ChangeList::read(bytes, &Everything, Intervals::read)
     }
 
@@ -120,12 +153,16 @@ impl ChangeList {
 
     fn read(bytes: &[u8], pick: &dyn Pick, intervals: ReadIntervals) -> Result<ChangeList, Damaged> {
         let mut input = Reader::new(bytes, "a change list");
-        let block = input.block_here()?;
+        let block = input.block_here(MOST_LIST)?;
         input.end()?;
         let mut input = Reader::new(&block, "a change list");
         let (schema, altered) = read_columns(&mut input)?;
         let (mut series, mut label) = (Vec::new(), Vec::new());
-        for _ in 0..input.count()? {
+        let count = input.count_of(LEAST_CHANGE)?;
+        if count > MOST_SERIES {
+            return Err(input.damaged());
+        }
+        for _ in 0..count {
             input.after_in(&mut label)?;
             let label = std::str::from_utf8(&label).map_err(|_not_text| input.damaged())?;
             series.extend(SeriesChange::read(label, &mut input, pick, intervals)?);
@@ -149,6 +186,9 @@ fn read_columns(input: &mut Reader<'_>) -> Result<(bool, Option<Altered>), Damag
 
 /// Says that alterations follow; 1: the columns were set, nothing follows.
 const ALTERED: u64 = 2;
+
+/// Bytes of a change, at least: label, flags, three numbers, a list of intervals.
+const LEAST_CHANGE: usize = 2 + 1 + 3 + 2;
 
 const CREATED: u64 = 1;
 const DROPPED: u64 = 2;
@@ -251,9 +291,24 @@ impl Revision {
         Stamp { time: self.time, digest: Digest::of(&self.encode()) }
     }
 
+    /// Fails if nobody would read its file.
+    pub fn check(&self) -> Result<(), TooLong> {
+        TooLong::check("its message in bytes", self.note.message.len(), MOST_MESSAGE)?;
+        TooLong::check("what it says of itself and its columns in bytes", self.head().len(), MOST_BLOCK)
+    }
+
     /// The bytes of its file.
     #[must_use]
     pub fn encode(&self) -> Bytes {
+        let mut file = Writer::default();
+        file.raw(MAGIC);
+        file.block(&self.head());
+        file.raw(&self.embedded);
+        Bytes::from(file.bytes)
+    }
+
+    /// The bytes of its block.
+    fn head(&self) -> Vec<u8> {
         let here = if self.embedded.is_empty() { None } else { Some(Digest::of(&self.embedded)) };
         let mut bundles = Bundles::default();
         let mut body = Writer::default();
@@ -292,11 +347,7 @@ impl Revision {
         head.string(self.note.message.as_bytes());
         bundles.write(&mut head);
         head.raw(&body.bytes);
-        let mut file = Writer::default();
-        file.raw(MAGIC);
-        file.block(&head.bytes);
-        file.raw(&self.embedded);
-        Bytes::from(file.bytes)
+        head.bytes
     }
 
     /// Reads a file.
@@ -313,10 +364,7 @@ impl Revision {
         let schema = Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())?;
         let tree = match input.uint()? {
             0 => None,
-            n => {
-                let root = Child::read_list(&bundles, &mut input)?.pop().ok_or_else(|| input.damaged())?;
-                Some(Tree { root, height: u32::try_from(n - 1).map_err(|_too_high| input.damaged())? })
-            }
+            n => Some(Tree::read(n - 1, &bundles, &mut input)?),
         };
         let changes = match input.uint()? {
             0 => ListPlace::Here(input.string()?.to_vec()),
@@ -337,12 +385,12 @@ impl Revision {
         if file.array::<4>()? != *MAGIC {
             return Err(file.damaged());
         }
-        file.block_here()
+        file.block_here(MOST_BLOCK)
     }
 
     /// Takes the parents from a block.
     pub(super) fn parents(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
-        let count = input.count()?;
+        let count = input.count_of(1 + 32)?;
         let one = |_| Ok(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
         (0..count).map(one).collect()
     }
@@ -351,7 +399,9 @@ impl Revision {
     pub(super) fn list(&self) -> Result<Cow<'_, [u8]>, StoreError> {
         match &self.changes {
             ListPlace::Here(bytes) => Ok(Cow::Borrowed(bytes)),
-            ListPlace::There(spot, check) => Ok(Cow::Owned(self.state.view.node(spot, *check)?.to_vec())),
+            ListPlace::There(spot, check) => {
+                Ok(Cow::Owned(self.state.view.node(spot, *check, MOST_LIST + LIST_BYTES)?.to_vec()))
+            }
         }
     }
 

@@ -5,8 +5,8 @@
 
 use super::tree::{Item, Leaf, Sums};
 use crate::data::key;
-use crate::data::pages::Layout;
-use crate::data::schema::Schema;
+use crate::data::pages::{Layout, MOST_ROWS, MOST_TEXT};
+use crate::data::schema::{MOST_COLUMNS, Schema};
 use crate::data::value::Value;
 use crate::digest::{Check, Digest};
 use crate::interval::{Interval, Key};
@@ -66,6 +66,7 @@ impl Segment {
 
 impl Leaf for Segment {
     const HEAD_ONLY: bool = false;
+    const UNIQUE: bool = false;
 
     fn sums(&self) -> Sums {
         let ranges = self.chunks.iter().filter_map(|c| c.range.as_ref());
@@ -80,6 +81,10 @@ impl Leaf for Segment {
         }
     }
 
+    fn span(&self) -> (&[u8], &[u8]) {
+        (&self.first, &self.last)
+    }
+
     fn read_leaf(
         bundles: &Bundles,
         head: &mut Reader<'_>,
@@ -90,14 +95,6 @@ impl Leaf for Segment {
 }
 
 impl Item for Segment {
-    fn key(&self) -> &[u8] {
-        &self.first
-    }
-
-    fn last(&self) -> &[u8] {
-        &self.last
-    }
-
     fn weight(&self) -> usize {
         16 + self.first.len() + self.chunks.len() * 40
     }
@@ -106,6 +103,12 @@ impl Item for Segment {
         write_list(items, bundles, head);
     }
 }
+
+/// Bytes of a segment in a list, at least: rows and two keys.
+const LEAST_SEGMENT: usize = 1 + 4;
+
+/// Bytes of a chunk in a list, at least: layout, bytes of CSV, no range, a place in a group.
+const LEAST_CHUNK: usize = 5 + 1 + 1 + (1 + 4 + 1 + 16);
 
 /// Appends a list of segments, a field at a time, since like fields compress together.
 pub fn write_list(segments: &[Segment], bundles: &mut Bundles, out: &mut Writer) {
@@ -169,21 +172,30 @@ fn read_place(bundles: &Bundles, input: &mut Reader<'_>) -> Result<(Place, Check
 
 /// Reads what [`write_list`] wrote.
 pub fn read_list(bundles: &Bundles, input: &mut Reader<'_>) -> Result<Vec<Segment>, Damaged> {
-    let count = input.count()?;
-    if count == 0 {
+    let mut counts = input.clone();
+    if counts.size()? == 0 {
+        *input = counts;
         return Ok(Vec::new());
     }
-    let columns = input.count()?;
+    let columns = counts.size()?;
+    if columns == 0 || columns > MOST_COLUMNS {
+        return Err(input.damaged());
+    }
+    let count = input.count_of(LEAST_SEGMENT + columns * LEAST_CHUNK)?;
+    input.size()?;
     let mut segments: Vec<Segment> = Vec::with_capacity(count);
     for _ in 0..count {
         let rows = input.uint()?;
+        if !(1..=MOST_ROWS).contains(&rows) {
+            return Err(input.damaged());
+        }
         let first = input.after(segments.last().map_or(&[], |s| s.last.as_slice()))?;
         let last = input.after(&first)?;
         segments.push(Segment { rows, first, last, chunks: Vec::with_capacity(columns) });
     }
     for _ in 0..columns {
         let layouts = segments.iter().map(|s| Layout::read(input, s.rows)).collect::<Result<Vec<_>, _>>()?;
-        let lens = (0..count).map(|_| input.uint()).collect::<Result<Vec<_>, _>>()?;
+        let lens = (0..count).map(|_| read_csv_len(input)).collect::<Result<Vec<_>, _>>()?;
         let ranges = (0..count).map(|_| read_range(input)).collect::<Result<Vec<_>, _>>()?;
         for (((segment, layout), csv_len), range) in segments.iter_mut().zip(layouts).zip(lens).zip(ranges) {
             let (place, check) = read_place(bundles, input)?;
@@ -191,6 +203,11 @@ pub fn read_list(bundles: &Bundles, input: &mut Reader<'_>) -> Result<Vec<Segmen
         }
     }
     Ok(segments)
+}
+
+fn read_csv_len(input: &mut Reader<'_>) -> Result<u64, Damaged> {
+    let len = input.uint()?;
+    if len > MOST_TEXT { Err(input.damaged()) } else { Ok(len) }
 }
 
 fn read_range(input: &mut Reader<'_>) -> Result<Option<(Key, Key)>, Damaged> {

@@ -38,13 +38,15 @@ pub struct Sums {
 
 impl AddAssign for Sums {
     fn add_assign(&mut self, other: Sums) {
-        self.series += other.series;
-        self.segments += other.segments;
-        self.rows += other.rows;
-        self.pages += other.pages;
-        self.csv += other.csv;
-        self.keys += other.keys;
-        self.renamed += other.renamed;
+        // Saturated: what a damaged or hostile index claims must not wrap to something small.
+        let add = |to: &mut u64, more: u64| *to = to.saturating_add(more);
+        add(&mut self.series, other.series);
+        add(&mut self.segments, other.segments);
+        add(&mut self.rows, other.rows);
+        add(&mut self.pages, other.pages);
+        add(&mut self.csv, other.csv);
+        add(&mut self.keys, other.keys);
+        add(&mut self.renamed, other.renamed);
     }
 }
 
@@ -82,8 +84,12 @@ impl Sums {
 pub trait Leaf: Sized {
     /// Whether the heads of leaves are enough, so that bodies need not be decompressed.
     const HEAD_ONLY: bool;
+    /// Whether a key stands once in a tree.
+    const UNIQUE: bool;
     /// What it adds to the sums.
     fn sums(&self) -> Sums;
+    /// Its key, and the greatest that it covers.
+    fn span(&self) -> (&[u8], &[u8]);
     /// Reads a leaf.
     fn read_leaf(
         bundles: &Bundles,
@@ -95,14 +101,21 @@ pub trait Leaf: Sized {
 /// What a tree holds.
 pub trait Item: Leaf + Clone {
     /// What it is sorted by.
-    fn key(&self) -> &[u8];
+    fn key(&self) -> &[u8] {
+        self.span().0
+    }
     /// The greatest key it covers.
-    fn last(&self) -> &[u8];
+    fn last(&self) -> &[u8] {
+        self.span().1
+    }
     /// About how many bytes it takes in a node before compression.
     fn weight(&self) -> usize;
     /// Appends a leaf's items: what listings need to `head`, the rest to `body`.
     fn write_leaf(items: &[Self], bundles: &mut Bundles, head: &mut Writer, body: &mut Writer);
 }
+
+/// Levels above the leaves, at most: nodes have two children or more, but for the last of a level.
+pub const MOST_HEIGHT: u32 = 64;
 
 /// A tree that is not empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +127,14 @@ pub struct Tree {
 }
 
 impl Tree {
+    /// Reads the root of a tree of some height, a list of one child.
+    pub(super) fn read(height: u64, bundles: &Bundles, input: &mut Reader<'_>) -> Result<Tree, Damaged> {
+        let height = u32::try_from(height).ok().filter(|height| *height <= MOST_HEIGHT);
+        let height = height.ok_or_else(|| input.damaged())?;
+        let root = Child::read_list(bundles, input)?.pop().ok_or_else(|| input.damaged())?;
+        Ok(Tree { root, height })
+    }
+
     /// Calls `visit` for the items of the leaves that `wanted` chooses, in order. `wanted` is asked for every
     /// subtree, with what lies before it in the tree.
     pub fn scan<T: Leaf>(
@@ -123,12 +144,13 @@ impl Tree {
         visit: &mut dyn FnMut(T, &Sums) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let mut before = Sums::default();
-        scan(&self.root, view, wanted, visit, &mut before)
+        scan(&self.root, self.height, view, wanted, visit, &mut before)
     }
 }
 
 fn scan<T: Leaf>(
     child: &Child,
+    level: u32,
     view: &View,
     wanted: &mut dyn FnMut(&Child, &Sums) -> bool,
     visit: &mut dyn FnMut(T, &Sums) -> Result<(), StoreError>,
@@ -138,8 +160,10 @@ fn scan<T: Leaf>(
         *before += child.sums;
         return Ok(());
     }
-    match Node::<T>::load(view, &child.node)? {
-        Node::Inner(children) => children.iter().try_for_each(|c| scan(c, view, wanted, visit, before)),
+    match Node::<T>::load(view, child, level)? {
+        Node::Inner(children) => {
+            children.iter().try_for_each(|c| scan(c, level.saturating_sub(1), view, wanted, visit, before))
+        }
         Node::Leaf(items) => items.into_iter().try_for_each(|item| {
             let sums = item.sums();
             visit(item, before)?;

@@ -12,8 +12,8 @@ const RANGE: u64 = 1;
 const UNBOUNDED: u64 = 2;
 const STEPS: u64 = 3;
 
-/// Most intervals that are read of one list: more is damage.
-const MOST: u64 = 1 << 24;
+/// Most intervals of one list: more is damage. Writers join what comes behind.
+const MOST: u64 = 1 << 22;
 
 /// Ascending, disjoint intervals, encoded.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -38,8 +38,9 @@ impl Intervals {
     /// The intervals, ascending.
     pub fn iter(&self) -> impl Iterator<Item = Interval> + '_ {
         let mut entries = Entries::new(&self.bytes);
-        // What is kept here was written here, or was checked when it was read.
-        std::iter::from_fn(move || entries.next().ok().flatten())
+        // What is kept here was written here, or was checked when it was read; or else it ends early.
+        let all = std::iter::from_fn(move || entries.next().ok().flatten());
+        all.take(usize::try_from(self.count).unwrap_or(usize::MAX))
     }
 
     /// Appends the list.
@@ -51,6 +52,9 @@ impl Intervals {
     /// Takes a list as it is, from bytes that were checked as a whole: one that does not decode ends early.
     pub fn take(input: &mut Reader<'_>) -> Result<Intervals, Damaged> {
         let count = input.uint()?;
+        if count > MOST {
+            return Err(input.damaged());
+        }
         Ok(Intervals { count, bytes: input.string()?.to_vec() })
     }
 
@@ -82,7 +86,7 @@ impl FromIterator<Interval> for Intervals {
         let mut last: Key = Vec::new();
         let mut run: Option<Run> = None;
         let mut count = 0;
-        for interval in intervals {
+        for interval in joined_behind(intervals.into_iter(), MOST) {
             count += 1;
             let point = interval.hi == next_prefix(&interval.lo);
             if point
@@ -110,6 +114,25 @@ impl FromIterator<Interval> for Intervals {
         }
         Intervals { bytes: out.bytes, count }
     }
+}
+
+/// Ascending intervals, at most `most`: from the last of these on, all are one, gaps included. A list says where rows may
+/// differ, so it may say more than it must.
+fn joined_behind(
+    mut intervals: impl Iterator<Item = Interval>,
+    most: u64,
+) -> impl Iterator<Item = Interval> {
+    let mut left = most;
+    std::iter::from_fn(move || {
+        left = left.saturating_sub(1);
+        let mut next = intervals.next()?;
+        if left == 0
+            && let Some(last) = intervals.by_ref().last()
+        {
+            next.hi = last.hi;
+        }
+        Some(next)
+    })
 }
 
 /// Points at equal steps of the number that the last 8 bytes of their keys make.
@@ -159,7 +182,7 @@ struct Entries<'a> {
 }
 
 impl<'a> Entries<'a> {
-    const fn new(bytes: &'a [u8]) -> Entries<'a> {
+    fn new(bytes: &'a [u8]) -> Entries<'a> {
         Entries {
             input: Reader::new(bytes, "a list of intervals"),
             last: Vec::new(),
@@ -232,6 +255,32 @@ mod tests {
             round_trip(all[..end].to_vec());
         }
         round_trip(vec![Interval::ALL]);
+    }
+
+    #[test]
+    fn what_comes_behind_the_last_interval_is_joined_to_it() {
+        let some = |n: u64| (0..n).map(point).collect::<Vec<_>>();
+        assert_eq!(joined_behind(some(5).into_iter(), 5).collect::<Vec<_>>(), some(5));
+        let joined: Vec<_> = joined_behind(some(9).into_iter(), 5).collect();
+        let last = Interval { lo: point(4).lo, hi: point(8).hi };
+        assert_eq!(joined, [some(4), vec![last]].concat());
+    }
+
+    #[test]
+    fn a_run_without_end_is_damaged_and_never_walked() {
+        let mut entries = Writer::default();
+        entries.uint(STEPS);
+        entries.after(&[], &0u64.to_be_bytes());
+        entries.uint(1);
+        entries.uint(u64::MAX);
+        for count in [3, MOST, u64::MAX] {
+            let mut out = Writer::default();
+            out.uint(count);
+            out.string(&entries.bytes);
+            assert!(Intervals::read(&mut Reader::new(&out.bytes, "x")).is_err());
+            let taken = Intervals::take(&mut Reader::new(&out.bytes, "x"));
+            assert!(taken.map_or(0, |list| list.iter().count() as u64) <= MOST);
+        }
     }
 
     #[test]

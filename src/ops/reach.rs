@@ -25,15 +25,17 @@ impl Reach {
         }
         if let Some(tree) = &revision.state.tree {
             let view = &revision.state.view;
-            self.walk::<Entry>(view, &tree.root, &mut |reach, entry| match &entry.segments {
+            self.walk::<Entry>(view, &tree.root, tree.height, &mut |reach, entry| match &entry.segments {
                 Segments::Few(list) => {
                     list.iter().for_each(|segment| reach.segment(segment));
                     Ok(())
                 }
-                Segments::Many(tree) => reach.walk::<Segment>(view, &tree.root, &mut |reach, segment| {
-                    reach.segment(segment);
-                    Ok(())
-                }),
+                Segments::Many(tree) => {
+                    reach.walk::<Segment>(view, &tree.root, tree.height, &mut |reach, segment| {
+                        reach.segment(segment);
+                        Ok(())
+                    })
+                }
             })?;
         }
         Ok(())
@@ -47,14 +49,17 @@ impl Reach {
         &mut self,
         view: &View,
         child: &Child,
+        level: u32,
         visit: &mut dyn FnMut(&mut Reach, &T) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         if !self.nodes.insert(child.node) {
             return Ok(());
         }
         self.objects.insert(child.node.spot.bundle);
-        match Node::<T>::load(view, &child.node)? {
-            Node::Inner(children) => children.iter().try_for_each(|child| self.walk(view, child, visit)),
+        match Node::<T>::load(view, child, level)? {
+            Node::Inner(children) => {
+                children.iter().try_for_each(|child| self.walk(view, child, level.saturating_sub(1), visit))
+            }
             Node::Leaf(items) => items.iter().try_for_each(|item| visit(self, item)),
         }
     }

@@ -11,6 +11,9 @@ use bytes::Bytes;
 /// The folder of the remotes.
 const FOLDER: &str = "remotes";
 
+/// Bytes that a place has at most: a path has 4096.
+const MOST_PLACE: u64 = 64 << 10;
+
 /// Says that a clone is under way, and of what.
 const CLONING: &str = "cloning";
 
@@ -109,7 +112,7 @@ impl Repo {
     }
 
     fn text(&self, key: &str) -> Result<Option<String>, RemoteError> {
-        match self.backend().get(key) {
+        match self.backend().get_within(key, MOST_PLACE) {
             Err(e) if e.is_not_found() => Ok(None),
             bytes => Ok(Some(String::from_utf8_lossy(&bytes?).into_owned())),
         }

@@ -28,6 +28,8 @@ pub(super) struct Pages<'a> {
     column: &'a Column,
     pub(super) layout: &'a Layout,
     pub(super) bytes: Bytes,
+    /// Bytes that its values take in CSV.
+    text: u64,
 }
 
 impl<'a> Pages<'a> {
@@ -42,19 +44,20 @@ impl<'a> Pages<'a> {
         let missing = || RowsError::Chunk { column: column.name.clone(), message: "it has none".to_owned() };
         let chunk = segment.chunks.get(i).ok_or_else(missing)?;
         let bytes = view.pages(&chunk.place, chunk.layout.len, chunk.check)?;
-        Ok(Pages { column, layout: &chunk.layout, bytes })
+        Ok(Pages { column, layout: &chunk.layout, bytes, text: chunk.csv_len })
     }
 
     /// Some rows.
     pub(super) fn decode(&self, rows: Range<usize>) -> Result<ArrayRef, RowsError> {
-        pages::decode(self.column, self.layout, self.bytes.clone(), rows)
+        pages::decode_within(self.column, self.layout, self.bytes.clone(), rows, self.text)
             .map_err(|e| RowsError::Chunk { column: self.column.name.clone(), message: e.to_string() })
     }
 
     /// Some rows, a page's worth at a time.
     pub(super) fn stream(&self, rows: Range<usize>) -> Result<Stream, RowsError> {
         let column = self.column.name.clone();
-        match pages::Stream::open(self.column, self.layout, self.bytes.clone(), rows, pages::PAGE_ROWS) {
+        let (bytes, batch) = (self.bytes.clone(), pages::PAGE_ROWS);
+        match pages::Stream::within(self.column, self.layout, bytes, rows, batch, self.text) {
             Ok(pages) => Ok(Stream { column, pages }),
             Err(e) => Err(RowsError::Chunk { column, message: e.to_string() }),
         }

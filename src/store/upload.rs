@@ -4,6 +4,7 @@
 //! a revision is put only after that.
 
 use super::{Store, StoreError};
+use crate::backend::BackendErrorKind;
 use crate::digest::Digest;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -67,10 +68,10 @@ pub(super) fn put_missing(store: &Store, objects: Vec<Item>) -> Result<(), Store
     for (digest, bytes) in objects {
         let key = digest.key();
         // An object that is there may be damaged: then it is put again, which heals it.
-        match store.backend().get(&key) {
+        match store.backend().get_within(&key, bytes.len() as u64) {
             Ok(found) if found == bytes => there.push(key),
             Ok(_) => missing.push((key, bytes)),
-            Err(e) if e.is_not_found() => missing.push((key, bytes)),
+            Err(e) if e.is_not_found() || e.kind == BackendErrorKind::NoFile => missing.push((key, bytes)),
             Err(e) => return Err(e.into()),
         }
     }

@@ -5,8 +5,9 @@
 
 use crate::backend::local::batch::in_parallel;
 use crate::backend::{BackendError, Entry, STAGING};
-use std::fs::{self, DirEntry, File};
+use std::fs::{self, DirEntry, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Repeats a system call that a signal interrupted (`std` does so for reads, writes and syncs only).
@@ -35,7 +36,9 @@ pub(super) fn make_if_missing(folder: &Path) -> io::Result<bool> {
 
 /// Brings the names in a folder on disk.
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    match File::open(folder)?.sync_all() {
+    // Only a folder: a named pipe in its place would be waited for.
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder)?;
+    match opened.sync_all() {
         // What file systems answer that have no sync of folders: there is nothing more to do.
         Err(e) if matches!(e.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
         done => done,
@@ -97,6 +100,8 @@ fn entry(found: &DirEntry) -> io::Result<Option<Entry>> {
     match fs::metadata(found.path()) {
         Ok(data) => Ok(Some(Entry { name, folder: data.is_dir() })),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        // A link that leads back to itself is told as what it is when it is read, and hides nothing else.
+        Err(e) if e.raw_os_error() == Some(libc::ELOOP) => Ok(Some(Entry { name, folder: false })),
         Err(e) => Err(e),
     }
 }

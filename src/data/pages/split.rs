@@ -1,7 +1,7 @@
-//! Where the data pages of a chunk lie: what two chunks share can be told without decoding it.
+//! The pages of a chunk by their headers alone: where they lie, and what they claim.
 //!
-//! Reads page headers alone (Thrift's compact protocol), and of them only lengths and counts. Whatever is not as it
-//! should be gives no pages at all: who asks decodes everything then, and that tells what is wrong.
+//! Reads page headers (Thrift's compact protocol), and of them only lengths and counts. So what two chunks share can be
+//! told without decoding it, and what a header claims is known before memory is taken for it.
 
 use super::Layout;
 use std::ops::Range;
@@ -21,10 +21,9 @@ pub fn data_pages(layout: &Layout, bytes: &[u8]) -> Option<Vec<Page>> {
     let (mut at, mut row) = (usize::try_from(layout.dictionary_len).ok()?, 0usize);
     let mut pages = Vec::new();
     while at < bytes.len() {
-        let mut input = Input { bytes: bytes.get(at..)?, at: 0 };
-        let (stored, rows) = header(&mut input)?;
-        let end = at.checked_add(input.at)?.checked_add(stored)?;
-        let next = row.checked_add(rows)?;
+        let header = Header::read(bytes.get(at..)?)?;
+        let end = at.checked_add(header.len)?.checked_add(header.stored)?;
+        let next = row.checked_add(header.values)?;
         pages.push(Page { rows: row..next, bytes: at..end });
         (at, row) = (end, next);
     }
@@ -32,28 +31,102 @@ pub fn data_pages(layout: &Layout, bytes: &[u8]) -> Option<Vec<Page>> {
     whole.then_some(pages)
 }
 
-/// Reads a page's header: the bytes that follow it, and its rows.
-fn header(input: &mut Input<'_>) -> Option<(usize, usize)> {
-    const STORED: i16 = 3;
-    const DATA_PAGE: i16 = 5;
-    const VALUES: i16 = 1;
-    let (mut stored, mut rows, mut id) = (None, None, 0);
-    while let Some(kind) = input.field(&mut id)? {
-        match (id, kind) {
-            (STORED, Kind::Int) => stored = Some(input.int()?),
-            (DATA_PAGE, Kind::Struct) => {
-                let mut inner = 0;
-                while let Some(kind) = input.field(&mut inner)? {
-                    match (inner, kind) {
-                        (VALUES, Kind::Int) => rows = Some(input.int()?),
-                        _ => input.skip(kind, 0)?,
+/// What the pages of a chunk claim, found to be what its layout says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claims {
+    /// Bytes of the dictionary before compression, without its header.
+    pub(super) dictionary: usize,
+    /// Bytes of its header.
+    pub(super) dictionary_header: usize,
+    /// Values in the dictionary.
+    pub(super) values: usize,
+}
+
+/// Checks the headers of all pages against the layout: no page unpacks to more than that says, none has more rows. `least`:
+/// bytes of a value in the dictionary. None if something does not hold.
+pub(super) fn claims(layout: &Layout, bytes: &[u8], least: usize) -> Option<Claims> {
+    let dictionary_len = usize::try_from(layout.dictionary_len).ok()?;
+    let mut claims = Claims { dictionary: 0, dictionary_header: 0, values: 0 };
+    let (mut at, mut rows, mut raw) = (0usize, 0u64, 0u64);
+    while at < bytes.len() {
+        let header = Header::read(bytes.get(at..)?)?;
+        let next = at.checked_add(header.len)?.checked_add(header.stored)?;
+        raw = raw.checked_add(header.len as u64)?.checked_add(header.raw as u64)?;
+        let dictionary = at < dictionary_len;
+        if header.dictionary != dictionary || (!layout.compressed && header.raw != header.stored) {
+            return None;
+        }
+        if dictionary {
+            if next != dictionary_len || header.values > header.raw / least {
+                return None;
+            }
+            claims =
+                Claims { dictionary: header.raw, dictionary_header: header.len, values: header.values };
+        } else {
+            rows = rows.checked_add(header.values as u64)?;
+        }
+        at = next;
+    }
+    (at == bytes.len() && rows == layout.rows && raw <= layout.raw_len).then_some(claims)
+}
+
+/// What a page's header says.
+struct Header {
+    /// Whether it is a dictionary; a data page of the first version else.
+    dictionary: bool,
+    /// Its own bytes.
+    len: usize,
+    /// Bytes that follow it.
+    stored: usize,
+    /// These before compression.
+    raw: usize,
+    /// Rows of a data page, null ones included; values of a dictionary.
+    values: usize,
+}
+
+impl Header {
+    /// Reads the header at the front of `bytes`.
+    fn read(bytes: &[u8]) -> Option<Header> {
+        const TYPE: i16 = 1;
+        const RAW: i16 = 2;
+        const STORED: i16 = 3;
+        const DATA_PAGE: i16 = 5;
+        const DICTIONARY_PAGE: i16 = 7;
+        const VALUES: i16 = 1;
+        let mut input = Input { bytes, at: 0 };
+        let (mut ty, mut raw, mut stored, mut found, mut id) = (None, None, None, None, 0);
+        while let Some(kind) = input.field(&mut id)? {
+            match (id, kind) {
+                (TYPE, Kind::Int) => ty = Some(input.int()?),
+                (RAW, Kind::Int) => raw = Some(input.int()?),
+                (STORED, Kind::Int) => stored = Some(input.int()?),
+                (DATA_PAGE | DICTIONARY_PAGE, Kind::Struct) => {
+                    let (page, mut inner) = (id, 0);
+                    while let Some(kind) = input.field(&mut inner)? {
+                        match (inner, kind) {
+                            (VALUES, Kind::Int) => found = Some((page, input.int()?)),
+                            _ => input.skip(kind, 0)?,
+                        }
                     }
                 }
+                _ => input.skip(kind, 0)?,
             }
-            _ => input.skip(kind, 0)?,
         }
+        let (page, values) = found?;
+        let dictionary = match (ty?, page) {
+            (0, DATA_PAGE) => false,
+            (2, DICTIONARY_PAGE) => true,
+            _ => return None,
+        };
+        let size = |number: i64| usize::try_from(i32::try_from(number).ok()?).ok();
+        Some(Header {
+            dictionary,
+            len: input.at,
+            stored: size(stored?)?,
+            raw: size(raw?)?,
+            values: size(values)?,
+        })
     }
-    Some((usize::try_from(stored?).ok()?, usize::try_from(rows?).ok()?))
 }
 
 /// What a field is, as far as it matters here.

@@ -107,7 +107,7 @@ impl Forgotten {
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Forgotten, Damaged> {
         let mut marks = Vec::new();
         let mut time = 0u64;
-        for _ in 0..input.count()? {
+        for _ in 0..input.count_of(1 + 8)? {
             time = time.checked_add(input.uint()?).ok_or_else(|| input.damaged())?;
             marks.push((time, input.array()?));
         }

@@ -6,13 +6,18 @@
 
 use super::forgotten::Forgotten;
 use super::{Changelog, HistoryError, Log};
+use crate::backend::BackendErrorKind;
 use crate::clock::Stamp;
 use crate::digest::Digest;
+use crate::history::revision::TooLong;
 use crate::store::StoreError;
 use crate::wire::{Damaged, Reader, Writer};
 use bytes::Bytes;
 
 const MAGIC: &[u8; 4] = b"lkh\x02";
+
+/// Bytes that a horizon has at most: 1.5 million revisions that stay.
+const MOST_FILE: usize = 64 << 20;
 
 /// The first layout: without what was forgotten.
 const MAGIC_1: &[u8; 4] = b"lkh\x01";
@@ -99,7 +104,7 @@ fn write_stamps(stamps: &[Stamp], out: &mut Writer) {
 
 fn read_stamps(input: &mut Reader<'_>) -> Result<Vec<Stamp>, Damaged> {
     let mut stamps = Vec::new();
-    for _ in 0..input.count()? {
+    for _ in 0..input.count_of(1 + 32)? {
         stamps.push(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) });
     }
     Ok(stamps)
@@ -134,8 +139,9 @@ impl Changelog {
 
     /// Reads one; `None` where it is gone.
     pub(super) fn read_horizon(&self, key: String, stamp: Stamp) -> Result<Option<Horizon>, HistoryError> {
-        let bytes = match self.store.backend().get(&key) {
+        let bytes = match self.store.backend().get_within(&key, MOST_FILE as u64) {
             Err(e) if e.is_not_found() => return Ok(None),
+            Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::DamagedFile { file: key }),
             other => other.map_err(StoreError::from)?,
         };
         if Digest::of(&bytes) != stamp.digest {
@@ -155,6 +161,7 @@ impl Changelog {
     /// Records a horizon: durable on return. Older ones are deleted by [`Changelog::prune`].
     pub fn put_horizon(&self, horizon: &Horizon) -> Result<(), HistoryError> {
         let bytes = horizon.encode();
+        TooLong::check("a horizon in bytes", bytes.len(), MOST_FILE)?;
         let stamp = Stamp { time: horizon.time, digest: Digest::of(&bytes) };
         for folder in self.folders() {
             let key = format!("{}/horizon-{}", folder.key(), stamp.file_name());

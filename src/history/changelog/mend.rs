@@ -62,7 +62,7 @@ impl Changelog {
 
     /// Bytes that are there at all: what the disk refuses to read is damaged too.
     fn found(&self, path: &str) -> Option<Bytes> {
-        self.store.backend().get(path).ok()
+        self.store.backend().get_within(path, pack::MOST_FILE).ok()
     }
 
     fn mend_loose(
@@ -132,7 +132,7 @@ impl Changelog {
                 |stamp: &Stamp| format!("revision {stamp} in {path}: the remote does not have it whole");
             done.lost.extend(lost.iter().map(why));
         } else if fetched > 0 {
-            let (digest, bytes) = pack::encode(&revisions);
+            let (digest, bytes) = pack::encode(&revisions)?;
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let new = format!("{folder}/pack-{digest}");
             self.store.backend().put(&new, bytes)?;

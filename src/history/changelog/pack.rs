@@ -5,8 +5,10 @@
 
 use super::HistoryError;
 use super::parents::Parents;
+use crate::backend::BackendErrorKind;
 use crate::clock::Stamp;
 use crate::digest::{Check, Digest};
+use crate::history::revision::{MOST_FILE as MOST_REVISION, TooLong};
 use crate::store::Store;
 use crate::wire::{Damaged, Reader, Writer, compress, decompress};
 use bytes::Bytes;
@@ -18,6 +20,24 @@ const MAGIC: &[u8; 4] = b"lkp\x01";
 
 /// Raw bytes of revisions compressed together.
 const GROUP_BYTES: usize = 64 << 10;
+
+/// Bytes that a group has at most: one revision, if that is longer.
+const MOST_GROUP: usize = MOST_REVISION;
+
+/// Bytes that an index has at most before compression: about six million revisions.
+const MOST_INDEX: usize = 256 << 20;
+
+/// Parents that a pack names at most, beside four for each of its revisions: each takes one byte here and forty in memory.
+const MOST_PARENTS: usize = 1 << 22;
+
+/// Bytes that a pack has at most, where all of it is read.
+pub(super) const MOST_FILE: u64 = 4 << 30;
+
+/// Bytes of a revision in an index, at least: stamp, no parents, its place.
+const LEAST_REVISION: usize = 1 + 32 + 1 + 3;
+
+/// Bytes of a group in an index, at least.
+const LEAST_GROUP: usize = 2 + 16;
 
 /// Groups kept decompressed: those that some cores read at once, and the one that a reading ended in.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
@@ -60,13 +80,18 @@ pub(super) fn is_pack(name: &str) -> Option<&str> {
 impl Pack {
     pub(super) fn open(store: &Store, key: String) -> Result<Pack, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: key.clone() };
-        let header = store.backend().get_range(&key, 0, HEADER)?;
+        // What is no file holds no pack.
+        let read = |at: u64, len: usize| match store.backend().get_range(&key, at, len) {
+            Err(e) if e.kind == BackendErrorKind::NoFile => Err(damaged()),
+            found => Ok(found?),
+        };
+        let header = read(0, HEADER)?;
         let (magic, len) = header.split_at(4);
         let len = <[u8; 8]>::try_from(len).map(u64::from_le_bytes).map_err(|_short| damaged())?;
-        if magic != MAGIC || len > 1 << 32 {
+        if magic != MAGIC || len > MOST_INDEX as u64 {
             return Err(damaged());
         }
-        let index = store.backend().get_range(&key, HEADER as u64, len as usize)?;
+        let index = read(HEADER as u64, len as usize)?;
         if !key.ends_with(&Digest::of(&index).to_string()) {
             return Err(damaged());
         }
@@ -111,6 +136,9 @@ impl Pack {
     fn unpack(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
         let group = self.groups.get(number).ok_or_else(damaged)?;
+        if group.stored.max(group.raw) > MOST_GROUP {
+            return Err(damaged());
+        }
         let stored = store.backend().get_range(&self.key, group.at, group.stored)?;
         if Check::of(&stored) != group.check {
             return Err(damaged());
@@ -126,22 +154,25 @@ type Index = (Vec<Packed>, Vec<Group>);
 
 fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     let mut input = Reader::new(bytes, "a pack");
-    let block = input.block()?;
+    let block = input.block(MOST_INDEX)?;
     input.end()?;
     let mut input = Reader::new(&block, "a pack");
     let mut groups = Vec::new();
-    for _ in 0..input.count()? {
+    for _ in 0..input.count_of(LEAST_GROUP)? {
         let (stored, raw) = (input.size()?, input.size()?);
         groups.push(Group { at, stored, raw, check: Check::from_bytes(input.array()?) });
-        at += stored as u64;
+        at = at.checked_add(stored as u64).ok_or_else(|| input.damaged())?;
     }
-    let count = input.count()?;
+    let count = input.count_of(LEAST_REVISION)?;
+    let mut left = most_parents(count);
     let mut revisions: Vec<Packed> = Vec::with_capacity(count);
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
-        let mut parents = Parents::default();
-        for _ in 0..input.count()? {
-            parents.add(match input.size()? {
+        let mut parents = Vec::new();
+        let several = input.count()?;
+        left = left.checked_sub(several).ok_or_else(|| input.damaged())?;
+        for _ in 0..several {
+            parents.push(match input.size()? {
                 0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
                 back => {
                     let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;
@@ -150,13 +181,21 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
             });
         }
         let (group, offset, len) = (input.size()?, input.size()?, input.size()?);
-        revisions.push(Packed { stamp, parents, group, offset, len });
+        revisions.push(Packed { stamp, parents: Parents::from(parents), group, offset, len });
     }
     input.end()?;
     Ok((revisions, groups))
 }
 
-pub(super) fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> (Digest, Bytes) {
+/// How many parents a pack of so many revisions names at most.
+const fn most_parents(revisions: usize) -> usize {
+    revisions.saturating_mul(4).saturating_add(MOST_PARENTS)
+}
+
+/// The bytes of a pack and the digest of its index. Fails if nobody would read it.
+pub(super) fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<(Digest, Bytes), TooLong> {
+    let parents = revisions.iter().map(|(_, parents, _)| parents.len()).sum();
+    TooLong::check("the parents in a pack", parents, most_parents(revisions.len()))?;
     let mut list = Writer::default();
     let mut groups: Vec<Vec<u8>> = Vec::new();
     list.size(revisions.len());
@@ -195,8 +234,9 @@ pub(super) fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> (Digest, Bytes
         body.extend_from_slice(stored);
     }
     head.raw(&list.bytes);
+    TooLong::check("the index of a pack in bytes", head.bytes.len(), MOST_INDEX)?;
     let mut index = Writer::default();
     index.block(&head.bytes);
     let len = (index.bytes.len() as u64).to_le_bytes();
-    (Digest::of(&index.bytes), Bytes::from([MAGIC, &len[..], &index.bytes, &body].concat()))
+    Ok((Digest::of(&index.bytes), Bytes::from([MAGIC, &len[..], &index.bytes, &body].concat())))
 }

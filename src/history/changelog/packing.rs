@@ -38,7 +38,7 @@ impl Changelog {
             return Ok(0);
         }
         if !revisions.is_empty() {
-            let (digest, bytes) = pack::encode(&revisions);
+            let (digest, bytes) = pack::encode(&revisions)?;
             let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
             let key = format!("{}/pack-{digest}", folder.key());
             self.store.backend().put(&key, bytes)?;
@@ -132,7 +132,7 @@ impl Changelog {
             }
         }
         if !revisions.is_empty() {
-            let (digest, bytes) = pack::encode(&revisions);
+            let (digest, bytes) = pack::encode(&revisions)?;
             self.store.backend().put(&format!("{folder}/pack-{digest}"), bytes)?;
         }
         Ok(self.store.backend().delete_many(std::slice::from_ref(&pack.key))?)

@@ -13,6 +13,19 @@ pub(super) enum Parents {
     Several(Vec<Stamp>),
 }
 
+impl From<Vec<Stamp>> for Parents {
+    /// Sorts them, once for all: one at a time would take long for many.
+    fn from(mut all: Vec<Stamp>) -> Parents {
+        all.sort_unstable();
+        all.dedup();
+        match all.as_slice() {
+            [] => Parents::First,
+            [one] => Parents::One(*one),
+            _ => Parents::Several(all),
+        }
+    }
+}
+
 impl Parents {
     pub(super) fn as_slice(&self) -> &[Stamp] {
         match self {

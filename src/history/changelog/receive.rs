@@ -21,7 +21,7 @@ impl Changelog {
     pub fn receive(&self, folder: Digest, revisions: &[Carried], at_once: bool) -> Result<(), HistoryError> {
         let backend = self.store.backend();
         if revisions.len() > if at_once { 1 } else { FEW } {
-            let (digest, bytes) = pack::encode(revisions);
+            let (digest, bytes) = pack::encode(revisions)?;
             return Ok(backend.put(&format!("{}/pack-{digest}", folder.key()), bytes)?);
         }
         for (stamp, parents, bytes) in revisions {

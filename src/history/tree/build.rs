@@ -122,7 +122,7 @@ impl<'a, T: Item> Builder<'a, T> {
             self.push_child(level, child.clone());
             return Ok(());
         }
-        match Node::<T>::load(view, &child.node)? {
+        match Node::<T>::load(view, child, level as u32)? {
             Node::Inner(children) => {
                 for (i, child) in children.iter().enumerate() {
                     let end = children.get(i + 1).map(|next| next.key.as_slice()).or(end);
@@ -177,7 +177,7 @@ impl<'a, T: Item> Builder<'a, T> {
             splice.at = end;
             return Ok(());
         }
-        match Node::<T>::load(view, &child.node)? {
+        match Node::<T>::load(view, child, level as u32)? {
             Node::Inner(children) => {
                 for child in &children {
                     self.splice_below(view, child, level.saturating_sub(1), splice)?;

@@ -29,6 +29,10 @@ pub fn differing<T: Leaf>(
     }
 }
 
+/// Nodes of a level that differ, at most. With equal keys a node may stand in a tree more than once, so that few bytes
+/// could name very many.
+const MOST_NODES: usize = 1 << 22;
+
 /// Subtrees of one height.
 struct Level<'a> {
     view: &'a View,
@@ -43,19 +47,23 @@ impl<'a> Level<'a> {
     }
 
     fn descend<T: Leaf>(&mut self, wanted: &dyn Fn(&Child) -> bool) -> Result<(), StoreError> {
-        self.height = self.height.saturating_sub(1);
         for child in std::mem::take(&mut self.children) {
-            if let Node::<T>::Inner(children) = Node::load(self.view, &child.node)? {
+            if let Node::<T>::Inner(children) = Node::load(self.view, &child, self.height)? {
                 self.children.extend(children.into_iter().filter(wanted));
             }
+            if self.children.len() > MOST_NODES {
+                let object = child.node.spot.bundle;
+                return Err(StoreError::Damaged { object, what: "an index of too many nodes" });
+            }
         }
+        self.height = self.height.saturating_sub(1);
         Ok(())
     }
 
     fn items<T: Leaf>(&self) -> Result<Vec<T>, StoreError> {
         let mut out = Vec::new();
         for child in &self.children {
-            if let Node::Leaf(items) = Node::load(self.view, &child.node)? {
+            if let Node::Leaf(items) = Node::load(self.view, child, 0)? {
                 out.extend(items);
             }
         }

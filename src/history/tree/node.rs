@@ -13,6 +13,17 @@ use crate::wire::{Damaged, Reader, Writer};
 const LEAF: u8 = 0;
 const INNER: u8 = 1;
 
+/// Bytes that each half of a node has at most before compression. A node ends at 16 KiB of what its items weigh, which
+/// counts neither last keys nor the ranges of index columns: about 4 MiB with the longest keys, and one more item, which
+/// with the most columns takes 8 MiB, and 8 MiB of ranges.
+const MOST_HALF: usize = 32 << 20;
+
+/// Bytes that a node has at most: its halves and the bundles that it names.
+const MOST_NODE: usize = 2 * MOST_HALF + (4 << 20);
+
+/// Bytes of a child, at least: two keys, sums, a spot, a check.
+const LEAST_CHILD: usize = 4 + 7 + 4 + 16;
+
 /// Where a node lies and what it must digest to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct NodeRef {
@@ -64,7 +75,7 @@ impl Child {
 
     /// Reads what [`Child::write_list`] wrote.
     pub fn read_list(bundles: &Bundles, input: &mut Reader<'_>) -> Result<Vec<Child>, Damaged> {
-        let count = input.count()?;
+        let count = input.count_of(LEAST_CHILD)?;
         let mut children: Vec<Child> = Vec::with_capacity(count);
         for _ in 0..count {
             let key = input.after(children.last().map_or(&[], |c| c.last.as_slice()))?;
@@ -105,19 +116,44 @@ pub enum Node<T> {
 }
 
 impl<T: Leaf> Node<T> {
-    /// Reads, checks and decodes a node.
-    pub fn load(view: &View, node: &NodeRef) -> Result<Node<T>, StoreError> {
-        let bytes = view.node(&node.spot, node.check)?;
-        Node::decode(&bytes, node.spot.bundle).map_err(|e| StoreError::damaged(node.spot.bundle, &e))
+    /// Reads, checks and decodes the top node of a subtree that has `level` levels below it.
+    ///
+    /// Fails if it is not what its parent says. So all paths end, and a node whose keys differ stands in one place: a
+    /// few nodes that name each other cannot be a tree without end.
+    pub fn load(view: &View, child: &Child, level: u32) -> Result<Node<T>, StoreError> {
+        let NodeRef { spot, check } = child.node;
+        let damaged = |e: &Damaged| StoreError::damaged(spot.bundle, e);
+        let bytes = view.node(&spot, check, MOST_NODE)?;
+        let node = Node::decode(&bytes, spot.bundle).map_err(|e| damaged(&e))?;
+        if node.is_leaf() == (level == 0) && node.lies_in(child) {
+            Ok(node)
+        } else {
+            Err(damaged(&Damaged { what: "a node of its index" }))
+        }
     }
 
-    fn decode(bytes: &[u8], here: Digest) -> Result<Node<T>, Damaged> {
+    const fn is_leaf(&self) -> bool {
+        matches!(self, Node::Leaf(_))
+    }
+
+    /// Whether its keys ascend from the child's first to its last.
+    fn lies_in(&self, child: &Child) -> bool {
+        match self {
+            Node::Leaf(items) => ascend(items.iter().map(Leaf::span), child, T::UNIQUE),
+            Node::Inner(children) => {
+                ascend(children.iter().map(|c| (c.key.as_slice(), c.last.as_slice())), child, T::UNIQUE)
+            }
+        }
+    }
+
+    /// Reads the bytes of a node of bundle `here`.
+    pub fn decode(bytes: &[u8], here: Digest) -> Result<Node<T>, Damaged> {
         let mut input = Reader::new(bytes, "a node of its index");
         let kind = input.byte()?;
         let bundles = Bundles::read(&mut input, here)?;
-        let head = input.block()?;
+        let head = input.block(MOST_HALF)?;
         let skip = T::HEAD_ONLY && kind == LEAF;
-        let body = if skip { input.skip_block().map(|()| Vec::new())? } else { input.block()? };
+        let body = if skip { input.skip_block().map(|()| Vec::new())? } else { input.block(MOST_HALF)? };
         input.end()?;
         let mut head = Reader::new(&head, "a node of its index");
         let mut body = Reader::new(&body, "a node of its index");
@@ -130,6 +166,19 @@ impl<T: Leaf> Node<T> {
         body.end()?;
         Ok(node)
     }
+}
+
+/// Whether spans ascend, at least one, from where `child` begins to where it ends.
+fn ascend<'a>(mut spans: impl Iterator<Item = (&'a [u8], &'a [u8])>, child: &Child, unique: bool) -> bool {
+    let Some((first, mut end)) = spans.next() else { return false };
+    first == child.key.as_slice()
+        && first <= end
+        && spans.all(|(first, last)| {
+            let follows = if unique { end < first } else { end <= first };
+            end = last;
+            follows && first <= last
+        })
+        && end == child.last.as_slice()
 }
 
 /// Adds a leaf to a draft.

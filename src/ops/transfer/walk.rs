@@ -107,15 +107,21 @@ impl<'a> Found<'a> {
             }
             let near = if above { std::slice::from_ref(&tree.root) } else { mine.as_slice() };
             theirs.retain(|(_, child)| !here.contains(&child.node) && meets(child, near));
+            // With equal keys a node may stand in a tree more than once: once is enough, and few bytes could name very
+            // many.
+            let mut seen = HashSet::new();
+            mine.retain(|child| seen.insert(child.node));
+            let mut seen = HashSet::new();
+            theirs.retain(|(_, child)| seen.insert(child.node));
             for child in std::mem::take(&mut mine) {
                 self.add(child.node.spot.bundle);
-                match Node::<T>::load(self.view, &child.node)? {
+                match Node::<T>::load(self.view, &child, level)? {
                     Node::Inner(children) => mine.extend(children),
                     Node::Leaf(leaf) => items.extend(leaf),
                 }
             }
             for (i, child) in std::mem::take(&mut theirs) {
-                match Node::<T>::load(bases[i].0, &child.node)? {
+                match Node::<T>::load(bases[i].0, &child, level)? {
                     Node::Inner(children) => theirs.extend(children.into_iter().map(|child| (i, child))),
                     Node::Leaf(leaf) => others.extend(leaf.into_iter().map(|item| (i, item))),
                 }

@@ -23,6 +23,7 @@ mod model;
 mod mount;
 mod names;
 mod objects;
+mod power;
 mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;

@@ -3,7 +3,7 @@
 //! A key is a path of `/`-separated names, none of them empty, `.`, `..` or starting with `.tmp-` (the
 //! names of files still being put). What is put is never changed, only renamed or deleted.
 //! `put` is atomic (a reader sees all of it or nothing) and, where the backend is durable, on disk
-//! when it returns. Nothing here knows what the bytes mean.
+//! when it returns; what writers put who do not sync is brought there by `settle`. Nothing here knows what the bytes mean.
 
 pub mod faulty;
 pub mod local;
@@ -57,6 +57,25 @@ pub trait Backend: Send + Sync + fmt::Debug {
     /// Deletes files; durable on return. Files that do not exist are skipped.
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError>;
 
+    /// Puts a file for which others will be deleted: what anybody put before, and then this file, is on disk on return,
+    /// also where this writer does not sync.
+    fn put_settled(&self, key: &str, bytes: Bytes) -> Result<(), BackendError> {
+        self.settle()?;
+        self.put(key, bytes)
+    }
+
+    /// Whether all calls are durable on return. If not, the files of this writer may be torn or missing after a power
+    /// failure, until somebody settles.
+    fn is_durable(&self) -> bool {
+        true
+    }
+
+    /// Brings on disk what anybody put before this call without syncing it. Who says that something is on disk calls it
+    /// after the last look at what others put: before a revision that builds on theirs, and where nothing is left to do.
+    fn settle(&self) -> Result<(), BackendError> {
+        Ok(())
+    }
+
     /// Makes the names of files durable that somebody else may be putting: their contents are already.
     fn sync(&self, keys: &[String]) -> Result<(), BackendError>;
 
@@ -100,7 +119,7 @@ pub enum BackendErrorKind {
 pub struct BackendError {
     /// What kind of failure.
     pub kind: BackendErrorKind,
-    /// What was tried: `read`, `write`, `list`, `rename`, `delete`.
+    /// What was tried: `read`, `write`, `list`, `rename`, `delete`, `sync`.
     pub verb: &'static str,
     /// Of which key, as a user could find it (a path, for a local folder).
     pub key: String,

@@ -286,7 +286,8 @@ impl Collection {
     /// The collection whose revisions `changelog` holds.
     #[must_use]
     pub fn new(label: String, context: Context, changelog: Changelog) -> Collection {
-        Collection { label, context, changelog: Arc::new(changelog), merged: Arc::default(), tags: None }
+        let changelog = Arc::new(changelog.named(&label));
+        Collection { label, context, changelog, merged: Arc::default(), tags: None }
     }
 
     /// The same collection, what is known of it shared, for writes by another author.

@@ -3,6 +3,7 @@
 //! Each operation looks first, then writes, and may run beside readers and writers. None changes what any
 //! remaining revision reads.
 
+mod aside;
 mod defrag;
 mod gc;
 mod reach;
@@ -12,6 +13,7 @@ mod trim;
 mod verify;
 pub mod watch;
 
+pub use aside::{SetAside, set_aside};
 pub use defrag::{Defragged, defrag};
 pub use gc::{Collected, gc};
 pub use repair::{Repaired, repair};
@@ -19,6 +21,7 @@ pub use trim::{Trimmed, squash, trim};
 pub use verify::{Damage, Verified, verify};
 
 use crate::backend::BackendError;
+use crate::clock::Stamp;
 use crate::collection::{Collection, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
@@ -31,6 +34,9 @@ pub enum OpError {
     /// The repository failed.
     #[error(transparent)]
     Repo(#[from] RepoError),
+    /// A collection with a torn revision, whose objects must stay until somebody decides.
+    #[error("{}: `lakota verify --set-aside` puts it out of the way", HistoryError::Torn(*.0))]
+    Torn(Stamp),
     /// A collection failed.
     #[error(transparent)]
     Collection(#[from] CollectionError),

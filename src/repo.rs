@@ -313,6 +313,7 @@ impl Repo {
         {
             let there = found.schema()?;
             if *there == *schema {
+                found.changelog().settle()?;
                 return Ok(found);
             }
             return Err(RepoError::OtherSchema { label: label.to_owned(), schema: Schema::clone(&there) });

@@ -173,6 +173,20 @@ impl Backend for FaultyBackend {
         torn.first().map_or(Ok(()), |key| Err(killed("delete", key)))
     }
 
+    fn put_settled(&self, key: &str, bytes: Bytes) -> Result<(), BackendError> {
+        self.write("write", key)?;
+        self.inner.put_settled(key, bytes)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.inner.is_durable()
+    }
+
+    fn settle(&self) -> Result<(), BackendError> {
+        self.write("write", "")?;
+        self.inner.settle()
+    }
+
     fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
         self.write("write", "")?;
         self.inner.sync(keys)

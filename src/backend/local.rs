@@ -3,12 +3,14 @@
 //! Written on `std` rather than on `object_store`: that one needs an async runtime, does not sync after
 //! a delete and syncs more than once per put, and the time of a small put is its syncs.
 //! Safe by this order: staging file, its sync, rename, the folder's sync. A name in the folder is so
-//! always a whole file, and a call that returned is on disk (with `durable`).
+//! always a whole file, and a call that returned is on disk (with `durable`). Without it, a mark in the root tells
+//! those who sync that there is more to sync than what they put themselves.
 
 mod batch;
 mod file;
 mod folder;
 mod staging;
+mod unsynced;
 mod watch;
 
 use super::watch::Watcher;
@@ -20,7 +22,7 @@ use folder::{parent_of, retry};
 use parking_lot::Mutex;
 use staging::Staging;
 use std::collections::{BTreeSet, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,20 +34,22 @@ pub struct LocalBackend {
     /// Absolute: a daemon changes its working folder.
     root: PathBuf,
     durable: bool,
+    /// Held while this one may have put what is not on disk; none before, and always where it syncs.
+    mark: Mutex<Option<File>>,
     /// Folders below the fan-out known to be on disk themselves.
     anchored: Mutex<HashSet<String>>,
 }
 
 impl LocalBackend {
-    /// Opens the folder `root`; kind `NotFound` where it does not exist. Without `durable` nothing is
-    /// synced: for tests, and for what can be made again.
+    /// Opens the folder `root`; kind `NotFound` where it does not exist. Without `durable` puts are not
+    /// synced, and the folder is marked: for tests, and for what can be made again.
     pub fn open(root: &Path, durable: bool) -> Result<LocalBackend, BackendError> {
         let failed = |e| BackendError::new("read", root.to_string_lossy(), e);
         if !fs::metadata(root).map_err(failed)?.is_dir() {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
         let root = std::path::absolute(root).map_err(failed)?;
-        Ok(LocalBackend { root, durable, anchored: Mutex::default() })
+        Ok(LocalBackend { root, durable, mark: Mutex::default(), anchored: Mutex::default() })
     }
 
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
@@ -95,8 +99,35 @@ impl LocalBackend {
         })
     }
 
+    /// Whether puts are synced: also where this writer cannot say by a mark that they are not.
+    fn syncs(&self) -> bool {
+        if self.durable {
+            return true;
+        }
+        let mut mark = self.mark.lock();
+        if mark.is_none() {
+            match unsynced::mark(&self.root) {
+                Ok(file) => *mark = Some(file),
+                Err(e) => {
+                    log::warn!("cannot mark {} as not synced, so it is: {e}", self.root.display());
+                    return true;
+                }
+            }
+        }
+        false
+    }
+
+    /// Writes every item, each atomically.
+    fn put_all(&self, items: &[(String, Bytes)], durable: bool) -> Result<(), BackendError> {
+        in_parallel(items.len(), |i| self.put_one(&items[i].0, &items[i].1, durable))?;
+        if !durable {
+            return Ok(());
+        }
+        self.sync_folders("write", items.iter().map(|(key, _)| key.as_str()))
+    }
+
     /// Puts one item under its name; its folder is not synced yet.
-    fn put_unsynced(&self, key: &str, bytes: &Bytes) -> Result<(), BackendError> {
+    fn put_one(&self, key: &str, bytes: &Bytes, durable: bool) -> Result<(), BackendError> {
         let failed = |e| self.error("write", key, e);
         let path = self.path("write", key)?;
         let folder = path.parent().unwrap_or(&self.root);
@@ -106,7 +137,7 @@ impl LocalBackend {
             }
             made => made,
         };
-        staging.map_err(failed)?.finish(bytes, self.durable, &path).map_err(failed)
+        staging.map_err(failed)?.finish(bytes, durable, &path).map_err(failed)
     }
 
     /// Makes `folder` and what is missing above it, but never the root.
@@ -128,9 +159,6 @@ impl LocalBackend {
         verb: &'static str,
         keys: impl Iterator<Item = &'k str>,
     ) -> Result<(), BackendError> {
-        if !self.durable {
-            return Ok(());
-        }
         let mut folders: BTreeSet<&str> = keys.map(parent_of).collect();
         let deep: Vec<&str> = folders.iter().copied().filter(|folder| folder.contains('/')).collect();
         let mut fresh = Vec::new();
@@ -166,8 +194,22 @@ impl Backend for LocalBackend {
     }
 
     fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
-        in_parallel(items.len(), |i| self.put_unsynced(&items[i].0, &items[i].1))?;
-        self.sync_folders("write", items.iter().map(|(key, _)| key.as_str()))
+        if items.is_empty() { Ok(()) } else { self.put_all(items, self.syncs()) }
+    }
+
+    fn put_settled(&self, key: &str, bytes: Bytes) -> Result<(), BackendError> {
+        self.settle()?;
+        self.put_all(&[(key.to_owned(), bytes)], true)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    fn settle(&self) -> Result<(), BackendError> {
+        let settled =
+            if self.durable { unsynced::settle(&self.root) } else { unsynced::sync_all(&self.root) };
+        settled.map_err(|e| BackendError::new("sync", self.root.to_string_lossy(), e))
     }
 
     fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
@@ -199,10 +241,15 @@ impl Backend for LocalBackend {
             }
             done => done.map_err(failed)?,
         }
-        self.sync_folders("rename", [to, from].into_iter())
+        if self.durable { self.sync_folders("rename", [to, from].into_iter()) } else { Ok(()) }
     }
 
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // What others put may be the reason, or take the place of what goes.
+        self.settle()?;
         let mut deleted = Vec::new();
         for key in keys {
             let path = self.path("delete", key)?;
@@ -212,11 +259,11 @@ impl Backend for LocalBackend {
                 Err(e) => return Err(self.error("delete", key, e)),
             }
         }
-        self.sync_folders("delete", deleted.into_iter())
+        if self.durable { self.sync_folders("delete", deleted.into_iter()) } else { Ok(()) }
     }
 
     fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.sync_folders("write", keys.iter().map(String::as_str))
+        if self.durable { self.sync_folders("write", keys.iter().map(String::as_str)) } else { Ok(()) }
     }
 
     fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {

@@ -51,10 +51,19 @@ pub(crate) fn clap(error: &clap::Error) {
     }
 }
 
-/// Starts the log: warnings, with `-v` more.
+/// Where the library says what must be heard though nothing failed: that rows are lost.
+const HEARD: &str = "lakota::history::changelog::torn";
+
+/// Starts the log: what must be heard, with `-v` more.
 pub(crate) fn start_log(verbose: u8) {
     let level = match verbose {
-        0 => return,
+        0 => {
+            env_logger::Builder::new()
+                .filter_module(HEARD, log::LevelFilter::Warn)
+                .format(|out, record| writeln!(out, "lakota: warning: {}", record.args()))
+                .init();
+            return;
+        }
         1 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };

@@ -14,9 +14,11 @@ impl Collection {
     /// Writes the merge of the heads, durably, where there are several; else does nothing.
     pub fn settle(&self) -> Result<(), CollectionError> {
         match self.settled() {
-            Err(CollectionError::Empty(_)) => Ok(()),
-            done => done.map(|_newest| ()),
+            Err(CollectionError::Empty(_)) => {}
+            done => done.map(|_newest| ())?,
         }
+        // A merge that somebody else has put may not be on disk yet.
+        Ok(self.changelog.settle()?)
     }
 
     /// The newest revision and its state, a merge written first where there are several heads.
@@ -24,7 +26,10 @@ impl Collection {
         let log = self.changelog.log()?;
         match self.changelog.heads(&log)?.as_slice() {
             [] => Err(CollectionError::Empty(self.label.clone())),
-            [one] => Ok((*one, self.changelog.read(&log, *one)?.state.clone())),
+            [one] => {
+                self.changelog.complete(&log, *one)?;
+                Ok((*one, self.changelog.read(&log, *one)?.state.clone()))
+            }
             several => {
                 let stamp = self.union(&log, several)?.merged()?.put(&self.changelog)?;
                 Ok((stamp, self.changelog.read(self.changelog.log()?.as_ref(), stamp)?.state.clone()))

@@ -354,6 +354,8 @@ impl<'a> Batch<'a> {
         let altered = self.altered.take().map(Box::new);
         let changes = ChangeList { schema: self.schema_set || altered.is_some(), altered, series };
         if changes.is_empty() {
+            // What is there already may not be on disk yet.
+            self.collection.changelog().settle()?;
             return Ok(None);
         }
         self.put(&changes).map(Some)
@@ -377,6 +379,7 @@ impl<'a> Batch<'a> {
     /// Makes a revision of a batch that changed how rows are stored, but no rows.
     pub fn commit_rewrite(mut self) -> Result<Option<Stamp>, CollectionError> {
         if self.edits.is_empty() {
+            self.collection.changelog().settle()?;
             return Ok(None);
         }
         self.put(&ChangeList::default()).map(Some)

@@ -13,12 +13,14 @@ mod pack;
 mod packing;
 mod parents;
 mod receive;
+mod torn;
 
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
 pub use mend::Mended;
 pub use receive::Carried;
+pub use torn::Broken;
 
 use super::revision::{MOST_FILE, Revision, TooLong};
 use crate::backend::{BackendError, BackendErrorKind};
@@ -32,7 +34,8 @@ use pack::Pack;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use torn::Name;
 
 /// Loose files beyond which writers pack by themselves.
 const MAX_LOOSE: usize = 256;
@@ -42,6 +45,9 @@ const MAX_PACKS: usize = 8;
 
 /// Decoded revisions kept in memory.
 const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(63);
+
+/// Revisions that were not synced and are known to be whole: more than there are before somebody packs.
+const LOOKED_AT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// A folder of more files may be listed in several steps, between which somebody packs.
 const ONE_STEP: usize = 128;
@@ -67,6 +73,9 @@ pub enum HistoryError {
     /// A revision that would be longer than those that are read: nothing was written.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// A revision whose writer did not sync, and whose file is not whole.
+    #[error("revision {0} is torn: it was written with --no-sync, and a power failure came before it was on disk")]
+    Torn(Stamp),
     /// A revision that is not there (any more).
     #[error("revision {0} was trimmed meanwhile, or its file is lost")]
     Gone(Stamp),
@@ -128,6 +137,12 @@ pub struct Changelog {
     listing: Mutex<Listing>,
     packs: Mutex<HashMap<String, Arc<Pack>>>,
     recent: Mutex<LruCache<Stamp, Arc<Revision>>>,
+    /// Revisions that were not synced and that were looked at.
+    known_whole: Mutex<LruCache<Stamp, ()>>,
+    /// What messages call it; none: it tells nothing.
+    name: OnceLock<String>,
+    /// Torn revisions that were told.
+    told: Mutex<BTreeSet<Stamp>>,
 }
 
 impl Changelog {
@@ -142,7 +157,17 @@ impl Changelog {
             listing: Mutex::default(),
             packs: Mutex::default(),
             recent: Mutex::new(LruCache::new(RECENT)),
+            known_whole: Mutex::new(LruCache::new(LOOKED_AT)),
+            name: OnceLock::new(),
+            told: Mutex::default(),
         }
+    }
+
+    /// Gives it the name that messages call it by.
+    #[must_use]
+    pub fn named(self, name: &str) -> Changelog {
+        self.name.get_or_init(|| name.to_owned());
+        self
     }
 
     /// Its folders, sorted.
@@ -197,22 +222,28 @@ impl Changelog {
 
     /// Brings a listing up to date. Where only revisions were added, what is known of the others stays.
     fn refresh(&self, listing: &mut Listing, complete: bool) -> Result<(), HistoryError> {
-        for _ in 0..RETRIES {
+        for attempt in 0..RETRIES {
             let Some(files) = self.files(complete)? else { continue };
             let new: Vec<_> = files.iter().filter(|file| !listing.files.contains(*file)).collect();
-            if new.is_empty() && files.len() == listing.files.len() {
+            let healed = self.any_healed(&listing.all);
+            if new.is_empty() && files.len() == listing.files.len() && !healed {
                 return Ok(());
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            if !listing.all.waiting && only_more && new.iter().all(|(_, name)| parse_name(name).is_some()) {
+            let settled = !listing.all.waiting && listing.all.torn.is_empty();
+            if settled && only_more && new.iter().all(|(_, name)| Name::parse(name).is_some()) {
                 let log = Arc::make_mut(&mut listing.all);
-                new.iter().for_each(|(folder, name)| add_loose(log, *folder, name));
+                add_loose(log, new.iter().copied());
+                if !self.leave_out_torn(log, attempt > 0) {
+                    *listing = Listing::default();
+                    continue;
+                }
                 let new: Vec<_> = new.into_iter().cloned().collect();
                 listing.files.extend(new);
                 return Ok(());
             }
-            if let Some(log) = self.read_all(&files)? {
+            if let Some(log) = self.read_all(&files, attempt > 0)? {
                 *listing = Listing { files: files.into_iter().collect(), all: Arc::new(log), visible: None };
                 return Ok(());
             }
@@ -235,13 +266,14 @@ impl Changelog {
         Ok(Some(files))
     }
 
-    /// Makes a log of all files; `None` where one went away meanwhile.
-    fn read_all(&self, files: &[(Digest, String)]) -> Result<Option<Log>, HistoryError> {
+    /// Makes a log of all files; `None` where one went away meanwhile, or seems to have come, unless this is the `last`
+    /// look for that.
+    fn read_all(&self, files: &[(Digest, String)], last: bool) -> Result<Option<Log>, HistoryError> {
         let mut log = Log::default();
         let mut horizons = Vec::new();
         // Packs first: of a revision that is in both, the loose file may go.
         let (loose, others): (Vec<_>, Vec<_>) =
-            files.iter().partition(|(_, name)| parse_name(name).is_some());
+            files.iter().partition(|(_, name)| Name::parse(name).is_some());
         for (folder, name) in others {
             if let Some(name) = pack::is_pack(name) {
                 log.pack_keys.push(format!("{}/{name}", folder.key()));
@@ -251,10 +283,12 @@ impl Changelog {
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
+            } else {
+                log.aside.extend(torn::set_aside(name));
             }
         }
-        loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
-        Ok(self.read_horizons(horizons, &mut log)?.then_some(log))
+        add_loose(&mut log, loose.into_iter());
+        Ok((self.read_horizons(horizons, &mut log)? && self.leave_out_torn(&mut log, last)).then_some(log))
     }
 
     fn pack(&self, folder: &str, name: &str) -> Result<Option<Arc<Pack>>, HistoryError> {
@@ -305,8 +339,8 @@ impl Changelog {
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
-            Source::Loose(folder, parent) => {
-                let key = file_key(*folder, *parent, stamp);
+            Source::Loose(folder, name) => {
+                let key = name.key(*folder);
                 match self.store.backend().get_within(&key, MOST_FILE as u64) {
                     Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::Damaged(stamp)),
                     found => found.map_err(HistoryError::from),
@@ -322,19 +356,43 @@ impl Changelog {
         }
     }
 
-    /// Puts a revision: durable on return. Everything it names is durable already.
+    /// Puts a revision: durable on return, unless this backend does not sync. Everything it names is durable already,
+    /// but for what others put who do not sync: that is made so.
     pub fn put(&self, revision: &Revision) -> Result<Stamp, HistoryError> {
         revision.check()?;
         let bytes = revision.encode();
         let stamp = Stamp { time: revision.time, digest: Digest::of(&bytes) };
         let parents = if revision.parents.is_empty() { &[Stamp::ROOT][..] } else { &revision.parents[..] };
         let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
-        let files: Vec<_> = parents.iter().map(|p| (file_key(folder, *p, stamp), bytes.clone())).collect();
-        self.store.backend().put_many(&files)?;
+        self.put_files(folder, stamp, parents, &bytes)?;
         if let Ok(revision) = Revision::decode(&self.store, &bytes) {
             self.recent.lock().put(stamp, Arc::new(revision));
         }
         Ok(stamp)
+    }
+
+    /// Puts the files of a revision, one for each of `parents`: the moment from which on it is there.
+    fn put_files(
+        &self,
+        folder: Digest,
+        child: Stamp,
+        parents: &[Stamp],
+        bytes: &Bytes,
+    ) -> Result<(), HistoryError> {
+        // Its parents, and objects that were there already, may be of writers who do not sync.
+        self.settle()?;
+        let backend = self.store.backend();
+        let synced = backend.is_durable();
+        let key = |parent: &Stamp| Name { parent: *parent, child, synced }.key(folder);
+        let files: Vec<_> = parents.iter().map(|parent| (key(parent), bytes.clone())).collect();
+        Ok(backend.put_many(&files)?)
+    }
+
+    /// Brings on disk what others put who do not sync, unless this backend does not either: for who says that all is
+    /// on disk though nothing was left to put.
+    pub fn settle(&self) -> Result<(), HistoryError> {
+        let backend = self.store.backend();
+        if backend.is_durable() { Ok(backend.settle()?) } else { Ok(()) }
     }
 
     /// The heads of a log, without those that another head names as a parent though its second file was
@@ -349,6 +407,19 @@ impl Changelog {
             named.extend(self.read(log, *head)?.parents.iter().copied());
         }
         Ok(heads.into_iter().filter(|head| !named.contains(head)).collect())
+    }
+
+    /// Puts the files of the one head that a writer who was cut short did not: without them, what it merged would be a
+    /// head again beside whatever is built on it.
+    pub fn complete(&self, log: &Log, head: Stamp) -> Result<(), HistoryError> {
+        if log.heads().len() < 2 {
+            return Ok(());
+        }
+        if let Some(bytes) = self.bytes(log, head)? {
+            let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
+            self.put_files(folder, head, &self.read(log, head)?.parents, &bytes)?;
+        }
+        Ok(())
     }
 
     /// Packs if there are many loose files.
@@ -366,18 +437,15 @@ fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
     files.iter().map(|file| file.name.as_str()).filter(|name| !name.contains('.')).collect()
 }
 
-fn add_loose(log: &mut Log, folder: Digest, name: &str) {
-    if let Some((parent, child)) = parse_name(name) {
+/// Adds files of revisions. Of one that was put with and without a sync, the first file counts.
+fn add_loose<'f>(log: &mut Log, files: impl Iterator<Item = &'f (Digest, String)>) {
+    let names = files.filter_map(|(folder, name)| Some((*folder, Name::parse(name)?)));
+    let (synced, unsynced): (Vec<_>, Vec<_>) = names.partition(|(_, name)| name.synced);
+    for (folder, name) in synced.into_iter().chain(unsynced) {
         log.loose += 1;
-        log.add(child, &[parent], || Source::Loose(folder, parent));
+        if name.synced {
+            log.torn.remove(&name.child);
+        }
+        log.add(name.child, &[name.parent], || Source::Loose(folder, name));
     }
-}
-
-fn parse_name(name: &str) -> Option<(Stamp, Stamp)> {
-    let (parent, child) = name.split_once('.')?;
-    Some((Stamp::from_file_name(parent)?, Stamp::from_file_name(child)?))
-}
-
-fn file_key(folder: Digest, parent: Stamp, child: Stamp) -> String {
-    format!("{}/{}.{}", folder.key(), parent.file_name(), child.file_name())
 }

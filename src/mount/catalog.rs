@@ -8,6 +8,7 @@ use crate::clock::{Stamp, iso};
 use crate::collection::timeline::{Kind, Timeline};
 use crate::collection::{At, Collection, CollectionError, Moment};
 use crate::digest::Digest;
+use crate::history::changelog::HistoryError;
 use crate::history::entry::SeriesId;
 use crate::history::state::State;
 use crate::repo::{Repo, RepoError};
@@ -126,8 +127,8 @@ impl Now {
     }
 
     /// Writes a line for each revision that cannot be read, where there are others than before.
-    fn tell_lost(&mut self, label: &str, time: u64) {
-        if self.lost.len() == self.timeline.lost().len() {
+    fn tell_lost(&mut self, torn: &BTreeMap<Stamp, Option<String>>, label: &str, time: u64) {
+        if self.lost.len() == self.timeline.lost().len() + torn.len() {
             return;
         }
         let line = |(stamp, why): (&Stamp, &String)| {
@@ -137,7 +138,11 @@ impl Now {
                 iso(time)
             )
         };
-        self.lost = self.timeline.lost().iter().map(line).collect();
+        // The changelog has told of these in the log.
+        let torn = torn.keys().map(|stamp| {
+            format!("{} {label}: {}; the state before it shows", iso(time), HistoryError::Torn(*stamp))
+        });
+        self.lost = self.timeline.lost().iter().map(line).chain(torn).collect();
     }
 
     /// The revision that made a series what it is.
@@ -282,7 +287,7 @@ impl Shelf {
         known.timeline.update(changelog, &log)?;
         known.parted = parted(&known.timeline, &moment)?;
         (known.point, known.state) = (moment.into(), state);
-        known.tell_lost(self.collection.label(), self.collection.context().clock.now());
+        known.tell_lost(&log.torn, self.collection.label(), self.collection.context().clock.now());
         Ok(())
     }
 

@@ -45,7 +45,14 @@ pub fn gc(repo: &Repo, grace: u64) -> Result<Collected, OpError> {
     // What was hidden for as long as any write may take goes now, its objects with the next runs.
     let cutoff = began.saturating_sub(grace);
     let registry = Changelog::new(repo.context().store.clone(), vec![Digest::ZERO]);
-    for changelog in repo.all_changelogs()?.iter().chain([&registry]) {
+    let changelogs = repo.all_changelogs()?;
+    for changelog in changelogs.iter().chain([&registry]) {
+        // Its objects may be there, and whoever brings it back needs them.
+        if let Some(stamp) = changelog.unhidden_log()?.torn.keys().next() {
+            return Err(OpError::Torn(*stamp));
+        }
+    }
+    for changelog in changelogs.iter().chain([&registry]) {
         changelog.prune(cutoff)?;
         let log = changelog.unhidden_log()?;
         let stamps: Vec<Stamp> = log.stamps().collect();

@@ -171,7 +171,7 @@ impl Copy<'_> {
             self.labels.insert(collection.label.clone(), partner.label.clone());
         }
         let done = self.check_schemas(collection, &partners).and_then(|()| {
-            let source = self.from.changelog_in(collection.folders.clone());
+            let source = self.from.changelog_in(collection.folders.clone()).named(&collection.label);
             let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
             let dest = self.to.changelog_in(folders.copied().collect());
             let trusted = self.spared(&collection.folders, there)?;
@@ -278,6 +278,10 @@ impl Copy<'_> {
     fn finish(mut self) -> Result<Report, TransferError> {
         if self.what.dry_run {
             return Ok(self.report);
+        }
+        // Also of what was there already, and is on disk by now only if its writer did sync.
+        if self.to.store().backend().is_durable() {
+            self.to.store().backend().settle()?;
         }
         let (named, there) = match (self.from.named()?, self.to.named()) {
             // The heads of the registry there are among those that came.

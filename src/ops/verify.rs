@@ -8,6 +8,7 @@ use crate::data::key::show;
 use crate::data::schema::Schema;
 use crate::data::{csv, pages};
 use crate::digest::Digest;
+use crate::history::changelog::HistoryError;
 use crate::history::entry::Entry;
 use crate::history::segment::Segment;
 use crate::history::state::State;
@@ -83,11 +84,13 @@ impl Pass<'_> {
                 return Ok(());
             }
         };
+        for stamp in log.torn.keys() {
+            self.damage(format!("{}: {}", collection.label(), HistoryError::Torn(*stamp)));
+        }
         for stamp in log.stamps().rev() {
             self.done.revisions += 1;
             for parent in log.parents(stamp).unwrap_or_default() {
-                if !log.contains(*parent) && parent.time >= log.horizon.time && !log.horizon.forgets(*parent)
-                {
+                if log.is_lost(*parent) {
                     self.damage(format!("{}: revision {parent} is missing", collection.label()));
                 }
             }

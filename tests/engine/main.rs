@@ -24,6 +24,7 @@ mod mount;
 mod mutated;
 mod names;
 mod objects;
+mod power;
 mod render;
 #[path = "../golden/scenario.rs"]
 mod scenario;

@@ -5,6 +5,7 @@
 
 use super::folder::retry;
 use crate::backend::STAGING;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,12 +41,20 @@ impl Staging {
         }
     }
 
-    /// Writes the bytes, syncs them if `durable`, and gives the file its name.
+    /// Writes the bytes, syncs them if `durable`, and gives the file its name. What has the name already may be on disk:
+    /// it is never replaced by a file that is not.
     pub(super) fn finish(mut self, bytes: &[u8], durable: bool, name: &Path) -> io::Result<()> {
         self.file.write_all(bytes)?;
-        if durable {
-            self.file.sync_all()?;
+        if !durable {
+            let new = retry(|| Ok(renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE)?));
+            self.finished = new.is_ok();
+            if self.finished {
+                return Ok(());
+            }
+            // Some file systems cannot do it: then this file takes the way of all others, which tells what is wrong.
+            log::debug!("{} is synced: {new:?}", name.display());
         }
+        self.file.sync_all()?;
         retry(|| fs::rename(&self.path, name))?;
         self.finished = true;
         Ok(())

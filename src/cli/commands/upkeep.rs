@@ -72,11 +72,15 @@ pub(crate) struct Gc {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lakota verify
-  lakota verify --repair-from backup")]
+  lakota verify --repair-from backup
+  lakota verify --set-aside")]
 pub(crate) struct Verify {
     /// Fetch what is damaged or missing from another repository first: the name of a remote, or a path
     #[arg(long, value_name = "REMOTE")]
     repair_from: Option<String>,
+    /// Set aside revisions that are not whole, so that what was before them is read; their files stay under another name
+    #[arg(long)]
+    set_aside: bool,
 }
 
 /// Does `act` to each collection meant; what it gives is said after the collection's name.
@@ -172,6 +176,7 @@ impl Gc {
 impl Verify {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         let repaired = self.repair(session)?;
+        self.put_aside(session)?;
         let mut output = Output::stdout()?;
         let mut printed = Ok(());
         let done = ops::verify(&session.repo()?, &mut |damage| {
@@ -185,7 +190,9 @@ impl Verify {
         if done.damaged > 0 {
             let cure = match self.repair_from {
                 Some(_) => "",
-                None => "; `lakota verify --repair-from REMOTE` fetches what another repository has whole",
+                None => {
+                    "; `lakota verify --repair-from REMOTE` fetches what another repository has whole, `lakota verify --set-aside` sets aside revisions that are not whole"
+                }
             };
             bail!("{} damaged among {checked}{cure}", done.damaged);
         }
@@ -193,6 +200,17 @@ impl Verify {
             bail!("{} could not be healed; what is left is sound: {checked}", repaired.lost.len());
         }
         session.say(format!("all is well: {checked}"));
+        Ok(())
+    }
+
+    /// Sets aside what is not whole still.
+    fn put_aside(&self, session: &Session) -> Result<()> {
+        if !self.set_aside {
+            return Ok(());
+        }
+        let done = ops::set_aside(&session.repo()?).context("cannot set revisions aside")?;
+        done.revisions.iter().for_each(|line| session.say(format!("set aside {line}")));
+        done.left.iter().for_each(|line| session.say(format!("not set aside: {line}")));
         Ok(())
     }
 

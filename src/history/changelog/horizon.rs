@@ -165,7 +165,7 @@ impl Changelog {
         let stamp = Stamp { time: horizon.time, digest: Digest::of(&bytes) };
         for folder in self.folders() {
             let key = format!("{}/horizon-{}", folder.key(), stamp.file_name());
-            self.store.backend().put(&key, bytes.clone())?;
+            self.store.backend().put_settled(&key, bytes.clone())?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use super::horizon::Horizon;
 use super::pack::Pack;
 use super::parents::Parents;
+use super::torn::Name;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -12,8 +13,8 @@ use std::sync::Arc;
 /// Where a revision's bytes are.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// A file of this folder, under the name this parent gives it: not every parent need have one.
-    Loose(Digest, Stamp),
+    /// A file of this folder, under the name one parent gives it: not every parent need have one.
+    Loose(Digest, Name),
     Packed(Arc<Pack>, usize),
 }
 
@@ -65,6 +66,10 @@ pub struct Log {
     pub loose: usize,
     /// Keys of the packs.
     pub pack_keys: Vec<String>,
+    /// Revisions that are left out since a power failure tore them; of each its file, if it is that which is not whole.
+    pub torn: BTreeMap<Stamp, Option<String>>,
+    /// Revisions whose files were set aside.
+    pub aside: BTreeSet<Stamp>,
 }
 
 impl Log {
@@ -83,6 +88,39 @@ impl Log {
         }
     }
 
+    /// The heads whose writers did not sync.
+    pub(super) fn unsynced_heads(&self) -> Vec<Stamp> {
+        let unsynced = |head: &Stamp| {
+            self.entry(*head).is_some_and(|e| matches!(&e.source, Source::Loose(_, name) if !name.synced))
+        };
+        self.heads.iter().copied().filter(unsynced).collect()
+    }
+
+    /// Takes note of where a revision is, and of its parents.
+    pub(super) fn found_in(&mut self, stamp: Stamp, source: Source, parents: &[Stamp]) {
+        self.add(stamp, parents, || source.clone());
+        if let Some(entry) = self.entries.get_mut(&stamp) {
+            entry.source = source;
+        }
+    }
+
+    /// Leaves a torn head out, whose `own` file is not whole or what it builds on: what it came from are heads again, unless they have other children.
+    pub(super) fn leave_out(&mut self, head: Stamp, own: bool) {
+        let Some(entry) = self.entries.remove(&head) else { return };
+        self.heads.remove(&head);
+        for parent in entry.parents.as_slice() {
+            if !self.entries.values().any(|other| other.parents.as_slice().contains(parent)) {
+                self.named.remove(parent);
+                if self.entries.contains_key(parent) {
+                    self.heads.insert(*parent);
+                }
+            }
+        }
+        if let Source::Loose(folder, name) = entry.source {
+            self.torn.insert(head, own.then(|| name.key(folder)));
+        }
+    }
+
     /// A log without what the horizon hides.
     pub(super) fn visible(&self) -> Log {
         let mut log = Log {
@@ -91,6 +129,8 @@ impl Log {
             horizon_keys: self.horizon_keys.clone(),
             loose: self.loose,
             pack_keys: self.pack_keys.clone(),
+            torn: self.torn.clone(),
+            aside: self.aside.clone(),
             ..Log::default()
         };
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
@@ -133,10 +173,16 @@ impl Log {
         self.heads.iter().copied().filter(|head| self.horizon.forgets(*head))
     }
 
-    /// Whether a parent that is not here should be: nothing says that it was trimmed.
+    /// Whether a parent that is not here should be: nothing says that it was trimmed, or set aside.
     #[must_use]
     pub fn is_lost(&self, parent: Stamp) -> bool {
-        !self.contains(parent) && parent.time >= self.horizon.time && !self.horizon.forgets(parent)
+        self.is_gap(parent) && !self.aside.contains(&parent)
+    }
+
+    /// As [`Log::is_lost`], or it was set aside.
+    pub(super) fn is_gap(&self, parent: Stamp) -> bool {
+        let forgotten = parent.time < self.horizon.time || self.horizon.forgets(parent);
+        !self.contains(parent) && !forgotten
     }
 
     /// Parents that are not here, trimmed or lost, and of each its child.

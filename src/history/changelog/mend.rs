@@ -5,7 +5,8 @@
 //! lost is renamed, never deleted, since only it could tell what it held.
 
 use super::pack::{self, Pack};
-use super::{Changelog, HistoryError, Horizon, parse_name};
+use super::torn::Name;
+use super::{Changelog, HistoryError, Horizon};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::revision::Revision;
@@ -35,7 +36,7 @@ impl Changelog {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
                 let path = format!("{key}/{}", file.name);
-                if let Some((_, child)) = parse_name(&file.name) {
+                if let Some(Name { child, .. }) = Name::parse(&file.name) {
                     known.insert(child);
                     self.mend_loose(source, &path, child, &mut done)?;
                 } else if pack::is_pack(&file.name).is_some() {
@@ -77,7 +78,7 @@ impl Changelog {
         }
         match source.sound(child) {
             Some(bytes) => {
-                self.store.backend().put(path, bytes)?;
+                self.store.backend().put_settled(path, bytes)?;
                 done.healed.push(format!("revision {child}"));
             }
             None => done.lost.push(format!("revision {child}: the remote does not have it whole")),
@@ -102,7 +103,7 @@ impl Changelog {
             Ok(pack) => pack,
             Err(error) => {
                 if let Some((stamps, bytes)) = source.whole_pack(path) {
-                    self.store.backend().put(path, bytes)?;
+                    self.store.backend().put_settled(path, bytes)?;
                     done.healed.push(path.to_owned());
                     return Ok(Some(stamps));
                 }
@@ -135,7 +136,7 @@ impl Changelog {
             let (digest, bytes) = pack::encode(&revisions)?;
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let new = format!("{folder}/pack-{digest}");
-            self.store.backend().put(&new, bytes)?;
+            self.store.backend().put_settled(&new, bytes)?;
             if new != path {
                 self.store.backend().delete_many(&[path.to_owned()])?;
             }
@@ -168,7 +169,7 @@ impl Changelog {
             return Ok(true);
         }
         let Some(bytes) = source.found(path).filter(sound) else { return Ok(false) };
-        self.store.backend().put(path, bytes)?;
+        self.store.backend().put_settled(path, bytes)?;
         done.healed.push(path.to_owned());
         Ok(true)
     }
@@ -240,7 +241,9 @@ impl Changelog {
                 log => log?,
             };
             let gap =
-                log.missing().map(|(parent, _)| parent).find(|p| log.is_lost(*p) && !absent.contains(p));
+                log.missing().map(|(parent, _)| parent).find(|p| {
+                    (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p)
+                });
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
             let Some(bytes) = source.sound(stamp) else {

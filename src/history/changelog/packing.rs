@@ -4,11 +4,13 @@
 
 use super::log::Source;
 use super::pack::{self, Pack};
-use super::{Changelog, Forgotten, HistoryError, Horizon, file_key, parse_name};
+use super::torn::Name;
+use super::{Changelog, Forgotten, HistoryError, Horizon};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::revision::Revision;
 use crate::store::StoreError;
+use bytes::Bytes;
 use std::collections::HashSet;
 
 impl Changelog {
@@ -40,12 +42,23 @@ impl Changelog {
         if !revisions.is_empty() {
             let (digest, bytes) = pack::encode(&revisions)?;
             let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
-            let key = format!("{}/pack-{digest}", folder.key());
-            self.store.backend().put(&key, bytes)?;
+            let key = self.put_pack(folder, digest, bytes)?;
             old.retain(|k| *k != key);
         }
         self.store.backend().delete_many(&old)?;
         Ok(revisions.len())
+    }
+
+    /// Puts a pack, in whose place files go: it is on disk on return, and so is what its revisions name.
+    pub(super) fn put_pack(
+        &self,
+        folder: Digest,
+        digest: Digest,
+        bytes: Bytes,
+    ) -> Result<String, HistoryError> {
+        let key = format!("{}/pack-{digest}", folder.key());
+        self.store.backend().put_settled(&key, bytes)?;
+        Ok(key)
     }
 
     /// The loose files of revisions, in all folders.
@@ -53,10 +66,8 @@ impl Changelog {
         let mut files = Vec::new();
         for folder in &self.folders {
             for file in self.store.backend().list(&folder.key())? {
-                if let Some((parent, child)) = parse_name(&file.name)
-                    && revisions.contains(&child)
-                {
-                    files.push(file_key(*folder, parent, child));
+                if Name::parse(&file.name).is_some_and(|name| revisions.contains(&name.child)) {
+                    files.push(format!("{}/{}", folder.key(), file.name));
                 }
             }
         }
@@ -71,8 +82,8 @@ impl Changelog {
             let key = folder.key();
             for file in self.store.backend().list(&key)? {
                 let path = format!("{key}/{}", file.name);
-                if let Some((_, child)) = parse_name(&file.name) {
-                    loose.push((child, path));
+                if let Some(name) = Name::parse(&file.name) {
+                    loose.push((name.child, path));
                 } else if let Some(name) = pack::is_pack(&file.name) {
                     packs.push((key.clone(), name.to_owned()));
                 } else if let Some(stamp) = Horizon::of_name(&file.name)
@@ -133,7 +144,7 @@ impl Changelog {
         }
         if !revisions.is_empty() {
             let (digest, bytes) = pack::encode(&revisions)?;
-            self.store.backend().put(&format!("{folder}/pack-{digest}"), bytes)?;
+            self.store.backend().put_settled(&format!("{folder}/pack-{digest}"), bytes)?;
         }
         Ok(self.store.backend().delete_many(std::slice::from_ref(&pack.key))?)
     }

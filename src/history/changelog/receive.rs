@@ -4,7 +4,7 @@
 //! become one pack. Where the revisions have gaps between them, one that came alone could seem a head that
 //! nothing can merge: then all come at once.
 
-use super::{Changelog, HistoryError, MAX_LOOSE, MAX_PACKS, file_key, pack};
+use super::{Changelog, HistoryError, MAX_LOOSE, MAX_PACKS, pack};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use bytes::Bytes;
@@ -19,16 +19,13 @@ impl Changelog {
     /// Puts the files of revisions, oldest first, into one of the changelog's folders: durable on return. All they
     /// name is durable already. `at_once`: all or none of them.
     pub fn receive(&self, folder: Digest, revisions: &[Carried], at_once: bool) -> Result<(), HistoryError> {
-        let backend = self.store.backend();
         if revisions.len() > if at_once { 1 } else { FEW } {
             let (digest, bytes) = pack::encode(revisions)?;
-            return Ok(backend.put(&format!("{}/pack-{digest}", folder.key()), bytes)?);
+            return self.put_pack(folder, digest, bytes).map(|_key| ());
         }
         for (stamp, parents, bytes) in revisions {
             let parents = if parents.is_empty() { &[Stamp::ROOT][..] } else { parents };
-            let files: Vec<_> =
-                parents.iter().map(|p| (file_key(folder, *p, *stamp), bytes.clone())).collect();
-            backend.put_many(&files)?;
+            self.put_files(folder, *stamp, parents, bytes)?;
         }
         Ok(())
     }

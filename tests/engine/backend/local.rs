@@ -228,3 +228,81 @@ fn read_only_disk_is_read() {
     let backend = LocalBackend::open(disk.0.path(), true).unwrap();
     assert_eq!(backend.get("aa/bb").unwrap(), "hello");
 }
+
+/// The mark of writers who do not sync.
+fn is_marked(root: &Path) -> bool {
+    root.join("unsynced").exists()
+}
+
+#[test]
+fn writers_who_do_not_sync_leave_a_mark_until_a_synced_one_has_met_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let synced = LocalBackend::create(folder.path()).unwrap();
+    synced.settle().unwrap();
+    let bulk = LocalBackend::open(folder.path(), false).unwrap();
+    assert_eq!((bulk.is_durable(), is_marked(folder.path())), (false, false));
+    bulk.put("aa/one", Bytes::from_static(b"1")).unwrap();
+    assert!(is_marked(folder.path()));
+    // It lives, and may put more: the mark must be there for the next who syncs.
+    synced.settle().unwrap();
+    assert!(is_marked(folder.path()));
+    let other = LocalBackend::open(folder.path(), false).unwrap();
+    other.put("aa/two", Bytes::from_static(b"2")).unwrap();
+    drop(bulk);
+    synced.settle().unwrap();
+    assert!(is_marked(folder.path()));
+    drop(other);
+    synced.settle().unwrap();
+    assert!(!is_marked(folder.path()));
+    synced.settle().unwrap();
+}
+
+#[test]
+fn marks_and_settling_may_meet_at_any_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let synced = LocalBackend::create(folder.path()).unwrap();
+    std::thread::scope(|scope| {
+        let unsynced = |name: &'static str| {
+            for n in 0..40 {
+                let one = LocalBackend::open(folder.path(), false).unwrap();
+                one.put(&format!("aa/{name}-{n}"), Bytes::from_static(b"1")).unwrap();
+                // While it lives, its mark is there under its name.
+                assert!(is_marked(folder.path()), "{name} {n}");
+            }
+        };
+        scope.spawn(move || unsynced("a"));
+        scope.spawn(move || unsynced("b"));
+        scope.spawn(|| (0..200).for_each(|_| synced.settle().unwrap()));
+    });
+    synced.settle().unwrap();
+    assert!(!is_marked(folder.path()));
+}
+
+#[test]
+fn what_cannot_be_marked_is_synced() {
+    use std::os::unix::fs::symlink;
+    let folder = tempfile::tempdir().unwrap();
+    LocalBackend::create(folder.path()).unwrap();
+    let elsewhere = folder.path().join("elsewhere");
+    symlink(&elsewhere, folder.path().join("unsynced")).unwrap();
+    let bulk = LocalBackend::open(folder.path(), false).unwrap();
+    bulk.put("aa/one", Bytes::from_static(b"1")).unwrap();
+    assert_eq!(bulk.get("aa/one").unwrap(), "1");
+    assert!(!elsewhere.exists(), "a planted link was followed");
+    LocalBackend::open(folder.path(), true).unwrap().settle().unwrap();
+}
+
+#[test]
+fn a_file_that_was_synced_is_not_replaced_by_one_that_is_not() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let synced = LocalBackend::create(folder.path()).unwrap();
+    let bulk = LocalBackend::open(folder.path(), false).unwrap();
+    bulk.put("aa/new", Bytes::from_static(b"1")).unwrap();
+    synced.put("aa/one", Bytes::from_static(b"1")).unwrap();
+    // It takes the way of a synced put, which is told by nothing but system calls; that it is there is what can be seen.
+    bulk.put("aa/one", Bytes::from_static(b"1")).unwrap();
+    assert_eq!(synced.get("aa/one").unwrap(), "1");
+    let staging = std::fs::read_dir(folder.path().join("aa")).unwrap().count();
+    assert_eq!((staging, std::fs::metadata(folder.path().join("aa/one")).unwrap().nlink()), (2, 1));
+}

@@ -4,6 +4,7 @@
 //! them. A collection may have several folders, made by writers who created it at the same time; their
 //! union is one graph. A revision is put last, when all it names is durable.
 
+mod files;
 mod forgotten;
 mod horizon;
 mod log;
@@ -14,6 +15,7 @@ mod packing;
 mod parents;
 mod receive;
 
+pub use files::{ARRIVING, DROPPED, FileKind, check_file};
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;

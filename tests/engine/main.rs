@@ -18,6 +18,7 @@ mod format;
 mod golden;
 mod kills;
 mod look_back;
+mod lost;
 mod merge;
 mod model;
 mod mount;

@@ -100,7 +100,7 @@ fn needed(repo: &Repo, cutoff: u64, done: &mut Collected) -> Result<Reach, OpErr
         &mut reach,
     )?;
     for (label, changelog) in &live {
-        if changelog.unhidden_log()?.is_empty() {
+        if changelog.log()?.is_empty() {
             return Err(doubt(format!("collection {label} has no revisions: its files are lost")));
         }
         let whose = match changelog.folders() {

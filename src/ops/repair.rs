@@ -45,8 +45,16 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
         let partners = theirs.iter().filter(|other| other.shares(&collection.folders));
         let mut folders = collection.folders.clone();
         folders.extend(partners.flat_map(|other| other.folders.iter().copied()));
+        repair.fill(&collection.label, &collection.folders, &folders)?;
         repair.changelog(&collection.label, collection.folders.clone(), folders.clone())?;
         repair.beside(&collection.label, collection.folders.clone(), folders);
+    }
+    // A collection that was deleted may be restored.
+    for folder in repo.folders_ever()? {
+        if !named.iter().any(|named| named.folders.contains(&folder)) {
+            let label = format!("a deleted collection (folder {})", folder.key());
+            repair.changelog(&label, vec![folder], vec![folder])?;
+        }
     }
     for (label, folder) in [("the tags", tags::FOLDER), ("the registry", Digest::ZERO)] {
         repair.beside(label, vec![folder], vec![folder]);
@@ -80,6 +88,19 @@ impl Repair<'_> {
             taken.push(other.label.clone());
         }
         Ok(self.repo.named()?)
+    }
+
+    /// Brings all revisions of a collection that the registry names and that has none: its folder is lost.
+    fn fill(&mut self, label: &str, here: &[Digest], there: &[Digest]) -> Result<(), OpError> {
+        let changelog = self.repo.changelog_in(here.to_vec());
+        // One that is damaged is not empty.
+        if changelog.log().is_ok_and(|log| log.is_empty()) {
+            let revisions = changelog.fill(&self.remote.changelog_in(there.to_vec()))?;
+            if revisions > 0 {
+                self.done.healed.push(format!("{label}: all of its {revisions} revisions"));
+            }
+        }
+        Ok(())
     }
 
     /// Tells of revisions that only the remote has and that nothing here says were trimmed: lost here, or made there.

@@ -111,7 +111,8 @@ impl Pass<'_> {
     fn named(&mut self, repo: &Repo, named: &[Named], names: &Names) -> Result<(), OpError> {
         for named in named {
             let changelog = repo.changelog_in(named.folders.clone());
-            if changelog.unhidden_log().is_ok_and(|log| log.is_empty()) {
+            // Those that are hidden are no comfort.
+            if changelog.log().is_ok_and(|log| log.is_empty()) {
                 let folder = named.folders.first().map(Digest::key).unwrap_or_default();
                 self.damage(format!("{}: its revisions are lost: there are none in {folder}", named.label));
             }

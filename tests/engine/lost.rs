@@ -92,8 +92,7 @@ impl Place {
 
     /// Takes files away, and gives them.
     fn lose(&self, wanted: impl Fn(&str) -> bool) -> Vec<(String, Bytes)> {
-        let lost: Vec<_> =
-            files(self.backend.as_ref()).into_iter().filter(|(key, _)| wanted(key)).collect();
+        let lost: Vec<_> = files(self.backend.as_ref()).into_iter().filter(|(key, _)| wanted(key)).collect();
         assert!(!lost.is_empty());
         self.backend.delete_many(&lost.iter().map(|(key, _)| key.clone()).collect::<Vec<_>>()).unwrap();
         lost
@@ -171,9 +170,8 @@ impl Place {
     /// The folder of a collection that was created under a label, whatever the registry says.
     fn folder_after(&self, label: &str) -> Digest {
         let repo = self.open();
-        let created = |folder: &Digest| {
-            repo.first_label(&repo.changelog_in(vec![*folder])).as_deref() == Some(label)
-        };
+        let created =
+            |folder: &Digest| repo.first_label(&repo.changelog_in(vec![*folder])).as_deref() == Some(label);
         repo.on_disk().unwrap().into_iter().map(|on_disk| on_disk.digest).find(created).unwrap()
     }
 }
@@ -186,7 +184,10 @@ fn collection_that_only_the_lost_end_of_the_registry_named_is_told_and_kept() {
     place.lose(|key| is_registry(key) && key.ends_with(&newest.file_name()));
     assert_eq!(place.open().collections().unwrap(), ["c"]);
     let (damage, _) = place.verify();
-    assert!(damage.len() == 1 && damage[0].contains(&folder.key()) && damage[0].contains("\"d\""), "{damage:?}");
+    assert!(
+        damage.len() == 1 && damage[0].contains(&folder.key()) && damage[0].contains("\"d\""),
+        "{damage:?}"
+    );
     place.gc_twice().unwrap();
     place.open().adopt().unwrap();
     assert_eq!(place.contents(), contents);
@@ -225,7 +226,8 @@ fn collection_that_was_deleted_and_forgotten_is_collected_and_no_damage() {
     let (damage, _) = place.verify();
     assert!(damage.iter().all(|line| !line.contains(&folder.key())), "{damage:?}");
     place.gc_twice().unwrap();
-    let labels: Vec<String> = place.open().adopt().unwrap().into_iter().map(|adopted| adopted.label).collect();
+    let labels: Vec<String> =
+        place.open().adopt().unwrap().into_iter().map(|adopted| adopted.label).collect();
     assert!(!labels.contains(&"d".to_owned()) && labels.contains(&"c".to_owned()), "{labels:?}");
     assert_eq!(place.contents(), contents);
 }

@@ -13,6 +13,7 @@ mod batch;
 mod compare;
 mod converge;
 mod crash;
+mod damage;
 mod differs;
 mod format;
 mod golden;

@@ -28,6 +28,39 @@ impl Clock for SystemClock {
 /// Greatest time a stamp can hold: 11 hex digits of milliseconds (the year 2527).
 pub const MAX_TIME: u64 = (1 << 44) - 1;
 
+/// Greatest time a clock may tell a writer (the year 2492). What is left up to [`MAX_TIME`] is for revisions that must
+/// come after others: each takes a millisecond more.
+pub const MAX_CLOCK: u64 = MAX_TIME - (1 << 40);
+
+/// Greatest time of a revision that is taken from elsewhere: no honest one gets there, since that takes 2^39
+/// revisions one after the other by clocks at [`MAX_CLOCK`]; and as many can still follow it.
+pub const MAX_FOREIGN: u64 = MAX_TIME - (1 << 39);
+
+/// A time that a revision cannot have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ClockError {
+    /// A clock far in the future.
+    #[error("the clock of this machine says {}: set it right; times end at {}", iso(*.0), iso(MAX_CLOCK))]
+    Ahead(u64),
+    /// No time is left behind this one.
+    #[error(
+        "nothing can follow what has the time {}: times end there, and a clock was wrong when that was written. To go on, move the file with `{:011x}` in its name out of the changelog's folder, and write again what only it has",
+        iso(*.0), .0
+    )]
+    Spent(u64),
+}
+
+/// The time of a revision whose writer's clock says `now` and that must come after `after`.
+pub fn time_after(now: u64, after: u64) -> Result<u64, ClockError> {
+    if now > MAX_CLOCK {
+        return Err(ClockError::Ahead(now));
+    }
+    match after.checked_add(1) {
+        Some(next) if next <= MAX_TIME => Ok(now.max(next)),
+        _ => Err(ClockError::Spent(after)),
+    }
+}
+
 /// What orders revisions: the time, then the digest of the payload.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Stamp {
@@ -165,6 +198,20 @@ mod tests {
         assert_eq!(iso(1_600_696_992_506), "2020-09-21T14:03:12.506Z");
         assert_eq!(iso(MAX_TIME), "2527-06-23T06:20:44.415Z");
         assert_eq!(iso(253_402_300_800_000), "10000-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn children_come_after_their_parents_or_are_refused() {
+        assert_eq!(time_after(5, 3), Ok(5));
+        assert_eq!(time_after(5, 9), Ok(10));
+        // A clock before 1970 says 0.
+        assert_eq!(time_after(0, 0), Ok(1));
+        assert_eq!(time_after(MAX_CLOCK, MAX_TIME - 1), Ok(MAX_TIME));
+        assert_eq!(time_after(5, MAX_TIME), Err(ClockError::Spent(MAX_TIME)));
+        assert_eq!(time_after(5, u64::MAX), Err(ClockError::Spent(u64::MAX)));
+        assert_eq!(time_after(MAX_CLOCK + 1, 3), Err(ClockError::Ahead(MAX_CLOCK + 1)));
+        let said = ClockError::Spent(MAX_TIME).to_string();
+        assert!(said.contains("2527-06-23") && said.contains("fffffffffff"), "{said}");
     }
 
     #[test]

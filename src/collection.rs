@@ -25,7 +25,7 @@ pub use blame::Blame;
 pub use past::{Filter, OneSeries};
 pub use restore::Past;
 
-use crate::clock::{Clock, Stamp};
+use crate::clock::{Clock, ClockError, Stamp};
 use crate::data::alter::AlterError;
 use crate::data::label::{LabelError, closest};
 use crate::data::schema::Schema;
@@ -85,6 +85,9 @@ pub enum CollectionError {
     /// Rows could not be read or written.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// A time that no revision can have.
+    #[error(transparent)]
+    Clock(#[from] ClockError),
     /// A label that cannot be.
     #[error(transparent)]
     Label(#[from] LabelError),

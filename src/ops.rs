@@ -40,6 +40,9 @@ pub enum OpError {
     /// A collection failed.
     #[error(transparent)]
     Collection(#[from] CollectionError),
+    /// A collection run that cannot tell what is needed.
+    #[error("nothing was collected, since nobody can tell what is needed: {0}")]
+    Doubt(String),
 }
 
 impl From<HistoryError> for OpError {

@@ -3,16 +3,20 @@
 //! The registry is a collection itself, at the zero digest: its series are the labels of collections, its rows the
 //! changelog folders of each. So concurrent creations, renames and deletions merge like any other writes.
 
+mod folders;
+mod format;
 mod named;
 mod remotes;
 
+pub use folders::{Adopted, Names, OnDisk};
+pub use format::{FORMAT, is_own_file};
 pub use named::Named;
-pub use remotes::RemoteError;
+pub use remotes::{REMOTES, RemoteError};
 
 use crate::backend::local::LocalBackend;
 use crate::backend::{Backend, BackendError};
 use crate::clock::{Clock, SystemClock};
-use crate::collection::tags::{self, Tags};
+use crate::collection::tags::Tags;
 use crate::collection::{At, Batch, Collection, CollectionError, Context, Past, hint};
 use crate::data::label;
 use crate::data::schema::{Schema, SchemaError};
@@ -20,22 +24,12 @@ use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError};
 use crate::interval::Interval;
 use crate::store::Store;
-use bytes::Bytes;
+use folders::CREATE;
+use format::FORMAT_FILE;
 use named::{folders_of, name_folders};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// The version of the on-disk format that this program writes.
-pub const FORMAT: u32 = 1;
-
-/// The file that makes a folder a repository.
-const FORMAT_FILE: &str = "format";
-
-/// Bytes of it that are read at most.
-const MOST_FORMAT: u64 = 4096;
-
-const FORMAT_NAME: &str = "lakota repository, format ";
 
 /// The registry's name in messages.
 const REGISTRY: &str = "the registry";
@@ -86,12 +80,24 @@ pub enum RepoError {
     #[error("{0} holds other files and is no lakota repository: choose a new or empty folder")]
     NotEmpty(String),
     /// A repository of a newer program.
-    #[error("{place} has format {found}, this program knows format {FORMAT}: use a newer lakota")]
+    #[error(
+        "{place} has format {found}, this program knows format {FORMAT}: use a newer lakota. If no newer one was used there, its file `format` is damaged and must hold the line \"lakota repository, format {FORMAT}\""
+    )]
     Newer {
         /// Where it is.
         place: String,
         /// What its format file says.
         found: String,
+    },
+    /// A repository whose file `format` is lost or damaged.
+    #[error(
+        "the file `format` of the repository {place} {what}: `lakota verify --repair-from REMOTE` mends it, or write the line \"lakota repository, format {FORMAT}\" into it"
+    )]
+    Format {
+        /// Where it is.
+        place: String,
+        /// What is wrong with it.
+        what: String,
     },
     /// A collection that does not exist.
     #[error("there is no collection {label:?}{}", hint(.closest.as_deref()))]
@@ -123,6 +129,11 @@ pub enum RepoError {
     /// A registry that names no changelog.
     #[error("collection {0:?} is damaged: the registry has no changelog for it")]
     NoChangelog(String),
+    /// A folder that is not there, or that the registry names.
+    #[error(
+        "there is no changelog folder {0}… that the registry does not name; `lakota verify` lists those there are"
+    )]
+    NoFolder(String),
 }
 
 fn list(schema: &Schema) -> String {
@@ -186,20 +197,16 @@ impl Repo {
             };
         }
         if !path.join(FORMAT_FILE).exists() {
-            Repo::init(&LocalBackend::create(path)?)?;
+            // The file last of all that is needed.
+            format::put(&LocalBackend::create(path)?)?;
         }
         Repo::open(path, options)
-    }
-
-    /// Makes the file that makes a place a repository; last of all that is needed.
-    fn init(backend: &dyn Backend) -> Result<(), RepoError> {
-        Ok(backend.put(FORMAT_FILE, Bytes::from(format!("{FORMAT_NAME}{FORMAT}\n")))?)
     }
 
     /// Makes a repository on any empty backend, or opens the one that is there.
     pub fn create_on(backend: Arc<dyn Backend>, options: Options) -> Result<Repo, RepoError> {
         if backend.len(FORMAT_FILE)?.is_none() {
-            Repo::init(backend.as_ref())?;
+            format::put(backend.as_ref())?;
         }
         Repo::on(backend, "the backend", options)
     }
@@ -212,17 +219,12 @@ impl Repo {
 
     /// Opens the repository on a backend; `place` names it in messages.
     pub fn on(backend: Arc<dyn Backend>, place: &str, options: Options) -> Result<Repo, RepoError> {
-        let format = match backend.get_within(FORMAT_FILE, MOST_FORMAT) {
-            Err(e) if e.is_not_found() => return Err(RepoError::NotARepo(place.to_owned())),
-            other => String::from_utf8_lossy(&other?).trim().to_owned(),
-        };
-        match format.strip_prefix(FORMAT_NAME) {
-            None => return Err(RepoError::NotARepo(place.to_owned())),
-            Some(found) if found != FORMAT.to_string() => {
-                return Err(RepoError::Newer { place: place.to_owned(), found: found.to_owned() });
-            }
-            Some(_) => {}
-        }
+        format::check(backend.as_ref(), place)?;
+        Ok(Repo::assume(backend, options))
+    }
+
+    /// Opens what is a repository, whatever its `format` says.
+    fn assume(backend: Arc<dyn Backend>, options: Options) -> Repo {
         let mut context = Context::new(Arc::new(Store::new(backend)), options.clock);
         context.author = options.author;
         context.segment_rows = options.segment_rows.unwrap_or(context.segment_rows);
@@ -230,7 +232,7 @@ impl Repo {
         let changelog = Changelog::new(Arc::clone(&context.store), vec![Digest::ZERO]);
         let registry = Collection::new(REGISTRY.to_owned(), context.clone(), changelog);
         let tags = Arc::new(Tags::new(context.clone()));
-        Ok(Repo { context, registry, tags })
+        Repo { context, registry, tags }
     }
 
     /// The same repository, its store and what is known of its registry shared, for writes by another author.
@@ -320,7 +322,7 @@ impl Repo {
         }
         let folder = self.new_folder(label);
         let collection = self.open_folders(label.to_owned(), vec![folder]);
-        Batch::first(&collection, schema, &format!("create {label}")).commit()?;
+        Batch::first(&collection, schema, &format!("{CREATE}{label}")).commit()?;
         // The registry last: it must never name a changelog that is not there.
         let mut batch = self.registry_batch(&format!("create {label}"))?;
         name_folders(&mut batch, label, &[folder])?;
@@ -386,13 +388,5 @@ impl Repo {
 
     fn must_exist(&self, label: &str) -> Result<(), RepoError> {
         if self.collections()?.iter().any(|l| l == label) { Ok(()) } else { Err(self.no_collection(label)) }
-    }
-
-    /// The changelogs of all collections that any revision of the registry names, and that of the tags: what gc must
-    /// spare.
-    pub fn all_changelogs(&self) -> Result<Vec<Changelog>, RepoError> {
-        let mut folders = self.folders_in(&*self.registry.changelog().unhidden_log()?)?;
-        folders.insert(tags::FOLDER);
-        Ok(folders.into_iter().map(|folder| self.changelog_in(vec![folder])).collect())
     }
 }

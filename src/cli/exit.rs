@@ -66,7 +66,7 @@ fn is_conflict(error: &(dyn std::error::Error + 'static)) -> bool {
     let op = |e: &OpError| match e {
         OpError::Collection(e) => collection(e),
         OpError::Repo(e) => repo(e),
-        OpError::Torn(_) => false,
+        OpError::Torn(_) | OpError::Doubt(_) => false,
     };
     error.downcast_ref::<HistoryError>().is_some_and(history)
         || error.downcast_ref::<CollectionError>().is_some_and(collection)

@@ -51,6 +51,11 @@ impl Session {
         Repo::open(&self.global.repo, options(true))
     }
 
+    /// Opens the repository, also if its file `format` is damaged, and tells whether it is.
+    pub(crate) fn repo_damaged(&self) -> Result<(Repo, bool), RepoError> {
+        Repo::open_damaged(&self.global.repo, options(true))
+    }
+
     /// Opens the repository for writes that are on disk when they return only if `durable`.
     pub(crate) fn repo_for_writes(&self, durable: bool) -> Result<Repo, RepoError> {
         Repo::open(&self.global.repo, options(durable))

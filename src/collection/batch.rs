@@ -4,7 +4,7 @@
 //! objects that nothing names.
 
 use super::{Collection, CollectionError};
-use crate::clock::{MAX_TIME, Stamp};
+use crate::clock::{Stamp, time_after};
 use crate::data::alter::Mapping;
 use crate::data::input::{InputError, Problem};
 use crate::data::label;
@@ -396,6 +396,8 @@ impl<'a> Batch<'a> {
     }
 
     fn put(&mut self, changes: &ChangeList) -> Result<Stamp, CollectionError> {
+        // Before anything is put.
+        time_after(self.collection.context().clock.now(), self.parent.map_or(0, |parent| parent.time))?;
         let list = changes.encode().map_err(HistoryError::from)?;
         let there = list.len() > LIST_BYTES;
         let Edited { state, finished, extra } = self.apply(there.then_some(list.as_slice()))?;
@@ -436,7 +438,7 @@ impl<'a> Batch<'a> {
             after = changelog.glance()?.stamps().next_back().map_or(after, |newest| newest.time.max(after));
         }
         loop {
-            revision.time = revision.wall.max(after + 1).min(MAX_TIME);
+            revision.time = time_after(revision.wall, after)?;
             let stamp = changelog.put(&revision)?;
             let log = changelog.glance()?;
             // A trim that did not see this revision would hide it: then it is put again, later than the horizon.

@@ -4,7 +4,7 @@
 //! any number of times.
 
 use super::CollectionError;
-use crate::clock::Stamp;
+use crate::clock::{Stamp, time_after};
 use crate::data::schema::Schema;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::edit::{Edits, NewEntry, apply};
@@ -152,7 +152,7 @@ impl Merged {
         let edits = carry_out(union, &base, &draft)?;
         let edited = apply(draft.into_inner(), &base, &union.schema, edits, None)?;
         let parents = union.parents.clone();
-        let time = parents.last().map_or(0, |newest| newest.time) + 1;
+        let time = time_after(0, parents.last().map_or(0, |newest| newest.time))?;
         let finished = edited.finished;
         let embedded = if finished.embedded { finished.bundle_bytes() } else { Bytes::new() };
         // Who looks at one head sees other columns then.

@@ -4,6 +4,7 @@
 //! them. A collection may have several folders, made by writers who created it at the same time; their
 //! union is one graph. A revision is put last, when all it names is durable.
 
+mod files;
 mod forgotten;
 mod horizon;
 mod log;
@@ -15,6 +16,7 @@ mod parents;
 mod receive;
 mod torn;
 
+pub use files::{ARRIVING, DROPPED, FileKind, check_file};
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;

@@ -5,10 +5,11 @@
 
 use super::OpError;
 use super::reach::Reach;
+use crate::clock::Stamp;
 use crate::collection::{CollectionError, tags};
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError};
-use crate::repo::Repo;
+use crate::repo::{Named, OnDisk, Repo};
 use crate::store::{Store, StoreError};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -21,6 +22,8 @@ pub struct Repaired {
     pub healed: Vec<String>,
     /// What the other repository does not have whole either, a line each.
     pub lost: Vec<String>,
+    /// What the other repository has beside, and a pull would bring, a line each.
+    pub newer: Vec<String>,
 }
 
 /// Heals `repo` by what `remote` has: revision files first, since they tell which objects there must be.
@@ -29,20 +32,35 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
     // The registry first: it tells which collections there are.
     repair.changelog("the registry", vec![Digest::ZERO], vec![Digest::ZERO])?;
     repair.changelog("the tags", vec![tags::FOLDER], vec![tags::FOLDER])?;
-    let named = match repo.named() {
+    // One that is damaged itself may have whole what is not whole here: most collections have the same folders.
+    let theirs = remote.named().unwrap_or_default();
+    let named = match repair.names(&theirs) {
         Ok(named) => named,
         Err(error) => {
             repair.done.lost.push(format!("the registry: {error}"));
             return Ok(repair.done);
         }
     };
-    // One that is damaged itself may have whole what is not whole here: most collections have the same folders.
-    let theirs = remote.named().unwrap_or_default();
-    for collection in named {
+    for collection in &named {
         let partners = theirs.iter().filter(|other| other.shares(&collection.folders));
         let mut folders = collection.folders.clone();
         folders.extend(partners.flat_map(|other| other.folders.iter().copied()));
-        repair.changelog(&collection.label, collection.folders, folders)?;
+        repair.fill(&collection.label, &collection.folders, &folders)?;
+        repair.changelog(&collection.label, collection.folders.clone(), folders.clone())?;
+        repair.beside(&collection.label, collection.folders.clone(), folders);
+    }
+    // A collection that was deleted may be restored.
+    for folder in repo.folders_ever()? {
+        if !named.iter().any(|named| named.folders.contains(&folder)) {
+            let label = format!("a deleted collection (folder {})", folder.key());
+            repair.changelog(&label, vec![folder], vec![folder])?;
+        }
+    }
+    for (label, folder) in [("the tags", tags::FOLDER), ("the registry", Digest::ZERO)] {
+        repair.beside(label, vec![folder], vec![folder]);
+    }
+    for other in theirs.iter().filter(|other| !named.iter().any(|named| named.shares(&other.folders))) {
+        repair.done.newer.push(format!("{}: the remote has this collection: a pull brings it", other.label));
     }
     Ok(repair.done)
 }
@@ -54,6 +72,56 @@ struct Repair<'a> {
 }
 
 impl Repair<'_> {
+    /// The collections here: those that the registry names, and those whose folders only the remote's still names.
+    fn names(&mut self, theirs: &[Named]) -> Result<Vec<Named>, OpError> {
+        let unnamed = self.repo.unnamed()?;
+        let mut taken = self.repo.collections()?;
+        for other in theirs {
+            let has = |folder: &&OnDisk| other.folders.contains(&folder.digest);
+            let folders: Vec<Digest> = unnamed.iter().filter(has).map(|folder| folder.digest).collect();
+            if folders.is_empty() || taken.contains(&other.label) {
+                continue;
+            }
+            self.repo.register(&other.label, other, &format!("name {} again", other.label))?;
+            self.repo.unmark_all(&folders)?;
+            self.done.healed.push(format!("the registry: it names {} again", other.label));
+            taken.push(other.label.clone());
+        }
+        Ok(self.repo.named()?)
+    }
+
+    /// Brings all revisions of a collection that the registry names and that has none: its folder is lost.
+    fn fill(&mut self, label: &str, here: &[Digest], there: &[Digest]) -> Result<(), OpError> {
+        let changelog = self.repo.changelog_in(here.to_vec());
+        // One that is damaged is not empty.
+        if changelog.log().is_ok_and(|log| log.is_empty()) {
+            let revisions = changelog.fill(&self.remote.changelog_in(there.to_vec()))?;
+            if revisions > 0 {
+                self.done.healed.push(format!("{label}: all of its {revisions} revisions"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells of revisions that only the remote has and that nothing here says were trimmed: lost here, or made there.
+    fn beside(&mut self, label: &str, here: Vec<Digest>, there: Vec<Digest>) {
+        // What cannot be read was told, or will be by who pulls.
+        let (Ok(here), Ok(there)) =
+            (self.repo.changelog_in(here).unhidden_log(), self.remote.changelog_in(there).log())
+        else {
+            return;
+        };
+        let new = |stamp: &Stamp| {
+            !here.contains(*stamp) && !here.horizon.hides(*stamp) && !here.horizon.forgets(*stamp)
+        };
+        let (count, newest) = (there.stamps().filter(new).count(), there.stamps().filter(new).next_back());
+        let Some(newest) = newest else { return };
+        let them = if count == 1 { "revision" } else { "revisions" };
+        self.done.newer.push(format!(
+            "{label}: the remote has {count} {them} that are not here, the newest {newest}: a pull brings them"
+        ));
+    }
+
     fn changelog(&mut self, label: &str, here: Vec<Digest>, there: Vec<Digest>) -> Result<(), OpError> {
         // A store of its own without a cache: what was read before it was healed must not be seen again.
         let store = Arc::new(Store::new(Arc::clone(self.repo.store().backend())));

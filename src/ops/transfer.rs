@@ -10,10 +10,11 @@ mod walk;
 
 pub use error::{Apart, Schemata, TransferError};
 
+use crate::clock::MAX_FOREIGN;
 use crate::collection::tags;
 use crate::collection::{At, Collection};
 use crate::digest::Digest;
-use crate::history::changelog::Changelog;
+use crate::history::changelog::{Changelog, DROPPED};
 use crate::repo::{Named, Repo};
 use carry::{Carrier, Pending};
 use plan::Ends;
@@ -99,6 +100,7 @@ pub fn transfer(
         progress,
         report: Report::default(),
         pending: Vec::new(),
+        arrived: Vec::new(),
         labels: HashMap::new(),
     };
     if what.collections.is_empty() { copy.all() } else { copy.some() }
@@ -111,6 +113,8 @@ struct Copy<'a> {
     progress: &'a dyn Fn(&Progress<'_>),
     report: Report,
     pending: Vec<Pending>,
+    /// Folders there that the registry named only after the copy, if it does.
+    arrived: Vec<Digest>,
     /// Labels there of collections that there are, by their labels here.
     labels: HashMap<String, String>,
 }
@@ -227,9 +231,15 @@ impl Copy<'_> {
     fn changelog(&mut self, label: &str, ends: Ends, shallow: bool) -> Result<Moved, TransferError> {
         let now = self.to.context().clock.now();
         let plan = ends.plan(&What { shallow, ..self.what.clone() }, now)?;
+        if let Some(stamp) = plan.take.iter().find(|stamp| stamp.time > MAX_FOREIGN) {
+            return Err(TransferError::Time(*stamp));
+        }
         if self.what.dry_run {
             let revisions = plan.take.len() as u64;
             return Ok(Moved { label: label.to_owned(), revisions, ..Moved::default() });
+        }
+        if !ends.trusted {
+            self.arriving(&ends)?;
         }
         let clock = self.to.context().clock.as_ref();
         let (moved, objects, checked) = Carrier::new(label, &ends, self.progress, clock).run(&plan, now)?;
@@ -237,6 +247,18 @@ impl Copy<'_> {
             self.pending.push(Pending::new(ends, objects, checked));
         }
         Ok(moved)
+    }
+
+    /// Marks what the registry there does not name yet: if the copy is cut short, the mark tells what it is. Only where
+    /// there was nothing: what is there otherwise may have been lost by the registry.
+    fn arriving(&mut self, ends: &Ends) -> Result<(), TransferError> {
+        let Some(folder) = ends.source.folders().first().copied() else { return Ok(()) };
+        if self.to.changelog_in(vec![folder]).unhidden_log()?.is_empty() {
+            self.to.mark_arriving(folder)?;
+        }
+        self.to.unmark(ends.dest.folders(), &[DROPPED])?;
+        self.arrived.extend_from_slice(ends.dest.folders());
+        Ok(())
     }
 
     fn note(&mut self, label: &str, done: Result<Moved, TransferError>) {
@@ -288,6 +310,11 @@ impl Copy<'_> {
             (_, Err(_)) if self.what.unmergeable => return Ok(self.report),
             (named, there) => (named, there?),
         };
+        if !self.arrived.is_empty() {
+            let ever = self.to.folders_ever()?;
+            self.arrived.retain(|folder| ever.contains(folder));
+            self.to.unmark_all(&self.arrived)?;
+        }
         for moved in &mut self.report.moved {
             let Some(mine) = named.iter().find(|collection| collection.label == moved.label) else {
                 continue;

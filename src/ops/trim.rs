@@ -24,7 +24,8 @@ pub fn trim(collection: &Collection, before: u64) -> Result<Trimmed, OpError> {
     let time = before.min(newest.time).max(all.horizon.time);
     let kept = kept(collection, &all, &all.horizon, &heads, time)?;
     let removed = all.stamps().filter(|stamp| stamp.time < time && !kept.contains(stamp)).count();
-    if removed == 0 {
+    // A parent that is lost is forgotten too, so that nothing waits for it any more.
+    if removed == 0 && !all.missing().any(|(parent, _)| parent.time < time && all.is_lost(parent)) {
         return Ok(Trimmed::default());
     }
     let made = collection.context().clock.now();

@@ -1,4 +1,6 @@
-//! Reading everything that is reachable, and checking all that can be checked.
+//! Reading everything that is reachable, then every file, and checking all that can be checked.
+
+mod files;
 
 use super::OpError;
 use super::reach::Reach;
@@ -14,10 +16,10 @@ use crate::history::segment::Segment;
 use crate::history::state::State;
 use crate::history::tree::{Leaf, Sums};
 use crate::interval::Interval;
-use crate::repo::Repo;
+use crate::repo::{Named, Names, OnDisk, Repo};
 use crate::series::read;
+use crate::store::View;
 use crate::store::place::Place;
-use crate::store::{Store, View};
 use rayon::prelude::*;
 use std::collections::HashSet;
 
@@ -29,7 +31,7 @@ pub struct Damage {
 }
 
 /// What a verification looked at.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verified {
     /// Chunks read.
     pub objects: u64,
@@ -39,6 +41,8 @@ pub struct Verified {
     pub revisions: u64,
     /// Things that are damaged.
     pub damaged: u64,
+    /// What is strange and does no harm, a line each: files that are not ours, what was cut short, garbage.
+    pub notes: Vec<String>,
 }
 
 struct Pass<'a> {
@@ -50,7 +54,8 @@ struct Pass<'a> {
     embedded: HashSet<Digest>,
 }
 
-/// Reads every revision, index node and chunk of every collection, and checks digests, counts and values.
+/// Reads every revision, index node and chunk of every collection, and checks digests, counts and values; then every
+/// file of the repository, whether anything names it or not.
 /// Damage is reported, not returned as an error.
 pub fn verify(repo: &Repo, report: &mut dyn FnMut(&Damage)) -> Result<Verified, OpError> {
     let mut pass = Pass {
@@ -60,19 +65,87 @@ pub fn verify(repo: &Repo, report: &mut dyn FnMut(&Damage)) -> Result<Verified, 
         reach: Reach::default(),
         embedded: HashSet::new(),
     };
+    // The folders first: who creates a collection puts its folder before its name.
+    let on_disk = repo.on_disk()?;
     pass.collection(repo.registry())?;
     pass.collection(repo.tags().collection())?;
-    for label in repo.collections()? {
-        pass.collection(&repo.collection(&label)?)?;
+    match (repo.named(), repo.names()) {
+        (Ok(named), Ok(names)) => {
+            pass.named(repo, &named, &names)?;
+            let known = |f: &OnDisk| {
+                names.ever.contains(&f.digest) || named.iter().any(|named| named.folders.contains(&f.digest))
+            };
+            for folder in on_disk.iter().filter(|folder| !known(folder) && !folder.dropped) {
+                pass.unnamed(repo, folder)?;
+            }
+        }
+        (named, names) => {
+            let why = named.err().map(|e| chain(&e)).or(names.err().map(|e| chain(&e))).unwrap_or_default();
+            pass.damage_of_registry(&why);
+            for folder in on_disk.iter().filter(|folder| !folder.dropped) {
+                pass.collection(&folder_of(repo, folder.digest))?;
+            }
+        }
     }
-    pass.whole(&repo.context().store);
+    pass.tags(repo);
+    pass.files(repo)?;
     Ok(pass.done)
+}
+
+/// The collection in a folder that nothing names.
+fn folder_of(repo: &Repo, folder: Digest) -> Collection {
+    let changelog = repo.changelog_in(vec![folder]);
+    Collection::new(files::folder_name(folder), repo.context().clone(), changelog)
 }
 
 impl Pass<'_> {
     fn damage(&mut self, what: String) {
         self.done.damaged += 1;
         (self.report)(&Damage { what });
+    }
+
+    fn damage_of_registry(&mut self, why: &str) {
+        self.damage(format!("the registry cannot tell which collections there are: {why}"));
+    }
+
+    /// The collections that the registry names, and those that it named.
+    fn named(&mut self, repo: &Repo, named: &[Named], names: &Names) -> Result<(), OpError> {
+        for named in named {
+            let changelog = repo.changelog_in(named.folders.clone());
+            // Those that are hidden are no comfort.
+            if changelog.log().is_ok_and(|log| log.is_empty()) {
+                let folder = named.folders.first().map(Digest::key).unwrap_or_default();
+                self.damage(format!("{}: its revisions are lost: there are none in {folder}", named.label));
+            }
+            self.collection(&Collection::new(named.label.clone(), repo.context().clone(), changelog))?;
+        }
+        let live: HashSet<Digest> = named.iter().flat_map(|named| named.folders.iter().copied()).collect();
+        for folder in names.ever.difference(&names.hidden).filter(|folder| !live.contains(folder)) {
+            let changelog = repo.changelog_in(vec![*folder]);
+            let label = format!("a deleted collection ({})", files::folder_name(*folder));
+            self.collection(&Collection::new(label, repo.context().clone(), changelog))?;
+        }
+        Ok(())
+    }
+
+    /// A folder that holds revisions and that no revision of the registry names.
+    fn unnamed(&mut self, repo: &Repo, folder: &OnDisk) -> Result<(), OpError> {
+        let (collection, key) = (folder_of(repo, folder.digest), folder.digest.key());
+        let label = repo.first_label(collection.changelog());
+        let was = label.map(|label| format!(", created as {label:?}")).unwrap_or_default();
+        if folder.arriving {
+            let note =
+                format!("{key} is a copy that was cut short{was}: repeat it, or `lakota verify --adopt`");
+            self.done.notes.push(note);
+        } else if repo.is_bare(folder.digest).unwrap_or(false) {
+            let note = format!("{key} is a collection without a series{was} that the registry does not name");
+            self.done.notes.push(note);
+        } else {
+            self.damage(format!(
+                "{key} holds revisions of a collection{was}, but no registry names it: `lakota verify --adopt` does"
+            ));
+        }
+        self.collection(&collection)
     }
 
     fn collection(&mut self, collection: &Collection) -> Result<(), OpError> {
@@ -111,13 +184,54 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Checks all objects as a whole: also what no reference reads.
-    fn whole(&mut self, store: &Store) {
-        let objects: Vec<Digest> = self.reach.objects.difference(&self.embedded).copied().collect();
-        let checked: Vec<_> = objects.par_iter().map(|digest| store.object(*digest).map(|_| ())).collect();
-        for error in checked.into_iter().filter_map(Result::err) {
-            self.damage(chain(&error));
+    /// Revisions that have tags are never trimmed: one that is not there is lost.
+    fn tags(&mut self, repo: &Repo) {
+        // What of them is damaged was told.
+        let Ok(named) = repo.named() else { return };
+        for named in named {
+            let Ok(collection) = repo.collection(&named.label) else { continue };
+            let (Ok(tags), Ok(log)) = (collection.tags(), collection.changelog().log()) else { continue };
+            for (tag, stamp) in tags.into_iter().filter(|(_, stamp)| log.is_lost(*stamp)) {
+                self.damage(format!(
+                    "{}: revision {stamp} is missing, which has the tag {tag:?}",
+                    named.label
+                ));
+            }
         }
+    }
+
+    /// Checks all files: also what no reference reads.
+    fn files(&mut self, repo: &Repo) -> Result<(), OpError> {
+        let files = files::read(repo)?;
+        self.done.notes.extend(files.notes);
+        let store = repo.store();
+        let named: Vec<Digest> = self.reach.objects.difference(&self.embedded).copied().collect();
+        for object in named {
+            // It may have another name since the listing, or a second file that is whole.
+            if !files.whole.contains(&object)
+                && let Err(error) = store.object(object)
+            {
+                self.damage(chain(&error));
+            } else if let Some(bad) = files.objects.get(&object) {
+                match store.object(object) {
+                    Err(error) => self.damage(chain(&error)),
+                    Ok(_) => bad.iter().for_each(|(key, wrong)| self.garbage(key, wrong)),
+                }
+            }
+        }
+        for (object, bad) in &files.objects {
+            if !self.reach.objects.contains(object) {
+                bad.iter().for_each(|(key, wrong)| self.garbage(key, wrong));
+            }
+        }
+        for (key, wrong) in files.damaged {
+            self.damage(format!("file {key} is damaged: {wrong}"));
+        }
+        Ok(())
+    }
+
+    fn garbage(&mut self, key: &str, wrong: &str) {
+        self.done.notes.push(format!("{key} is damaged ({wrong}), but nothing needs it: gc removes it"));
     }
 
     fn state(&mut self, place: &str, state: &State) {

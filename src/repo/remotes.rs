@@ -9,13 +9,13 @@ use crate::data::label::{self, LabelError, escape, unescape};
 use bytes::Bytes;
 
 /// The folder of the remotes.
-const FOLDER: &str = "remotes";
+pub const REMOTES: &str = "remotes";
 
 /// Bytes that a place has at most: a path has 4096.
 const MOST_PLACE: u64 = 64 << 10;
 
 /// Says that a clone is under way, and of what.
-const CLONING: &str = "cloning";
+pub(super) const CLONING: &str = "cloning";
 
 /// A name that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +49,7 @@ pub enum RemoteError {
 }
 
 fn key(name: &str) -> String {
-    format!("{FOLDER}/{}", escape(name))
+    format!("{REMOTES}/{}", escape(name))
 }
 
 impl Repo {
@@ -77,7 +77,7 @@ impl Repo {
     /// All remotes, name and place, by name.
     pub fn remotes(&self) -> Result<Vec<(String, String)>, RemoteError> {
         let mut found = Vec::new();
-        for entry in self.backend().list(FOLDER)? {
+        for entry in self.backend().list(REMOTES)? {
             if let Some(name) = unescape(&entry.name)
                 && let Some(place) = self.remote(&name)?
             {
@@ -109,6 +109,34 @@ impl Repo {
     /// Says that the clone is whole.
     pub fn cloned(&self) -> Result<(), RemoteError> {
         Ok(self.backend().delete_many(&[CLONING.to_owned()])?)
+    }
+
+    /// The file of a remote that cannot be one: its key, and what is wrong.
+    pub(super) fn wrong_remotes(&self) -> Result<Vec<(String, String)>, BackendError> {
+        let mut wrong = Vec::new();
+        for entry in self.backend().list(REMOTES)? {
+            let key = format!("{REMOTES}/{}", entry.name);
+            if entry.folder || unescape(&entry.name).is_none_or(|name| escape(&name) != entry.name) {
+                wrong.push((key, "its name is no name of a remote".to_owned()));
+            } else if let Some(what) = self.wrong_place(&key) {
+                wrong.push((key, what));
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// What is wrong with the place that a file names; `None` if nothing is, or if it is gone.
+    pub(super) fn wrong_place(&self, key: &str) -> Option<String> {
+        let bytes = match self.backend().get(key) {
+            Err(e) if e.is_not_found() => return None,
+            Err(e) => return Some(format!("{e}: {}", e.source)),
+            Ok(bytes) => bytes,
+        };
+        match std::str::from_utf8(&bytes) {
+            Ok(place) if place.starts_with('/') && !place.contains(char::is_control) => None,
+            Ok(place) => Some(format!("{place:?} is no absolute path")),
+            Err(_) => Some("it is no text".to_owned()),
+        }
     }
 
     fn text(&self, key: &str) -> Result<Option<String>, RemoteError> {

@@ -7,7 +7,9 @@ use crate::cli::session::{Session, exact};
 use crate::clock::iso;
 use crate::collection::Collection;
 use crate::ops::{self, OpError, Repaired};
+use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
+use std::path::Path;
 
 /// Which collections.
 #[derive(Debug, clap::Args)]
@@ -66,6 +68,9 @@ pub(crate) struct Gc {
     /// How long an object is kept aside before it is deleted: 600s, 10m, 2h, 1d
     #[arg(long, default_value = "600s", value_name = "TIME", value_parser = parse_duration)]
     grace: u64,
+    /// Give up a changelog folder that no registry names, by its first digits: its collection was deleted, or is not wanted
+    #[arg(long, value_name = "FOLDER")]
+    drop: Vec<String>,
 }
 
 /// Read everything and check it; what is damaged is listed, and the exit code is 1
@@ -73,7 +78,8 @@ pub(crate) struct Gc {
 #[command(after_help = "Examples:
   lakota verify
   lakota verify --repair-from backup
-  lakota verify --set-aside")]
+  lakota verify --set-aside
+  lakota verify --adopt")]
 pub(crate) struct Verify {
     /// Fetch what is damaged or missing from another repository first: the name of a remote, or a path
     #[arg(long, value_name = "REMOTE")]
@@ -81,6 +87,9 @@ pub(crate) struct Verify {
     /// Set aside revisions that are not whole, so that what was before them is read; their files stay under another name
     #[arg(long)]
     set_aside: bool,
+    /// Name the collections that are there but that the registry does not name: its files were lost
+    #[arg(long)]
+    adopt: bool,
 }
 
 /// Does `act` to each collection meant; what it gives is said after the collection's name.
@@ -161,7 +170,13 @@ impl Squash {
 
 impl Gc {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
-        let done = ops::gc(&session.repo()?, self.grace)?;
+        let repo = session.repo()?;
+        for digits in &self.drop {
+            let folder = repo.unnamed_folder(&digits.replace('/', "").to_lowercase())?;
+            repo.mark_dropped(folder)?;
+            session.say(format!("gave up the changelog folder {}", folder.key()));
+        }
+        let done = ops::gc(&repo, self.grace)?;
         session.say(format!(
             "deleted {} ({}), set {} aside, restored {}",
             count(done.deleted, "object"),
@@ -169,6 +184,12 @@ impl Gc {
             done.set_aside,
             done.restored
         ));
+        if done.unnamed > 0 {
+            session.say(format!(
+                "kept what {} need that no registry names: `lakota verify` tells which",
+                count(done.unnamed, "changelog folder")
+            ));
+        }
         Ok(())
     }
 }
@@ -177,14 +198,21 @@ impl Verify {
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         let repaired = self.repair(session)?;
         self.put_aside(session)?;
+        let repo = session.repo()?;
+        if self.adopt {
+            adopt(session, &repo)?;
+        }
         let mut output = Output::stdout()?;
         let mut printed = Ok(());
-        let done = ops::verify(&session.repo()?, &mut |damage| {
+        let done = ops::verify(&repo, &mut |damage| {
             if printed.is_ok() {
                 printed = output.put(format!("{}\n", damage.what).as_bytes());
             }
         })?;
         printed?;
+        for note in done.notes.iter().chain(&absent_remotes(&repo)) {
+            output.put(format!("note: {note}\n").as_bytes())?;
+        }
         let objects = count(done.objects, "object");
         let checked = format!("{objects} ({}), {}", size(done.bytes), count(done.revisions, "revision"));
         if done.damaged > 0 {
@@ -217,12 +245,44 @@ impl Verify {
     /// Heals what can be, and tells what was and what was not.
     fn repair(&self, session: &Session) -> Result<Repaired> {
         let Some(name) = &self.repair_from else { return Ok(Repaired::default()) };
-        let repo = session.repo()?;
+        let (repo, bad_format) = session.repo_damaged()?;
         let other = remote::open(session, &repo, Some(name))?;
+        if bad_format {
+            repo.mend_format()?;
+            session.say("healed format");
+        }
         let repaired =
             ops::repair(&repo, &other.repo).with_context(|| format!("cannot repair from {name}"))?;
         repaired.healed.iter().for_each(|line| session.say(format!("healed {line}")));
         repaired.lost.iter().for_each(|line| session.say(format!("not healed: {line}")));
+        repaired.newer.iter().for_each(|line| session.say(line));
         Ok(repaired)
     }
+}
+
+/// Lets the registry name what it lost.
+fn adopt(session: &Session, repo: &Repo) -> Result<()> {
+    for adopted in repo.adopt().context("cannot name what the registry does not name")? {
+        session.say(match adopted.told {
+            true => format!(
+                "named {0}, as it was when it was created (folder {1})",
+                adopted.label,
+                adopted.folder.key()
+            ),
+            false => format!(
+                "named {0} (folder {1}); `lakota rename {0} LABEL` gives it another name",
+                adopted.label,
+                adopted.folder.key()
+            ),
+        });
+    }
+    Ok(())
+}
+
+/// Remotes at whose places there is nothing.
+fn absent_remotes(repo: &Repo) -> Vec<String> {
+    // What cannot be read of them was told.
+    let remotes =
+        repo.remotes().unwrap_or_default().into_iter().filter(|(_, place)| !Path::new(place).exists());
+    remotes.map(|(name, place)| format!("remotes/{name}: there is nothing at {place}")).collect()
 }

@@ -67,7 +67,7 @@ impl Horizon {
         Bytes::from(out.bytes)
     }
 
-    fn decode(bytes: &[u8]) -> Result<Horizon, Damaged> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Horizon, Damaged> {
         let mut input = Reader::new(bytes, "a horizon");
         let magic = input.array::<4>()?;
         if magic != *MAGIC && magic != *MAGIC_1 {

@@ -185,6 +185,18 @@ impl Log {
         !self.contains(parent) && !forgotten
     }
 
+    /// A parent that is not here though nothing says that it was trimmed, and its child.
+    #[must_use]
+    pub fn lost(&self) -> Option<(Stamp, Stamp)> {
+        self.missing().find(|(parent, _)| self.is_lost(*parent))
+    }
+
+    /// Whether nothing says that revisions are missing: there are some, all their parents, and what horizons lie below.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.is_empty() && !self.waiting && self.lost().is_none()
+    }
+
     /// Parents that are not here, trimmed or lost, and of each its child.
     pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
         let parents =

@@ -61,6 +61,24 @@ impl Changelog {
         Ok(done)
     }
 
+    /// Takes all that `source` has, where nothing is left; gives how many revisions came.
+    pub fn fill(&self, source: &Changelog) -> Result<usize, HistoryError> {
+        let Some(folder) = self.folders().first().copied() else { return Ok(0) };
+        let Ok(log) = source.log() else { return Ok(0) };
+        let mut revisions = Vec::new();
+        for stamp in log.stamps() {
+            let Some(bytes) = source.sound(stamp) else { continue };
+            let Ok(revision) = Revision::decode(source.store(), &bytes) else { continue };
+            revisions.push((stamp, revision.parents, bytes));
+        }
+        if !revisions.is_empty() && log.horizon.time > 0 {
+            // Before them: what it says was trimmed there must not seem lost here.
+            self.put_horizon(&Horizon { above: log.heads(), ..log.horizon.clone() })?;
+        }
+        self.receive(folder, &revisions, true)?;
+        Ok(revisions.len())
+    }
+
     /// Bytes that are there at all: what the disk refuses to read is damaged too.
     fn found(&self, path: &str) -> Option<Bytes> {
         self.store.backend().get_within(path, pack::MOST_FILE).ok()

@@ -69,6 +69,8 @@ pub(super) struct Pack {
     pub(super) key: String,
     revisions: Vec<Packed>,
     groups: Vec<Group>,
+    /// Where the index ends.
+    behind_index: u64,
     recent: Mutex<LruCache<usize, Bytes>>,
 }
 
@@ -96,7 +98,13 @@ impl Pack {
             return Err(damaged());
         }
         let (revisions, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
-        Ok(Pack { key, revisions, groups, recent: Mutex::new(LruCache::new(RECENT)) })
+        let behind_index = HEADER as u64 + len;
+        Ok(Pack { key, revisions, groups, behind_index, recent: Mutex::new(LruCache::new(RECENT)) })
+    }
+
+    /// Where its last byte ends, by its index.
+    pub(super) fn end(&self) -> u64 {
+        self.groups.last().map_or(self.behind_index, |group| group.at.saturating_add(group.stored as u64))
     }
 
     pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, &[Stamp])> {

@@ -53,6 +53,11 @@ pub enum TransferError {
         "a copy that was cut short left revision {0} there, and what it names is gone; repeat that copy first"
     )]
     Leftover(Stamp),
+    /// A revision behind which hardly any time is left.
+    #[error(
+        "revision {0} at the source has a time that no clock can have told: times end soon after, and nothing could be written behind it; nothing was copied. To go on, move its file out of the source: {name}", name = .0.file_name()
+    )]
+    Time(Stamp),
     /// A source that has less than its own revisions name.
     #[error("its source is damaged: {0}; `lakota verify` there tells more")]
     Source(#[source] Box<StoreError>),

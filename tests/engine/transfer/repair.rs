@@ -212,7 +212,8 @@ fn horizon_that_nobody_has_gives_way_so_that_rows_can_be_read() {
         let a = world.open(a.backend);
         a.is_sound();
         assert_eq!((a.contents(), a.heads()), (contents, heads));
-        assert_eq!(repair(&a, &b), Repaired::default());
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (0, 0), "{done:?}");
         a.write("t", "20,1\n");
         push(&a, &b);
         assert_eq!(b.contents(), a.contents());
@@ -248,4 +249,144 @@ fn pack_that_tells_nothing_stays_where_the_remote_has_nothing() {
     let a = world.open(a.backend);
     a.is_sound();
     assert_eq!(a.contents(), b.contents());
+}
+
+#[test]
+fn collections_that_only_the_remote_still_names_are_named_again() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let contents = a.contents();
+    let lost = keys(&a, |key| key.starts_with("00/0000") && key.matches('/').count() > 1);
+    a.backend.delete_many(&lost).unwrap();
+    let a = world.open(a.backend);
+    assert!(!a.damage().is_empty() && a.repo.collections().unwrap().is_empty());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.contents(), contents);
+    // Both registries name one collection.
+    push(&b, &a);
+    push(&a, &b);
+    assert_eq!(
+        (a.repo.collections().unwrap(), b.repo.collections().unwrap()),
+        (vec!["c".into()], vec!["c".into()])
+    );
+    assert_eq!(a.contents(), contents);
+}
+
+#[test]
+fn what_the_remote_has_beside_is_told_and_nothing_of_it_comes() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let newest = [b.write("t", "30,1\n"), b.write("t", "31,1\n")][1];
+    b.repo.create_collection("new", &super::schema()).unwrap();
+    let before = files(a.backend.as_ref());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (0, 0), "{done:?}");
+    assert_eq!(done.newer.len(), 3, "{done:?}");
+    assert!(
+        done.newer[0].starts_with("c: the remote has 2 revisions")
+            && done.newer[0].contains(&newest.to_string())
+    );
+    assert!(done.newer[2].starts_with("new: "), "{done:?}");
+    assert_eq!(files(a.backend.as_ref()), before);
+    // What was trimmed here is not missed.
+    push(&b, &a);
+    ops::trim(&a.c(), u64::MAX).unwrap();
+    assert_eq!(repair(&a, &b), Repaired::default());
+    for _ in 0..3 {
+        ops::gc(&a.repo, 0).unwrap();
+    }
+    assert_eq!(repair(&a, &b), Repaired::default());
+}
+
+#[test]
+fn newest_revision_that_was_deleted_comes_back_beside_what_was_written_since() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let newest = *a.stamps().last().unwrap();
+    assert_eq!(newest, *b.stamps().last().unwrap());
+    let lost = keys(&a, |key| key.ends_with(&format!(".{}", newest.file_name())));
+    a.backend.delete_many(&lost).unwrap();
+    let a = world.open(a.backend);
+    let since = a.write("t", "40,1\n");
+    // Nothing here names it: only the remote can tell.
+    a.is_sound();
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len(), done.newer.len()), (0, 0, 1), "{done:?}");
+    assert!(done.newer[0].contains(&newest.to_string()), "{done:?}");
+    push(&b, &a);
+    let a = world.open(a.backend);
+    assert!(a.stamps().contains(&since) && a.stamps().contains(&newest));
+    let rows: Vec<String> = a.rows("t").into_values().flatten().collect();
+    assert!(rows.contains(&"8,8.0\n".to_owned()) && rows.contains(&"40,1.0\n".to_owned()), "{rows:?}");
+    a.is_sound();
+    assert_eq!(repair(&a, &b), Repaired::default());
+}
+
+#[test]
+fn revisions_that_were_deleted_in_the_middle_come_back_below_what_was_written_since() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let before = a.contents();
+    let stamps = a.stamps();
+    let since = a.write("t", "40,1\n");
+    for stamp in &stamps[stamps.len() - 2..] {
+        let lost = keys(&a, |key| key.ends_with(&format!(".{}", stamp.file_name())));
+        a.backend.delete_many(&lost).unwrap();
+    }
+    let a = world.open(a.backend);
+    assert!(ops::gc(&a.repo, 0).is_err());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (2, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.stamps(), stamps.into_iter().chain([since]).collect::<Vec<_>>());
+    let mut rows = a.contents();
+    for series in rows.values_mut() {
+        series.retain(|_, lines| !lines.contains(&"40,1.0\n".to_owned()));
+    }
+    assert_eq!(rows, before);
+}
+
+#[test]
+fn collection_whose_folder_is_lost_comes_back_whole() {
+    for trimmed in [false, true] {
+        let world = World::new();
+        let (a, b) = two(&world);
+        if trimmed {
+            ops::trim(&b.c(), u64::MAX).unwrap();
+        }
+        let (contents, folder) = (a.contents(), a.folder());
+        a.backend.delete_many(&keys(&a, |key| key.starts_with(&folder))).unwrap();
+        let a = world.open(a.backend);
+        assert_eq!(a.damage().len(), 1, "{:?}", a.damage());
+        assert!(ops::gc(&a.repo, 0).is_err());
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+        let a = world.open(a.backend);
+        a.is_sound();
+        assert_eq!(a.contents(), contents);
+        assert_eq!(repair(&a, &b), Repaired::default());
+    }
+}
+
+#[test]
+fn collection_that_was_deleted_is_healed_too() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let contents = a.contents();
+    a.repo.delete_collection("c").unwrap();
+    let objects = keys(&a, is_object);
+    flip(&a, &objects[0], 100);
+    a.backend.delete_many(&objects[1..2]).unwrap();
+    let a = world.open(a.backend);
+    assert!(!a.damage().is_empty());
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (2, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    a.repo.restore_collection("c").unwrap();
+    assert_eq!(a.contents(), contents);
 }

@@ -12,6 +12,7 @@ mod watch;
 
 use super::watch::Watcher;
 use super::{Backend, BackendError, Entry, check_folder, check_key};
+use crate::halt;
 use batch::in_parallel;
 use bytes::Bytes;
 use folder::{parent_of, retry};
@@ -50,6 +51,7 @@ impl LocalBackend {
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
     /// disk on return, and opens it as durable.
     pub fn create(root: &Path) -> Result<LocalBackend, BackendError> {
+        halt::changed();
         folder::create_root(root)?;
         LocalBackend::open(root, true)
     }
@@ -154,8 +156,18 @@ impl Backend for LocalBackend {
     }
 
     fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
-        in_parallel(items.len(), |i| self.put_unsynced(&items[i].0, &items[i].1))?;
-        self.sync_folders("write", items.iter().map(|(key, _)| key.as_str()))
+        let keys = || items.iter().map(|(key, _)| key.as_str());
+        let put = || {
+            in_parallel(items.len(), |i| self.put_unsynced(&items[i].0, &items[i].1))?;
+            self.sync_folders("write", keys())
+        };
+        if keys().all(is_hidden) {
+            return put();
+        }
+        halt::whole(|| {
+            halt::changed();
+            put()
+        })
     }
 
     fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
@@ -180,6 +192,7 @@ impl Backend for LocalBackend {
         let (source, target) = (self.path("rename", from)?, self.path("rename", to)?);
         let failed = |e| self.error("rename", from, e);
         fs::symlink_metadata(&source).map_err(failed)?;
+        halt::changed();
         match retry(|| fs::rename(&source, &target)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.make_folder(parent_of(to)).map_err(failed)?;
@@ -192,6 +205,7 @@ impl Backend for LocalBackend {
 
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
         let mut deleted = Vec::new();
+        halt::changed();
         for key in keys {
             let path = self.path("delete", key)?;
             match retry(|| fs::remove_file(&path)) {
@@ -220,6 +234,11 @@ impl Backend for LocalBackend {
         // None left to the user, or not permitted: then listing has to do.
         watch::LocalWatcher::new(&self.root).ok().map(|watcher| Arc::new(watcher) as Arc<dyn Watcher>)
     }
+}
+
+/// Whether a file is nothing to anybody until another names it: those in the fan-out itself.
+fn is_hidden(key: &str) -> bool {
+    key.len() > 3 && key.as_bytes()[2] == b'/' && !key[3..].contains('/')
 }
 
 /// Reads a whole file, or `len` bytes from an offset.

@@ -1,5 +1,9 @@
 //! The folder layout of imports and exports, that of the original Lakota: a folder for each collection, in it
 //! `_schema.json` and a CSV or Parquet file for each series, names percent-escaped.
+//!
+//! Where a name would be too long, it is shortened, and `_labels.json` beside it tells the label.
+
+mod names;
 
 use super::format::InFormat;
 use super::input::Source;
@@ -8,6 +12,7 @@ use crate::data::label::{escape, unescape};
 use crate::data::schema::{Column, Schema, Type};
 use anyhow::{Context, Result, bail};
 use arrow_schema::TimeUnit;
+pub(crate) use names::{LABELS_FILE, Shortened, is_stem, stem};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -15,15 +20,6 @@ use std::path::{Path, PathBuf};
 
 /// The file of a collection's columns.
 pub(crate) const SCHEMA_FILE: &str = "_schema.json";
-
-/// A label as a file name of this layout, where names that start with `_` are no series.
-pub(crate) fn file_name(label: &str) -> String {
-    let name = escape(label);
-    match name.strip_prefix('_') {
-        Some(rest) => format!("%5F{rest}"),
-        None => name,
-    }
-}
 
 /// A column as the original writes it.
 #[derive(Serialize, Deserialize)]
@@ -141,9 +137,10 @@ pub(crate) fn parse_schema(text: &str) -> Result<Schema> {
 /// A collection's folder, by label, sorted.
 pub(crate) fn collections(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
+    let shortened = Shortened::read(folder)?;
     for (name, path) in list(folder)? {
         if path.join(SCHEMA_FILE).is_file() {
-            found.push((label(&name, &path)?, path));
+            found.push((label(&shortened, &name, &path)?, path));
         }
     }
     Ok(found)
@@ -160,30 +157,34 @@ pub(crate) fn read_schema(folder: &Path) -> Result<Schema> {
 /// The series of a collection's folder, by label; folders in it are parts of labels.
 pub(crate) fn series(folder: &Path) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    collect(folder, "", &mut items)?;
+    collect(folder, "", &Shortened::read(folder)?, &mut items)?;
     Ok(items)
 }
 
-fn collect(folder: &Path, prefix: &str, items: &mut Vec<Item>) -> Result<()> {
+fn collect(folder: &Path, prefix: &str, shortened: &Shortened, items: &mut Vec<Item>) -> Result<()> {
     for (name, path) in list(folder)? {
         if name.starts_with(['_', '.']) {
             continue;
         }
         if path.is_dir() {
-            collect(&path, &format!("{prefix}{}/", label(&name, &path)?), items)?;
+            let prefix = format!("{prefix}{}/", label(shortened, &name, &path)?);
+            collect(&path, &prefix, shortened, items)?;
             continue;
         }
         let format = InFormat::of(&path);
         let (Some(format), Some((stem, _))) = (format, name.rsplit_once('.')) else {
             bail!("{}: expected a file of rows, such as {name}.csv or {name}.parquet", path.display());
         };
-        let label = format!("{prefix}{}", label(stem, &path)?);
+        let label = format!("{prefix}{}", label(shortened, stem, &path)?);
         items.push(Item { label, source: Source::new(Some(&path), Some(format)) });
     }
     Ok(())
 }
 
-fn label(name: &str, path: &Path) -> Result<String> {
+fn label(shortened: &Shortened, name: &str, path: &Path) -> Result<String> {
+    if let Some(label) = shortened.label(name) {
+        return Ok(label.to_owned());
+    }
     unescape(name).with_context(|| format!("{}: the name is no escaped label", path.display()))
 }
 
@@ -227,11 +228,5 @@ mod tests {
     fn unknown_numpy_type_is_refused_by_column() {
         let text = r#"{"kind": null, "columns": {"c": {"dt": "complex128", "codecs": [], "idx": true}}}"#;
         assert!(parse_schema(text).unwrap_err().to_string().contains("column \"c\""));
-    }
-
-    #[test]
-    fn no_series_is_taken_for_a_schema() {
-        assert_eq!(file_name("_schema"), "%5Fschema");
-        assert_eq!(unescape(&file_name("_schema")).as_deref(), Some("_schema"));
     }
 }

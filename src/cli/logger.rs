@@ -2,10 +2,12 @@
 //!
 //! A line that cannot be written is lost: a log is no reason to stop serving.
 
+use super::target;
 use crate::clock::{Clock, SystemClock, iso};
 use anyhow::{Context, Result};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,8 +32,13 @@ pub(crate) enum Sink {
 impl Sink {
     /// A file, appended to. It can be cut off meanwhile: lines go on at its new end.
     pub(crate) fn file(path: &Path) -> Result<Sink> {
-        let file = File::options().append(true).create(true).mode(0o640).open(path);
-        Ok(Sink::File(file.with_context(|| format!("cannot write the log {}", path.display()))?))
+        let open = || {
+            let target = target::find(path)?;
+            // What was looked at is not followed when it is another link meanwhile.
+            let flags = OFlags::NOFOLLOW.bits().cast_signed();
+            File::options().append(true).create(true).mode(0o640).custom_flags(flags).open(target.path)
+        };
+        Ok(Sink::File(open().with_context(|| format!("cannot write the log {}", path.display()))?))
     }
 
     fn write(&mut self, level: Level, text: &str) {

@@ -4,8 +4,11 @@
 //! at all: it is written beside its place and renamed.
 
 use super::exit::{Gone, Told};
+use super::target;
 use crate::clock::Stamp;
+use crate::halt::{self, Unfinished};
 use anyhow::{Context, Result};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
@@ -77,7 +80,7 @@ enum Place {
     Stdout(File),
     /// A device or a pipe by name: nothing to rename there.
     Direct(File, PathBuf),
-    File(NamedTempFile, PathBuf),
+    File(NamedTempFile, Unfinished, PathBuf),
 }
 
 impl Output {
@@ -98,34 +101,41 @@ impl Output {
     }
 
     fn file(path: &Path) -> io::Result<Output> {
-        use std::os::unix::fs::PermissionsExt;
-        // A device may stand for a file that is open already: that one must not be replaced.
-        let device = path.starts_with("/dev") || path.metadata().is_ok_and(|there| !there.is_file());
-        if device {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        // A name of a file that is open already: that one must not be replaced.
+        let open_already =
+            (path.starts_with("/dev") && !path.starts_with("/dev/shm")) || path.starts_with("/proc");
+        if open_already {
             let file = File::options().append(true).open(path)?;
             return Ok(Output { place: Place::Direct(file, path.to_owned()) });
         }
         // A link stays one: what it names is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mode = match path.metadata() {
-            Ok(there) => there.permissions(),
-            Err(_) => PermissionsExt::from_mode(0o666),
-        };
+        let target = target::find(path)?;
+        if target.is_special() {
+            let flags = OFlags::NOFOLLOW.bits().cast_signed();
+            let file = File::options().append(true).custom_flags(flags).open(&target.path)?;
+            return Ok(Output { place: Place::Direct(file, path.to_owned()) });
+        }
+        let mode = target.there.map_or(0o666, |there| there.st_mode & 0o7777);
         let mut builder = tempfile::Builder::new();
-        let temp = builder.prefix(".lakota-").permissions(mode).tempfile_in(folder)?;
-        Ok(Output { place: Place::File(temp, path) })
+        builder.prefix(".lakota-").permissions(PermissionsExt::from_mode(mode));
+        let (temp, known) = Unfinished::make(|| {
+            let temp = builder.tempfile_in(target.folder())?;
+            let path = temp.path().to_owned();
+            Ok((temp, path))
+        })?;
+        Ok(Output { place: Place::File(temp, known, target.path) })
     }
 
     /// Ends the output: now a named file appears.
     pub(crate) fn finish(self) -> Result<()> {
         match self.place {
             Place::Stdout(_) | Place::Direct(..) => Ok(()),
-            Place::File(temp, path) => {
-                let done = temp.persist(&path).map_err(|e| e.error);
+            Place::File(temp, _known, path) => {
+                let done = halt::whole(|| {
+                    halt::changed();
+                    temp.persist(&path).map_err(|e| e.error)
+                });
                 done.map(|_| ()).with_context(|| format!("cannot write {}", path.display()))
             }
         }
@@ -136,7 +146,7 @@ impl Output {
         let place = match &self.place {
             Place::Stdout(_) if error.kind() == ErrorKind::BrokenPipe => return Gone.into(),
             Place::Stdout(_) => "the standard output".to_owned(),
-            Place::Direct(_, path) | Place::File(_, path) => path.display().to_string(),
+            Place::Direct(_, path) | Place::File(_, _, path) => path.display().to_string(),
         };
         anyhow::Error::new(error).context(format!("cannot write {place}"))
     }
@@ -151,7 +161,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
             Place::Stdout(file) | Place::Direct(file, _) => file.write(bytes),
-            Place::File(temp, _) => temp.as_file_mut().write(bytes),
+            Place::File(temp, ..) => temp.as_file_mut().write(bytes),
         }
     }
 

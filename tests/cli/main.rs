@@ -21,6 +21,7 @@ mod read;
 mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
+mod stopped;
 mod upkeep;
 mod verbs;
 mod watch;

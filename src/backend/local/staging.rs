@@ -5,6 +5,7 @@
 
 use super::folder::retry;
 use crate::backend::STAGING;
+use crate::halt::{self, Unfinished};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +23,8 @@ static START: LazyLock<u128> =
 /// A staging file; removed where it is not finished.
 #[derive(Debug)]
 pub(super) struct Staging {
-    path: PathBuf,
+    /// Removed too where a signal ends the program.
+    known: Unfinished,
     file: File,
     finished: bool,
 }
@@ -33,9 +35,9 @@ impl Staging {
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{STAGING}{}-{count}-{:x}", std::process::id(), *START));
-            match File::create_new(&path) {
+            match Unfinished::make(|| Ok((File::create_new(&path)?, path))) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return Ok(Staging { file: made?, path, finished: false }),
+                made => return made.map(|(file, known)| Staging { file, known, finished: false }),
             }
         }
     }
@@ -46,7 +48,7 @@ impl Staging {
         if durable {
             self.file.sync_all()?;
         }
-        retry(|| fs::rename(&self.path, name))?;
+        halt::whole(|| retry(|| fs::rename(self.known.path(), name)))?;
         self.finished = true;
         Ok(())
     }
@@ -55,9 +57,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.finished
-            && let Err(e) = retry(|| fs::remove_file(&self.path))
+            && let Err(e) = retry(|| fs::remove_file(self.known.path()))
         {
-            log::warn!("cannot remove {}: {e}", self.path.display());
+            log::warn!("cannot remove {}: {e}", self.known.path().display());
         }
     }
 }

@@ -4,6 +4,7 @@ use crate::cli::layout;
 use crate::cli::load::{self, Meet};
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::cli::target;
 use crate::collection::Collection;
 use crate::data::schema::Schema;
 use crate::repo::Repo;
@@ -40,6 +41,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     // All schemas first: a bad one leaves nothing behind.
     let schemas = found.iter().map(|(_, path)| layout::read_schema(path)).collect::<Result<Vec<_>>>()?;
+    target::check_folder(session.place())?;
     let repo = session.create()?;
     for ((label, path), schema) in found.iter().zip(&schemas) {
         import(&repo, label, schema, path, session).with_context(|| format!("cannot import {label}"))?;

@@ -25,6 +25,11 @@ pub(crate) fn say(line: &str) {
     note(line);
 }
 
+/// Says on stderr what is not as it was asked for, though the rest is done.
+pub(crate) fn warn(line: &str) {
+    note(&format!("lakota: {line}"));
+}
+
 /// Says on stderr why it was not: the chain of causes, joined by colons. A reader that went
 /// away is no cause to talk, and what another process said is not said again.
 pub(crate) fn error(error: &anyhow::Error) {

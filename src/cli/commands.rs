@@ -97,11 +97,24 @@ impl Command {
             Blame, Completions, Diff, Doctor, Len, Log, Ls, Mounts, Read, Schema, Show, Status, Verify,
             Version, Why,
         };
-        match self {
-            Read(_) | Len(_) | Ls(_) | Schema(_) | Log(_) | Show(_) | Diff(_) | Blame(_) | Status(_) => true,
-            Verify(_) | Mounts(_) | Why(_) | Doctor(_) | Version(_) | Completions(_) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Read(_)
+                | Len(_)
+                | Ls(_)
+                | Schema(_)
+                | Log(_)
+                | Show(_)
+                | Diff(_)
+                | Blame(_)
+                | Status(_)
+                | Verify(_)
+                | Mounts(_)
+                | Why(_)
+                | Doctor(_)
+                | Version(_)
+                | Completions(_)
+        )
     }
 
     /// Does it.

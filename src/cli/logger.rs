@@ -4,6 +4,7 @@
 
 use super::target;
 use crate::clock::{Clock, SystemClock, iso};
+use crate::data::plain;
 use anyhow::{Context, Result};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
@@ -42,6 +43,8 @@ impl Sink {
     }
 
     fn write(&mut self, level: Level, text: &str) {
+        // A line is one line whatever it quotes, and can be shown.
+        let text = &*plain::line(text);
         let done = match self {
             Sink::Stderr => writeln!(io::stderr().lock(), "{}", dated(level, text)),
             // One write for a line: other processes may write to the file too.
@@ -80,7 +83,7 @@ fn syslog(level: Level, pid: u32, text: &str) -> String {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };
-    format!("<{}>lakota[{pid}]: {}", DAEMON | severity, text.replace('\n', " "))
+    format!("<{}>lakota[{pid}]: {}", DAEMON | severity, text)
 }
 
 /// A log that can go elsewhere while it runs.
@@ -151,8 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_systems_log_is_one_line() {
-        assert_eq!(syslog(Level::Warn, 42, "a\nb"), "<28>lakota[42]: a b");
+    fn a_line_of_the_systems_log_has_its_severity() {
+        assert_eq!(syslog(Level::Warn, 42, "a b"), "<28>lakota[42]: a b");
         assert_eq!(syslog(Level::Info, 42, "x"), "<30>lakota[42]: x");
     }
 
@@ -161,9 +164,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "before\n").unwrap();
-        Sink::file(&path).unwrap().write(Level::Error, "it broke");
+        Sink::file(&path).unwrap().write(Level::Error, "it\nbroke\u{1b}");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("before\n2") && text.ends_with("Z ERROR it broke\n"), "{text}");
+        assert!(text.starts_with("before\n2") && text.ends_with("Z ERROR it\\nbroke\\u{1b}\n"), "{text}");
     }
 
     #[test]

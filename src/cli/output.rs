@@ -1,11 +1,15 @@
 //! Everything that is printed: results on stdout or into a file, notes and errors on stderr.
 //!
+//! Data (CSV, JSON, Parquet, Arrow) is printed as it is. All else is for people, and goes through `data::plain`: names and
+//! messages that others chose must not act on a terminal.
+//!
 //! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
 //! at all: it is written beside its place and renamed.
 
 use super::exit::{Gone, Told};
 use super::target;
 use crate::clock::Stamp;
+use crate::data::plain;
 use crate::halt::{self, Unfinished};
 use anyhow::{Context, Result};
 use rustix::fs::OFlags;
@@ -15,9 +19,17 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// Writes a line to stderr. Where nobody takes it, nothing is left to tell.
-fn note(line: &str) {
-    writeln!(io::stderr().lock(), "{line}").ok();
+/// Writes a message to stderr: what it quotes cannot act on the terminal, nor look like a line of its own. Where nobody
+/// takes it, nothing is left to tell.
+fn note(message: &str) {
+    writeln!(io::stderr().lock(), "{}", plain::message(message)).ok();
+}
+
+/// Goes to a new line of stderr, behind what a terminal shows there.
+pub(crate) fn leave_line() {
+    if io::stderr().is_terminal() {
+        writeln!(io::stderr().lock()).ok();
+    }
 }
 
 /// Says on stderr what was done.
@@ -52,7 +64,7 @@ pub(crate) fn clap(error: &clap::Error) {
         let text = error.render().to_string();
         let text =
             text.strip_prefix("error: ").map_or_else(|| text.clone(), |rest| format!("lakota: {rest}"));
-        note(text.trim_end());
+        writeln!(io::stderr().lock(), "{}", plain::lines(text.trim_end())).ok();
     } else {
         // A reader of the help that went away: nothing is left to tell.
         error.print().ok();
@@ -66,7 +78,13 @@ pub(crate) fn start_log(verbose: u8) {
         1 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(level).init();
+    let line = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        let (level, style) = (record.level(), out.default_level_style(record.level()));
+        let (time, target) = (out.timestamp(), record.target());
+        let text = record.args().to_string();
+        writeln!(out, "[{time} {style}{level:<5}{style:#} {target}] {}", plain::line(&text))
+    };
+    env_logger::Builder::new().filter_level(level).format(line).init();
 }
 
 /// Whether results go to a terminal.
@@ -156,6 +174,12 @@ impl Output {
         anyhow::Error::new(error).context(format!("cannot write {place}"))
     }
 
+    /// Writes lines for people: what they quote cannot act on a terminal.
+    pub(crate) fn put_lines(&mut self, text: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(text);
+        self.put(plain::lines(&text).as_bytes())
+    }
+
     /// Writes all of `bytes`.
     pub(crate) fn put(&mut self, bytes: &[u8]) -> Result<()> {
         self.write_all(bytes).map_err(|e| self.failed(e))
@@ -175,8 +199,13 @@ impl Write for Output {
     }
 }
 
-/// Prints a text on standard output.
-pub(crate) fn print(text: &str) -> Result<()> {
+/// Prints lines for people on standard output.
+pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    Output::stdout()?.put_lines(text.as_ref())
+}
+
+/// Prints data on standard output, as it is.
+pub(crate) fn print_data(text: &str) -> Result<()> {
     Output::stdout()?.put(text.as_bytes())
 }
 

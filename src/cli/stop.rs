@@ -5,7 +5,7 @@ use crate::halt;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::{flag, low_level};
-use std::io::{self, IsTerminal};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread;
@@ -45,8 +45,8 @@ fn end(signal: i32, reads: bool) {
     };
     if let Some(told) = told {
         // Behind ^C, or a line of progress.
-        let start = if io::stderr().is_terminal() { "\n" } else { "" };
-        output::say(&format!("{start}lakota: {told}"));
+        output::leave_line();
+        output::warn(told);
     }
     // What other threads do meanwhile is no matter: they can finish nothing any more.
     low_level::exit(SIGNALS + signal);

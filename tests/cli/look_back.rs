@@ -353,3 +353,45 @@ fn a_collection_is_restored_across_renamed_columns() {
     let message = sandbox.run(&["restore", "temp", "--to", &first]).fails(1);
     assert!(message.contains("\"unit str\" was added since"), "{message}");
 }
+
+/// Whether a header has no name twice.
+#[track_caller]
+fn has_each_name_once(csv: &str) {
+    let head = csv.lines().next().unwrap();
+    let mut names: Vec<&str> = head.split(',').collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), head.split(',').count(), "{head}");
+}
+
+#[test]
+fn our_columns_give_way_to_those_of_the_rows() {
+    let sandbox = Sandbox::new();
+    let columns =
+        ["op str*", "series str*", "old int*", "revision int", "time int", "revision_time int", "new str"];
+    sandbox.run(&[&["create", "c/s"][..], &columns].concat()).ok();
+    sandbox.pipe("a,b,1,2,3,4,x\n", &["write", "c/s"]).ok();
+    let diff = |words: &[&str]| sandbox.run(&[&["diff", "--format", "csv"], words].concat()).ok();
+    assert!(diff(&["c/s"]).starts_with("diff_op,op,series,old,column,diff_old,new\n"), "{}", diff(&["c/s"]));
+    assert!(diff(&["c"]).starts_with("diff_series,diff_op,op,series,old,column,diff_old,new\n"));
+    let blame = sandbox.run(&["blame", "c/s"]).ok();
+    has_each_name_once(&blame);
+    assert!(blame.starts_with("revision_revision,revision_revision_time,author,op,"), "{blame}");
+    let json = sandbox.run(&["blame", "c/s", "--json"]).ok();
+    for name in ["revision", "time", "author", "revision_time", "revision_revision_time"] {
+        assert_eq!(json.matches(&format!("\"{name}\":")).count(), 1, "{json}");
+    }
+}
+
+#[test]
+fn columns_of_one_name_and_other_types_are_told_apart_whatever_others_are_called() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "c/s", "k int*", "v int", "v (int) str"]).ok();
+    sandbox.pipe("1,2,x\n", &["write", "c/s"]).ok();
+    sandbox.run(&["tag", "before"]).ok();
+    for words in [["drop", "v"], ["add", "v str"]] {
+        sandbox.run(&[&["alter", "c"][..], &words].concat()).ok();
+    }
+    let csv = sandbox.run(&["diff", "before", "c/s", "--format", "csv"]).ok();
+    assert_eq!(csv, "op,k,column,old,new\nchanged,1,v (int) (int),2,\n");
+}

@@ -22,6 +22,7 @@ mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
 mod stopped;
+mod terminal;
 mod upkeep;
 mod verbs;
 mod watch;

@@ -51,7 +51,9 @@ impl LocalBackend {
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
     /// disk on return, and opens it as durable.
     pub fn create(root: &Path) -> Result<LocalBackend, BackendError> {
-        halt::changed();
+        if !root.join("00").exists() {
+            halt::changed();
+        }
         folder::create_root(root)?;
         LocalBackend::open(root, true)
     }

@@ -33,10 +33,17 @@ impl Stale {
         for entry in list(folder)? {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            if name.starts_with(['_', '.']) || written.contains(name) {
+            let path = entry.path();
+            if written.contains(name) || [SCHEMA_FILE, LABELS_FILE].contains(&name) {
+                // A pipe would wait for who reads it; what a link leads to is written.
+                if !path.is_file() && path.exists() {
+                    bail!("{} is no regular file: remove it, or choose another folder", path.display());
+                }
                 continue;
             }
-            let path = entry.path();
+            if name.starts_with(['_', '.']) {
+                continue;
+            }
             if entry.file_type().with_context(|| failed(folder))?.is_file() && is_exported(name) {
                 self.ours.push(path);
             } else {

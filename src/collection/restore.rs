@@ -226,6 +226,17 @@ impl Batch<'_> {
         Ok(Some(mapping))
     }
 
+    /// What alterations made of the columns of an earlier revision, if they are called the same now and are others: one was
+    /// dropped and added again. None also where that cannot be told any more.
+    pub(super) fn other_columns_since(&self, from: Stamp) -> Option<Mapping> {
+        let told = self.collection.columns_since(from, self.parent?);
+        let told = told.unwrap_or_else(|error| {
+            log::info!("columns are taken by their names: {error}");
+            None
+        });
+        told.filter(|mapping| !mapping.constants().is_empty())
+    }
+
     /// As [`Batch::mapping_from`], for rows that come back: what was dropped and added again has the values it had.
     fn returning_from(
         &mut self,

@@ -154,22 +154,18 @@ impl Target {
         if now.label != then.label {
             return blocked(&format!("was renamed to {}", now.label));
         }
-        let mapping = batch.mapping_from(&self.after.state, &[self.stamp])?;
-        let changed = differing((batch.base(), now), (&self.after.state, &then), mapping, &intervals)?;
         if let Some(old) = old.as_ref().filter(|_| change.renamed_from.is_none()) {
             let mapping = batch.mapping_from(&self.before.state, &parent)?;
             if differing((batch.base(), now), (&self.before.state, old), mapping, &intervals)?.is_empty() {
                 return Ok(Back::Done);
             }
         }
-        // A coarse list covers rows that stayed as they were: what came of those later stands in no way, and stays.
-        let own = match &old {
-            Some(old) => {
-                let (before, after) = (&self.before.state, &self.after.state);
-                differing((after, &then), (before, old), None, &changed)?
-            }
-            None => changed.clone(),
-        };
+        let sides = (now, &then, old.as_ref());
+        let mapping = batch.mapping_from(&self.after.state, &[self.stamp])?;
+        let (mut changed, mut own) = self.changed_since(batch, sides, mapping, &intervals)?;
+        if let (false, Some(mapping)) = (own.is_empty(), batch.other_columns_since(self.stamp)) {
+            (changed, own) = self.changed_since(batch, sides, Some(mapping), &intervals)?;
+        }
         if !own.is_empty() {
             return blocked_at(&format!("was changed later at {}", shown(batch.base(), &own)), &own);
         }
@@ -188,6 +184,24 @@ impl Target {
             Some(from) => Back::Moves(label.clone(), from.clone()),
             None => Back::Done,
         })
+    }
+
+    /// Where rows are others now than the revision made them, and which of these the revision itself had changed.
+    fn changed_since(
+        &self,
+        batch: &Batch<'_>,
+        (now, then, old): (&Entry, &Entry, Option<&Entry>),
+        mapping: Option<Mapping>,
+        intervals: &[Interval],
+    ) -> Result<(Vec<Interval>, Vec<Interval>), CollectionError> {
+        let (before, after) = (&self.before.state, &self.after.state);
+        let changed = differing((batch.base(), now), (after, then), mapping, intervals)?;
+        // A coarse list covers rows that stayed as they were: what came of those later stands in no way, and stays.
+        let own = match old {
+            Some(old) => differing((after, then), (before, old), None, &changed)?,
+            None => changed.clone(),
+        };
+        Ok((changed, own))
     }
 
     /// Those of some columns whose values the revision changed or removed.

@@ -186,3 +186,16 @@ fn labels_of_any_length_are_exported_and_come_back() {
     sandbox.run(&["-r", "again", "import", "csv"]).ok();
     assert_eq!(all("again"), all(".lakota"));
 }
+
+#[test]
+fn an_export_waits_for_no_pipe_in_its_folder() {
+    let sandbox = Sandbox::with_rows();
+    for name in ["bxl.csv", "_schema.json", "_labels.json"] {
+        let ran = sandbox
+            .shell(&format!("mkdir -p out/temp; mkfifo out/temp/{name}; timeout 20 $LAKOTA export out"));
+        let message = ran.fails(1);
+        assert!(message.contains(&format!("out/temp/{name} is no regular file")), "{message}");
+        std::fs::remove_file(sandbox.path(&format!("out/temp/{name}"))).unwrap();
+    }
+    sandbox.shell("mkfifo out/_labels.json; timeout 20 $LAKOTA export out -c temp").ok();
+}

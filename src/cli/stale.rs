@@ -77,8 +77,9 @@ impl Stale {
 
     /// What an import would read, though no export wrote it: files of rows under other names, and in folders.
     fn strange(&mut self, path: PathBuf) -> Result<()> {
-        if !path.is_dir() {
-            if InFormat::of(&path).is_some() {
+        // A link to a folder is not entered: it may lead back here.
+        if !path.is_dir() || path.is_symlink() {
+            if path.is_dir() || InFormat::of(&path).is_some() {
                 self.foreign.push(path);
             }
             return Ok(());

@@ -22,6 +22,9 @@ mod remote;
 mod render;
 mod rewrite;
 mod session;
+mod stale;
+mod stop;
+mod target;
 mod timing;
 
 use clap::{CommandFactory, Parser};
@@ -75,6 +78,11 @@ pub fn main() -> ExitCode {
     };
     if !cli.command.logs() {
         output::start_log(cli.global.verbose);
+    }
+    if !cli.command.handles_signals()
+        && let Err(error) = stop::on_signals(cli.command.reads())
+    {
+        log::warn!("signals end the program at once: {error}");
     }
     let timing = cli.global.timing;
     let session = session::Session::new(cli.global);

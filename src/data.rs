@@ -14,6 +14,7 @@ pub mod input;
 pub mod key;
 pub mod label;
 pub mod pages;
+pub mod plain;
 pub mod range;
 pub mod schema;
 pub mod sort;

@@ -1,7 +1,7 @@
 //! lakota: a versioned columnar store for time series.
 //!
 //! The layers, lowest first; each imports only those above it in this list (`tests/layers.rs` holds it):
-//! `digest`, `clock`, `interval`, `wire`; `data`; `backend`; `store`; `history`; `series`, `collection`,
+//! `halt`, `digest`, `clock`, `interval`, `wire`; `data`; `backend`; `store`; `history`; `series`, `collection`,
 //! `repo`; `ops`; `mount`; `cli`.
 
 pub mod backend;
@@ -10,6 +10,7 @@ pub mod clock;
 pub mod collection;
 pub mod data;
 pub mod digest;
+pub mod halt;
 pub mod history;
 pub mod interval;
 pub mod mount;

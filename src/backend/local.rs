@@ -15,6 +15,7 @@ mod watch;
 
 use super::watch::Watcher;
 use super::{Backend, BackendError, Entry, check_folder, check_key};
+use crate::halt;
 use batch::in_parallel;
 use bytes::Bytes;
 use file::{Part, ReadError};
@@ -55,6 +56,9 @@ impl LocalBackend {
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
     /// disk on return, and opens it as durable.
     pub fn create(root: &Path) -> Result<LocalBackend, BackendError> {
+        if !root.join("00").exists() {
+            halt::changed();
+        }
         folder::create_root(root)?;
         LocalBackend::open(root, true)
     }
@@ -119,11 +123,18 @@ impl LocalBackend {
 
     /// Writes every item, each atomically.
     fn put_all(&self, items: &[(String, Bytes)], durable: bool) -> Result<(), BackendError> {
-        in_parallel(items.len(), |i| self.put_one(&items[i].0, &items[i].1, durable))?;
-        if !durable {
-            return Ok(());
+        let keys = || items.iter().map(|(key, _)| key.as_str());
+        let put = || {
+            in_parallel(items.len(), |i| self.put_one(&items[i].0, &items[i].1, durable))?;
+            if durable { self.sync_folders("write", keys()) } else { Ok(()) }
+        };
+        if keys().all(is_hidden) {
+            return put();
         }
-        self.sync_folders("write", items.iter().map(|(key, _)| key.as_str()))
+        halt::whole(|| {
+            halt::changed();
+            put()
+        })
     }
 
     /// Puts one item under its name; its folder is not synced yet.
@@ -234,6 +245,7 @@ impl Backend for LocalBackend {
         let (source, target) = (self.path("rename", from)?, self.path("rename", to)?);
         let failed = |e| self.error("rename", from, e);
         fs::symlink_metadata(&source).map_err(failed)?;
+        halt::changed();
         match retry(|| fs::rename(&source, &target)) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
                 self.make_folder(parent_of(to)).map_err(failed)?;
@@ -251,6 +263,7 @@ impl Backend for LocalBackend {
         // What others put may be the reason, or take the place of what goes.
         self.settle()?;
         let mut deleted = Vec::new();
+        halt::changed();
         for key in keys {
             let path = self.path("delete", key)?;
             match retry(|| fs::remove_file(&path)) {
@@ -279,4 +292,9 @@ impl Backend for LocalBackend {
         // None left to the user, or not permitted: then listing has to do.
         watch::LocalWatcher::new(&self.root).ok().map(|watcher| Arc::new(watcher) as Arc<dyn Watcher>)
     }
+}
+
+/// Whether a file is nothing to anybody until another names it: those in the fan-out itself.
+fn is_hidden(key: &str) -> bool {
+    key.len() > 3 && key.as_bytes()[2] == b'/' && !key[3..].contains('/')
 }

@@ -86,6 +86,37 @@ impl Command {
         matches!(self, Command::Mount(_))
     }
 
+    /// Whether it has its own way to end by a signal.
+    pub(crate) const fn handles_signals(&self) -> bool {
+        matches!(self, Command::Mount(_) | Command::Watch(_))
+    }
+
+    /// Whether it changes nothing, but for a file that it may write.
+    pub(crate) const fn reads(&self) -> bool {
+        use Command::{
+            Blame, Completions, Diff, Doctor, Len, Log, Ls, Mounts, Read, Schema, Show, Status, Verify,
+            Version, Why,
+        };
+        matches!(
+            self,
+            Read(_)
+                | Len(_)
+                | Ls(_)
+                | Schema(_)
+                | Log(_)
+                | Show(_)
+                | Diff(_)
+                | Blame(_)
+                | Status(_)
+                | Verify(_)
+                | Mounts(_)
+                | Why(_)
+                | Doctor(_)
+                | Version(_)
+                | Completions(_)
+        )
+    }
+
     /// Does it.
     pub(crate) fn run(&self, session: &Session) -> Result<()> {
         match self {

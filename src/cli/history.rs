@@ -3,6 +3,7 @@
 use super::overrides::{Overridden, Overrode};
 use crate::clock::{Stamp, iso};
 use crate::collection::{Collection, CollectionError};
+use crate::data::plain;
 use crate::data::range;
 use crate::data::schema::{Schema, SchemaError};
 use crate::history::outline::Outline;
@@ -80,12 +81,21 @@ enum JsonChange<'a> {
     },
 }
 
+/// Where the values of fields begin.
+const WIDTH: usize = 10;
+
 /// How many series of a revision a log lists.
 const LISTED: usize = 10;
 
 impl Version<'_> {
     /// One line.
     pub(crate) fn line(&self) -> String {
+        let mut line = plain::line(&self.in_a_line()).into_owned();
+        line.push('\n');
+        line
+    }
+
+    fn in_a_line(&self) -> String {
         let note = &self.outline.note;
         let changes = &self.outline.changes;
         let what: Cow<'_, str> = match changes.series.as_slice() {
@@ -102,7 +112,7 @@ impl Version<'_> {
             write!(out, "{}tag: {tag}", if i == 0 { "(" } else { ", " }).unwrap_or_default();
         }
         let end = if self.tags.is_empty() { "" } else { ") " };
-        writeln!(out, "{end}{author} {:?} {what}", note.message).unwrap_or_default();
+        write!(out, "{end}{author} {:?} {what}", note.message).unwrap_or_default();
         out
     }
 
@@ -111,10 +121,12 @@ impl Version<'_> {
         let mut out = String::with_capacity(320);
         let mut field = |name: &str, text: &str| {
             // Not `write!`: a log of thousands of paragraphs is mostly this.
-            const WIDTH: usize = 10;
             out.push_str(name);
             out.extend(std::iter::repeat_n(' ', WIDTH.saturating_sub(name.len())));
-            out.push_str(text);
+            match name {
+                "message" => out.push_str(&plain::indented(text, WIDTH)),
+                _ => out.push_str(&plain::line(text)),
+            }
             out.push('\n');
         };
         let Outline { parents, note, changes, .. } = self.outline;

@@ -1,5 +1,9 @@
 //! The folder layout of imports and exports, that of the original Lakota: a folder for each collection, in it
 //! `_schema.json` and a CSV or Parquet file for each series, names percent-escaped.
+//!
+//! Where a name would be too long, it is shortened, and `_labels.json` beside it tells the label.
+
+mod names;
 
 use super::format::InFormat;
 use super::input::Source;
@@ -10,6 +14,7 @@ use crate::data::label::{escape, unescape};
 use crate::data::schema::{Column, Schema, Type};
 use anyhow::{Context, Result, bail};
 use arrow_schema::TimeUnit;
+pub(crate) use names::{LABELS_FILE, Shortened, is_stem, stem};
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
@@ -19,15 +24,6 @@ use std::path::{Path, PathBuf};
 
 /// The file of a collection's columns.
 pub(crate) const SCHEMA_FILE: &str = "_schema.json";
-
-/// A label as a file name of this layout, where names that start with `_` are no series.
-pub(crate) fn file_name(label: &str) -> String {
-    let name = escape(label);
-    match name.strip_prefix('_') {
-        Some(rest) => format!("%5F{rest}"),
-        None => name,
-    }
-}
 
 /// A column as the original writes it.
 #[derive(Serialize, Deserialize)]
@@ -145,9 +141,10 @@ pub(crate) fn parse_schema(text: &str) -> Result<Schema> {
 /// A collection's folder, by label, sorted.
 pub(crate) fn collections(folder: &Path) -> Result<Vec<(String, PathBuf)>> {
     let mut found = Vec::new();
+    let shortened = Shortened::read(folder)?;
     for (name, path) in list(folder)? {
         if path.join(SCHEMA_FILE).is_file() {
-            found.push((label(&name, &path)?, path));
+            found.push((label(&shortened, &name, &path)?, path));
         }
     }
     Ok(found)
@@ -168,25 +165,33 @@ pub(crate) fn read_schema(folder: &Path) -> Result<Schema> {
 /// The series of a collection's folder, by label; folders in it are parts of labels.
 pub(crate) fn series(folder: &Path) -> Result<Vec<Item>> {
     let mut items = Vec::new();
-    collect(folder, "", &mut Vec::new(), &mut items)?;
+    let shortened = Shortened::read(folder)?;
+    collect(folder, "", &mut Around { shortened, above: Vec::new() }, &mut items)?;
     Ok(items)
 }
 
-/// `above`: device and number of the folders that this one lies in.
-fn collect(folder: &Path, prefix: &str, above: &mut Vec<(u64, u64)>, items: &mut Vec<Item>) -> Result<()> {
+/// What is known while the folder of a collection is walked.
+struct Around {
+    shortened: Shortened,
+    /// Device and number of the folders that the present one lies in.
+    above: Vec<(u64, u64)>,
+}
+
+fn collect(folder: &Path, prefix: &str, around: &mut Around, items: &mut Vec<Item>) -> Result<()> {
     let data = std::fs::metadata(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     let number = (data.dev(), data.ino());
-    if above.contains(&number) {
+    if around.above.contains(&number) {
         bail!("{}: a link that leads back to a folder above it", folder.display());
     }
-    above.push(number);
+    around.above.push(number);
     for (name, path) in list(folder)? {
         if name.starts_with(['_', '.']) {
             continue;
         }
         let found = std::fs::metadata(&path).with_context(|| format!("cannot read {}", path.display()))?;
         if found.is_dir() {
-            collect(&path, &format!("{prefix}{}/", label(&name, &path)?), above, items)?;
+            let prefix = format!("{prefix}{}/", label(&around.shortened, &name, &path)?);
+            collect(&path, &prefix, around, items)?;
             continue;
         }
         // A pipe would be waited for. One that somebody names is read; one that is found was not meant.
@@ -198,10 +203,10 @@ fn collect(folder: &Path, prefix: &str, above: &mut Vec<(u64, u64)>, items: &mut
             let is = known(&path).map(|what| format!("is {what}, ")).unwrap_or_default();
             bail!("{}: {is}expected a file of rows, such as {name}.csv or {name}.parquet", path.display());
         };
-        let label = format!("{prefix}{}", label(stem, &path)?);
+        let label = format!("{prefix}{}", label(&around.shortened, stem, &path)?);
         items.push(Item { label, source: Source::new(Some(&path), None) });
     }
-    above.pop();
+    around.above.pop();
     Ok(())
 }
 
@@ -214,7 +219,10 @@ fn known(path: &Path) -> Option<&'static str> {
     }
 }
 
-fn label(name: &str, path: &Path) -> Result<String> {
+fn label(shortened: &Shortened, name: &str, path: &Path) -> Result<String> {
+    if let Some(label) = shortened.label(name) {
+        return Ok(label.to_owned());
+    }
     unescape(name).with_context(|| format!("{}: the name is no escaped label", path.display()))
 }
 
@@ -258,11 +266,5 @@ mod tests {
     fn unknown_numpy_type_is_refused_by_column() {
         let text = r#"{"kind": null, "columns": {"c": {"dt": "complex128", "codecs": [], "idx": true}}}"#;
         assert!(parse_schema(text).unwrap_err().to_string().contains("column \"c\""));
-    }
-
-    #[test]
-    fn no_series_is_taken_for_a_schema() {
-        assert_eq!(file_name("_schema"), "%5Fschema");
-        assert_eq!(unescape(&file_name("_schema")).as_deref(), Some("_schema"));
     }
 }

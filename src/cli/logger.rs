@@ -2,10 +2,13 @@
 //!
 //! A line that cannot be written is lost: a log is no reason to stop serving.
 
+use super::target;
 use crate::clock::{Clock, SystemClock, iso};
+use crate::data::plain;
 use anyhow::{Context, Result};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use parking_lot::Mutex;
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -30,11 +33,18 @@ pub(crate) enum Sink {
 impl Sink {
     /// A file, appended to. It can be cut off meanwhile: lines go on at its new end.
     pub(crate) fn file(path: &Path) -> Result<Sink> {
-        let file = File::options().append(true).create(true).mode(0o640).open(path);
-        Ok(Sink::File(file.with_context(|| format!("cannot write the log {}", path.display()))?))
+        let open = || {
+            let target = target::find(path)?;
+            // What was looked at is not followed when it is another link meanwhile.
+            let flags = OFlags::NOFOLLOW.bits().cast_signed();
+            File::options().append(true).create(true).mode(0o640).custom_flags(flags).open(target.path)
+        };
+        Ok(Sink::File(open().with_context(|| format!("cannot write the log {}", path.display()))?))
     }
 
     fn write(&mut self, level: Level, text: &str) {
+        // A line is one line whatever it quotes, and can be shown.
+        let text = &*plain::line(text);
         let done = match self {
             Sink::Stderr => writeln!(io::stderr().lock(), "{}", dated(level, text)),
             // One write for a line: other processes may write to the file too.
@@ -73,7 +83,7 @@ fn syslog(level: Level, pid: u32, text: &str) -> String {
         Level::Info => 6,
         Level::Debug | Level::Trace => 7,
     };
-    format!("<{}>lakota[{pid}]: {}", DAEMON | severity, text.replace('\n', " "))
+    format!("<{}>lakota[{pid}]: {}", DAEMON | severity, text)
 }
 
 /// A log that can go elsewhere while it runs.
@@ -144,8 +154,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_systems_log_is_one_line() {
-        assert_eq!(syslog(Level::Warn, 42, "a\nb"), "<28>lakota[42]: a b");
+    fn a_line_of_the_systems_log_has_its_severity() {
+        assert_eq!(syslog(Level::Warn, 42, "a b"), "<28>lakota[42]: a b");
         assert_eq!(syslog(Level::Info, 42, "x"), "<30>lakota[42]: x");
     }
 
@@ -154,9 +164,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
         std::fs::write(&path, "before\n").unwrap();
-        Sink::file(&path).unwrap().write(Level::Error, "it broke");
+        Sink::file(&path).unwrap().write(Level::Error, "it\nbroke\u{1b}");
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("before\n2") && text.ends_with("Z ERROR it broke\n"), "{text}");
+        assert!(text.starts_with("before\n2") && text.ends_with("Z ERROR it\\nbroke\\u{1b}\n"), "{text}");
     }
 
     #[test]

@@ -1,25 +1,45 @@
 //! Everything that is printed: results on stdout or into a file, notes and errors on stderr.
 //!
+//! Data (CSV, JSON, Parquet, Arrow) is printed as it is. All else is for people, and goes through `data::plain`: names and
+//! messages that others chose must not act on a terminal.
+//!
 //! A reader of stdout that goes away ends the program quietly. A file named by `-o` appears whole or not
 //! at all: it is written beside its place and renamed.
 
 use super::exit::{Gone, Told};
+use super::target;
 use crate::clock::Stamp;
+use crate::data::plain;
+use crate::halt::{self, Unfinished};
 use anyhow::{Context, Result};
+use rustix::fs::OFlags;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
-/// Writes a line to stderr. Where nobody takes it, nothing is left to tell.
-fn note(line: &str) {
-    writeln!(io::stderr().lock(), "{line}").ok();
+/// Writes a message to stderr: what it quotes cannot act on the terminal, nor look like a line of its own. Where nobody
+/// takes it, nothing is left to tell.
+fn note(message: &str) {
+    writeln!(io::stderr().lock(), "{}", plain::message(message)).ok();
+}
+
+/// Goes to a new line of stderr, behind what a terminal shows there.
+pub(crate) fn leave_line() {
+    if io::stderr().is_terminal() {
+        writeln!(io::stderr().lock()).ok();
+    }
 }
 
 /// Says on stderr what was done.
 pub(crate) fn say(line: &str) {
     note(line);
+}
+
+/// Says on stderr what is not as it was asked for, though the rest is done.
+pub(crate) fn warn(line: &str) {
+    note(&format!("lakota: {line}"));
 }
 
 /// Says on stderr why it was not: the chain of causes, joined by colons. A reader that went
@@ -44,7 +64,7 @@ pub(crate) fn clap(error: &clap::Error) {
         let text = error.render().to_string();
         let text =
             text.strip_prefix("error: ").map_or_else(|| text.clone(), |rest| format!("lakota: {rest}"));
-        note(text.trim_end());
+        writeln!(io::stderr().lock(), "{}", plain::lines(text.trim_end())).ok();
     } else {
         // A reader of the help that went away: nothing is left to tell.
         error.print().ok();
@@ -67,7 +87,13 @@ pub(crate) fn start_log(verbose: u8) {
         1 => log::LevelFilter::Info,
         _ => log::LevelFilter::Debug,
     };
-    env_logger::Builder::new().filter_level(level).init();
+    let line = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
+        let (level, style) = (record.level(), out.default_level_style(record.level()));
+        let (time, target) = (out.timestamp(), record.target());
+        let text = record.args().to_string();
+        writeln!(out, "[{time} {style}{level:<5}{style:#} {target}] {}", plain::line(&text))
+    };
+    env_logger::Builder::new().filter_level(level).format(line).init();
 }
 
 /// Whether results go to a terminal.
@@ -86,7 +112,7 @@ enum Place {
     Stdout(File),
     /// A device or a pipe by name: nothing to rename there.
     Direct(File, PathBuf),
-    File(NamedTempFile, PathBuf),
+    File(NamedTempFile, Unfinished, PathBuf),
 }
 
 impl Output {
@@ -107,34 +133,41 @@ impl Output {
     }
 
     fn file(path: &Path) -> io::Result<Output> {
-        use std::os::unix::fs::PermissionsExt;
-        // A device may stand for a file that is open already: that one must not be replaced.
-        let device = path.starts_with("/dev") || path.metadata().is_ok_and(|there| !there.is_file());
-        if device {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        // A name of a file that is open already: that one must not be replaced.
+        let open_already =
+            (path.starts_with("/dev") && !path.starts_with("/dev/shm")) || path.starts_with("/proc");
+        if open_already {
             let file = File::options().append(true).open(path)?;
             return Ok(Output { place: Place::Direct(file, path.to_owned()) });
         }
         // A link stays one: what it names is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let folder = match path.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let mode = match path.metadata() {
-            Ok(there) => there.permissions(),
-            Err(_) => PermissionsExt::from_mode(0o666),
-        };
+        let target = target::find(path)?;
+        if target.is_special() {
+            let flags = OFlags::NOFOLLOW.bits().cast_signed();
+            let file = File::options().append(true).custom_flags(flags).open(&target.path)?;
+            return Ok(Output { place: Place::Direct(file, path.to_owned()) });
+        }
+        let mode = target.there.map_or(0o666, |there| there.st_mode & 0o7777);
         let mut builder = tempfile::Builder::new();
-        let temp = builder.prefix(".lakota-").permissions(mode).tempfile_in(folder)?;
-        Ok(Output { place: Place::File(temp, path) })
+        builder.prefix(".lakota-").permissions(PermissionsExt::from_mode(mode));
+        let (temp, known) = Unfinished::make(|| {
+            let temp = builder.tempfile_in(target.folder())?;
+            let path = temp.path().to_owned();
+            Ok((temp, path))
+        })?;
+        Ok(Output { place: Place::File(temp, known, target.path) })
     }
 
     /// Ends the output: now a named file appears.
     pub(crate) fn finish(self) -> Result<()> {
         match self.place {
             Place::Stdout(_) | Place::Direct(..) => Ok(()),
-            Place::File(temp, path) => {
-                let done = temp.persist(&path).map_err(|e| e.error);
+            Place::File(temp, _known, path) => {
+                let done = halt::whole(|| {
+                    halt::changed();
+                    temp.persist(&path).map_err(|e| e.error)
+                });
                 done.map(|_| ()).with_context(|| format!("cannot write {}", path.display()))
             }
         }
@@ -145,9 +178,15 @@ impl Output {
         let place = match &self.place {
             Place::Stdout(_) if error.kind() == ErrorKind::BrokenPipe => return Gone.into(),
             Place::Stdout(_) => "the standard output".to_owned(),
-            Place::Direct(_, path) | Place::File(_, path) => path.display().to_string(),
+            Place::Direct(_, path) | Place::File(_, _, path) => path.display().to_string(),
         };
         anyhow::Error::new(error).context(format!("cannot write {place}"))
+    }
+
+    /// Writes lines for people: what they quote cannot act on a terminal.
+    pub(crate) fn put_lines(&mut self, text: &[u8]) -> Result<()> {
+        let text = String::from_utf8_lossy(text);
+        self.put(plain::lines(&text).as_bytes())
     }
 
     /// Writes all of `bytes`.
@@ -160,7 +199,7 @@ impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match &mut self.place {
             Place::Stdout(file) | Place::Direct(file, _) => file.write(bytes),
-            Place::File(temp, _) => temp.as_file_mut().write(bytes),
+            Place::File(temp, ..) => temp.as_file_mut().write(bytes),
         }
     }
 
@@ -169,8 +208,13 @@ impl Write for Output {
     }
 }
 
-/// Prints a text on standard output.
-pub(crate) fn print(text: &str) -> Result<()> {
+/// Prints lines for people on standard output.
+pub(crate) fn print(text: impl AsRef<[u8]>) -> Result<()> {
+    Output::stdout()?.put_lines(text.as_ref())
+}
+
+/// Prints data on standard output, as it is.
+pub(crate) fn print_data(text: &str) -> Result<()> {
     Output::stdout()?.put(text.as_bytes())
 }
 

@@ -2,6 +2,7 @@
 
 use super::output::{self, count, size};
 use super::session::Session;
+use crate::data::plain;
 use crate::mount::session::error::word;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
 use crate::repo::Repo;
@@ -119,7 +120,7 @@ pub(crate) fn copy(
     let bar = bar(session);
     let report = transfer(from, to, what, &|progress| {
         if let Some(bar) = &bar {
-            bar.set_message(line(progress));
+            bar.set_message(plain::line(&line(progress)).into_owned());
         }
     });
     if let Some(bar) = bar {

@@ -104,12 +104,12 @@ fn table(rows: Rows, columns: &[Column], mut output: Output) -> Result<()> {
         |texts| {
             out.clear();
             table.push(&texts, &mut out);
-            output.put(&out)
+            output.put_lines(&out)
         },
     )?;
     out.clear();
     table.finish(&mut out);
-    output.put(&out)?;
+    output.put_lines(&out)?;
     output.finish()
 }
 

@@ -8,7 +8,7 @@ use crate::clock::{Stamp, time_after};
 use crate::data::alter::Mapping;
 use crate::data::input::{InputError, Problem};
 use crate::data::label;
-use crate::data::schema::Schema;
+use crate::data::schema::{Column, Schema};
 use crate::data::sort::Sorted;
 use crate::history::altered::Altered;
 use crate::history::changelog::HistoryError;
@@ -62,6 +62,8 @@ pub struct Batch<'a> {
     pub(super) relies_on: Vec<Stamp>,
     /// What made the present columns of those of other revisions, as far as it was asked for.
     pub(super) mappings: BTreeMap<Stamp, Mapping>,
+    /// Columns with values in rows that it restored, which are there no more.
+    pub(super) lost: Vec<Column>,
     started: Instant,
 }
 
@@ -120,6 +122,7 @@ impl<'a> Batch<'a> {
             renamed: Vec::new(),
             relies_on: Vec::new(),
             mappings: BTreeMap::new(),
+            lost: Vec::new(),
             started: Instant::now(),
         }
     }

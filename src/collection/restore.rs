@@ -9,7 +9,7 @@ use crate::clock::Stamp;
 use crate::data::alter::Mapping;
 use crate::data::diff::LIMIT;
 use crate::data::input::{InputError, Problem};
-use crate::data::schema::Schema;
+use crate::data::schema::{Column, Schema};
 use crate::history::changelog::HistoryError;
 use crate::history::edit::NewEntry;
 use crate::history::entry::{Entry, Segments};
@@ -23,7 +23,7 @@ use crate::series::read::{Query, Rows};
 use crate::series::splice::{Part, splice};
 use crate::series::write::Mode;
 use crate::store::{StoreError, View};
-use arrow_array::RecordBatch;
+use arrow_array::{Array, ArrayRef, RecordBatch};
 use std::sync::Arc;
 
 /// A series of another state of the same collection.
@@ -54,8 +54,9 @@ impl Collection {
 impl Batch<'_> {
     /// Makes the rows of a series in `intervals` (ascending, disjoint) what they are in `past`.
     ///
-    /// A series that exists no more is created again, as the series it was; columns that were added since have their default,
-    /// what was dropped since is left out. Fails where its label is taken meanwhile.
+    /// A series that exists no more is created again, as the series it was; columns that were added since have their default.
+    /// What was dropped since is left out, and told by [`Batch::lost`], unless a column of its name and type was added
+    /// again: that has its values. Fails where the label is taken meanwhile.
     pub fn restore(
         &mut self,
         label: &str,
@@ -74,14 +75,12 @@ impl Batch<'_> {
     /// Makes all series what they are in another state: those that came later are dropped, renamed ones get their label
     /// back. Gives how many series changed.
     ///
-    /// Fails where the columns are others: rows of each series may be restored then.
+    /// Columns may have other names or another order now. Fails where some were dropped or added since: rows of each series
+    /// may be restored then.
     pub fn restore_all(&mut self, state: &State, held_by: &[Stamp]) -> Result<usize, CollectionError> {
-        if *state.schema != *self.base.schema {
-            let message = "the columns are others now: alter them back first, or restore series by series";
-            return Err(RowsError::Refused(message.to_owned()).into());
-        }
+        self.check_columns(state, held_by)?;
         let pairs = self.base.differing(state)?;
-        let count = pairs.len();
+        let mut count = 0;
         // Labels are made free before they are taken: what goes first, then names that nobody has, then the others.
         for (now, _) in pairs.iter().filter(|(_, then)| then.is_none()) {
             now.iter().try_for_each(|now| self.drop_series(&now.label))?;
@@ -93,13 +92,43 @@ impl Batch<'_> {
             _ => None,
         };
         self.move_all(pairs.iter().filter_map(moves).collect())?;
-        for (_, then) in &pairs {
+        for (now, then) in &pairs {
+            let mut changed = now.as_ref().map(|now| &now.label) != then.as_ref().map(|then| &then.label);
             if let Some(then) = then {
                 let past = Past { state, entry: Some(then), held_by };
-                self.restore(&then.label, past, &[Interval::ALL])?;
+                changed |= self.restore(&then.label, past, &[Interval::ALL])?.changed > 0;
             }
+            count += usize::from(changed);
         }
         Ok(count)
+    }
+
+    /// Columns that rows of other states had values in, and that are there no more: what was restored is without them.
+    #[must_use]
+    pub fn lost(&self) -> &[Column] {
+        &self.lost
+    }
+
+    /// Fails if another state has columns that are there no more, or lacks some of the present ones.
+    fn check_columns(&mut self, state: &State, held_by: &[Stamp]) -> Result<(), CollectionError> {
+        let Some(mapping) = self.returning_from(state, held_by)? else { return Ok(()) };
+        let told = |schema: &Schema, places: Vec<usize>, what: &str| -> Vec<String> {
+            places
+                .into_iter()
+                .map(|i| format!("{:?} was {what} since", schema.columns()[i].to_string()))
+                .collect()
+        };
+        let dropped = mapping.left_out(state.schema.columns().len());
+        let mut others = told(&state.schema, dropped, "dropped");
+        others.extend(told(&self.base.schema, mapping.constants(), "added"));
+        if others.is_empty() {
+            return Ok(());
+        }
+        let message = format!(
+            "the columns are others now: {}; alter them back first, or restore series by series",
+            others.join(", ")
+        );
+        Err(RowsError::Refused(message).into())
     }
 
     /// Renames series of which some have the labels that others are to get.
@@ -144,7 +173,10 @@ impl Batch<'_> {
         intervals: &[Interval],
     ) -> Result<Outcome, CollectionError> {
         let then = past.entry.map_or(Segments::none(), |entry| &entry.segments);
-        let mapping = self.mapping_from(past.state, past.held_by)?;
+        let mapping = self.returning_from(past.state, past.held_by)?;
+        if let (Some(mapping), Some(then)) = (&mapping, past.entry) {
+            self.note_lost(past.state, then, mapping, intervals)?;
+        }
         let (here, there) = (Side::of(&self.base, &now.segments), Side::of(past.state, then));
         let rows_before = now.segments.sums().rows;
         let found = changes_among(&there, &here, mapping.as_ref(), intervals)?;
@@ -192,6 +224,59 @@ impl Batch<'_> {
         let mapping = told.unwrap_or_else(|| Mapping::by_name(&state.schema, &self.base.schema));
         self.mappings.insert(*from, mapping.clone());
         Ok(Some(mapping))
+    }
+
+    /// What alterations made of the columns of an earlier revision, if they are called the same now and are others: one was
+    /// dropped and added again. None also where that cannot be told any more.
+    pub(super) fn other_columns_since(&self, from: Stamp) -> Option<Mapping> {
+        let told = self.collection.columns_since(from, self.parent?);
+        let told = told.unwrap_or_else(|error| {
+            log::info!("columns are taken by their names: {error}");
+            None
+        });
+        told.filter(|mapping| !mapping.constants().is_empty())
+    }
+
+    /// As [`Batch::mapping_from`], for rows that come back: what was dropped and added again has the values it had.
+    fn returning_from(
+        &mut self,
+        state: &State,
+        held_by: &[Stamp],
+    ) -> Result<Option<Mapping>, CollectionError> {
+        let mapping = self.mapping_from(state, held_by)?;
+        Ok(mapping.map(|mapping| mapping.returning(&state.schema, &self.base.schema)))
+    }
+
+    /// Notes the columns that a mapping leaves out, if rows in some intervals have values there.
+    fn note_lost(
+        &mut self,
+        state: &State,
+        entry: &Entry,
+        mapping: &Mapping,
+        intervals: &[Interval],
+    ) -> Result<(), CollectionError> {
+        let columns = state.schema.columns();
+        let mut left = mapping.left_out(columns.len());
+        left.retain(|&i| !self.lost.contains(&columns[i]));
+        for interval in intervals {
+            if left.is_empty() {
+                break;
+            }
+            let query = Query { interval: interval.clone(), columns: Some(left.clone()), ..Query::default() };
+            for frame in Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &query)? {
+                let frame = frame?;
+                let has_values = |array: &ArrayRef| array.null_count() < array.len();
+                let found = query.columns.iter().flatten().zip(frame.columns());
+                let found: Vec<usize> =
+                    found.filter(|(_, array)| has_values(array)).map(|(&i, _)| i).collect();
+                self.lost.extend(found.iter().filter(|i| left.contains(i)).map(|&i| columns[i].clone()));
+                left.retain(|i| !found.contains(i));
+                if left.is_empty() {
+                    break;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The columns are others now: rows are read and written.

@@ -6,13 +6,17 @@
 use super::{Batch, Collection, CollectionError, Filter, OneSeries, Past};
 use crate::clock::Stamp;
 use crate::data::alter::Mapping;
+use crate::data::delta::Row;
+use crate::data::diff::same_cell;
 use crate::data::range;
+use crate::data::schema::Column;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::outline::Outline;
 use crate::history::revision::{Revision, SeriesChange};
 use crate::history::state::State;
 use crate::interval::{Interval, IntervalMap};
-use crate::series::compare::{Side, changes_among};
+use crate::series::compare::{Side, changes_among, compare};
+use arrow_array::Array;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -36,6 +40,15 @@ impl Collection {
     ///
     /// Fails with [`CollectionError::Touched`] where later revisions changed the same rows.
     pub fn undo(&self, stamp: Stamp, message: &str) -> Result<Option<Stamp>, CollectionError> {
+        Ok(self.undo_telling(stamp, message)?.0)
+    }
+
+    /// As [`Collection::undo`]; gives also the columns that rows which came back had values in, and that are there no more.
+    pub fn undo_telling(
+        &self,
+        stamp: Stamp,
+        message: &str,
+    ) -> Result<(Option<Stamp>, Vec<Column>), CollectionError> {
         let log = self.changelog.log()?;
         let after = self.changelog.read(&log, stamp)?;
         let list = after.change_list()?;
@@ -69,7 +82,11 @@ impl Collection {
         for change in gone {
             touched.extend(target.revive(&mut batch, self, change)?);
         }
-        if touched.is_empty() { batch.commit() } else { Err(CollectionError::Touched(stamp, touched)) }
+        if !touched.is_empty() {
+            return Err(CollectionError::Touched(stamp, touched));
+        }
+        let lost = batch.lost().to_vec();
+        Ok((batch.commit()?, lost))
     }
 
     /// The later revisions that changed some rows of a series, newest first.
@@ -137,22 +154,18 @@ impl Target {
         if now.label != then.label {
             return blocked(&format!("was renamed to {}", now.label));
         }
-        let mapping = batch.mapping_from(&self.after.state, &[self.stamp])?;
-        let changed = differing((batch.base(), now), (&self.after.state, &then), mapping, &intervals)?;
         if let Some(old) = old.as_ref().filter(|_| change.renamed_from.is_none()) {
             let mapping = batch.mapping_from(&self.before.state, &parent)?;
             if differing((batch.base(), now), (&self.before.state, old), mapping, &intervals)?.is_empty() {
                 return Ok(Back::Done);
             }
         }
-        // A coarse list covers rows that stayed as they were: what came of those later stands in no way, and stays.
-        let own = match &old {
-            Some(old) => {
-                let (before, after) = (&self.before.state, &self.after.state);
-                differing((after, &then), (before, old), None, &changed)?
-            }
-            None => changed.clone(),
-        };
+        let sides = (now, &then, old.as_ref());
+        let mapping = batch.mapping_from(&self.after.state, &[self.stamp])?;
+        let (mut changed, mut own) = self.changed_since(batch, sides, mapping, &intervals)?;
+        if let (false, Some(mapping)) = (own.is_empty(), batch.other_columns_since(self.stamp)) {
+            (changed, own) = self.changed_since(batch, sides, Some(mapping), &intervals)?;
+        }
         if !own.is_empty() {
             return blocked_at(&format!("was changed later at {}", shown(batch.base(), &own)), &own);
         }
@@ -161,11 +174,64 @@ impl Target {
             batch.drop_series(label)?;
             return Ok(Back::Done);
         }
+        let known = batch.lost.len();
         batch.restore(label, past, &intervals)?;
+        let noted = batch.lost.split_off(known);
+        if let Some(old) = old.as_ref().filter(|_| !noted.is_empty()) {
+            batch.lost.extend(self.changed_of(noted, old, &then)?);
+        }
         Ok(match &change.renamed_from {
             Some(from) => Back::Moves(label.clone(), from.clone()),
             None => Back::Done,
         })
+    }
+
+    /// Where rows are others now than the revision made them, and which of these the revision itself had changed.
+    fn changed_since(
+        &self,
+        batch: &Batch<'_>,
+        (now, then, old): (&Entry, &Entry, Option<&Entry>),
+        mapping: Option<Mapping>,
+        intervals: &[Interval],
+    ) -> Result<(Vec<Interval>, Vec<Interval>), CollectionError> {
+        let (before, after) = (&self.before.state, &self.after.state);
+        let changed = differing((batch.base(), now), (after, then), mapping, intervals)?;
+        // A coarse list covers rows that stayed as they were: what came of those later stands in no way, and stays.
+        let own = match old {
+            Some(old) => differing((after, then), (before, old), None, &changed)?,
+            None => changed.clone(),
+        };
+        Ok((changed, own))
+    }
+
+    /// Those of some columns whose values the revision changed or removed.
+    fn changed_of(
+        &self,
+        columns: Vec<Column>,
+        old: &Entry,
+        then: &Entry,
+    ) -> Result<Vec<Column>, CollectionError> {
+        let (mut rest, mut changed) = (columns, Vec::new());
+        let (before, after) = (&self.before.state, &self.after.state);
+        let sides = (Side::of(before, &old.segments), Side::of(after, &then.segments));
+        let mut comparison = compare(&sides.0, &sides.1, &Interval::ALL)?;
+        let schema = Arc::clone(comparison.joint());
+        while let (false, Some(delta)) = (rest.is_empty(), comparison.next()) {
+            let delta = delta?;
+            rest.retain(|column| {
+                let Some(at) = schema.position(&column.name) else { return false };
+                let (old, new) = (delta.old.column(at), delta.new.column(at));
+                let differs = |row: &Row| match (row.old, row.new) {
+                    (Some(i), Some(j)) => !same_cell(column.ty, old, i, new, j),
+                    (Some(i), None) => old.is_valid(i),
+                    (None, _) => false,
+                };
+                let found = delta.rows.iter().any(differs);
+                changed.extend(found.then(|| column.clone()));
+                !found
+            });
+        }
+        Ok(changed)
     }
 
     /// Gives series the labels they had; those that cannot have them are named.

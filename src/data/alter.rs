@@ -176,6 +176,32 @@ impl Mapping {
         takes.filter_map(|(to, take)| if let Take::Column(from) = take { Some((*from, to)) } else { None })
     }
 
+    /// The same, but a column that would be constant comes from the column of `old` with its name and type, if nothing else
+    /// takes that: it was dropped, and added again in `new`.
+    #[must_use]
+    pub fn returning(&self, old: &Schema, new: &Schema) -> Mapping {
+        let by_name = Mapping::by_name(old, new);
+        let kept: Vec<usize> = self.kept().map(|(from, _)| from).collect();
+        let take = |(own, named): (&Take, &Take)| match (own, named) {
+            (Take::Constant(_), Take::Column(from)) if !kept.contains(from) => named.clone(),
+            _ => own.clone(),
+        };
+        Mapping(self.0.iter().zip(&by_name.0).map(take).collect())
+    }
+
+    /// Which of so many columns of the source it does not take.
+    #[must_use]
+    pub fn left_out(&self, columns: usize) -> Vec<usize> {
+        (0..columns).filter(|&i| self.kept().all(|(from, _)| from != i)).collect()
+    }
+
+    /// Which columns of the target do not come from the source.
+    #[must_use]
+    pub fn constants(&self) -> Vec<usize> {
+        let takes = self.0.iter().enumerate();
+        takes.filter(|(_, take)| matches!(take, Take::Constant(_))).map(|(to, _)| to).collect()
+    }
+
     /// For each column of the target.
     #[must_use]
     pub fn takes(&self) -> &[Take] {
@@ -242,6 +268,30 @@ mod tests {
         assert_eq!(default("w str", ""), "");
         assert!(default("w int", "1.5").contains("\"1.5\" is not a 64-bit int"));
         assert!(default("w str", &"x".repeat(MAX_DEFAULT + 1)).contains("at most 256 bytes"));
+    }
+
+    #[test]
+    fn a_column_that_was_added_again_takes_the_values_of_the_one_that_was_dropped() {
+        let old = Schema::parse(["k int*", "v float", "n int", "s str"]).unwrap();
+        let steps = [
+            Alteration::Drop("n".into()),
+            Alteration::Rename { from: "v".into(), to: "w".into() },
+            Alteration::add("v float", Some("7")).unwrap(),
+            Alteration::add("n int", None).unwrap(),
+            Alteration::Drop("s".into()),
+            Alteration::add("s int", None).unwrap(),
+        ];
+        let (mut new, mut mapping) = (old.clone(), Mapping::identity(4));
+        for step in &steps {
+            mapping = mapping.then(&new, step).unwrap();
+            new = step.apply(&new).unwrap();
+        }
+        assert_eq!(new.to_string(), "k int*\nw float\nv float\nn int\ns int\n");
+        let returning = mapping.returning(&old, &new);
+        let column = Take::Column;
+        let constant = |text: Option<&str>| Take::Constant(text.map(str::to_owned));
+        assert_eq!(returning.takes(), [column(0), column(1), constant(Some("7")), column(2), constant(None)]);
+        assert_eq!((returning.left_out(4), returning.constants()), (vec![3], vec![2, 4]));
     }
 
     #[test]

@@ -182,7 +182,7 @@ impl Side {
 }
 
 /// Whether two cells of a type hold the same, bit by bit.
-pub(super) fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
+pub fn same_cell(ty: Type, a: &ArrayRef, i: usize, b: &ArrayRef, j: usize) -> bool {
     if a.is_null(i) || b.is_null(j) {
         return a.is_null(i) && b.is_null(j);
     }

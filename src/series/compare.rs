@@ -219,10 +219,10 @@ fn joint(old: &Schema, new: &Schema) -> Result<(Schema, Vec<Take>), RowsError> {
             continue;
         }
         // A name that means something else now is told by its type.
-        let name = match new.position(&column.name) {
-            Some(_) => format!("{} ({})", column.name, column.ty.name()),
-            None => column.name.clone(),
-        };
+        let mut name = column.name.clone();
+        while columns.iter().any(|other| other.name == name) {
+            name = format!("{name} ({})", column.ty.name());
+        }
         columns.push(Column { name, ..column.clone() });
         places.push(Take::Column(from));
     }

@@ -81,3 +81,121 @@ fn folder_without_collections_is_told() {
     let message = sandbox.run(&["import", "old"]).fails(1);
     assert!(message.contains("no folder in it has a _schema.json"), "{message}");
 }
+
+/// What an import of a folder gives.
+fn imported(sandbox: &Sandbox, folder: &str) -> String {
+    let repo = tempfile::tempdir_in(sandbox.folder.path()).unwrap();
+    let repo = repo.path().join("repo").into_os_string().into_string().unwrap();
+    sandbox.run(&["-r", &repo, "-q", "import", folder]).ok();
+    let script = "for c in $($LAKOTA -r REPO ls); do echo $c:; $LAKOTA -r REPO ls $c; done";
+    sandbox.shell(&script.replace("REPO", &repo)).ok()
+}
+
+#[test]
+fn an_export_does_not_leave_what_is_gone_in_its_folder() {
+    let sandbox = Sandbox::with_rows();
+    for label in ["temp/rome", "temp/oslo"] {
+        sandbox.pipe(INPUT, &["write", label]).ok();
+    }
+    sandbox.run(&["create", "wind/a", "k int*"]).ok();
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.run(&["delete", "temp/rome"]).ok();
+    sandbox.run(&["rename", "temp/oslo", "temp/Oslo"]).ok();
+    sandbox.run(&["delete", "wind"]).ok();
+    sandbox.pipe("2020-06-22,99\n", &["write", "temp/bxl"]).ok();
+    let before = sandbox.shell("find out -type f | sort | xargs md5sum").ok();
+    let message = sandbox.run(&["export", "out"]).fails(1);
+    for part in
+        ["4 files", "out/temp/rome.csv", "out/temp/oslo.csv", "out/wind/a.csv", "--delete removes them"]
+    {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_eq!(sandbox.shell("find out -type f | sort | xargs md5sum").ok(), before, "nothing was written");
+    // One collection is exported without a look at the others.
+    assert!(sandbox.run(&["export", "out", "-c", "temp"]).fails(1).contains("2 files"));
+    let said = sandbox.run(&["export", "out", "--delete"]).err;
+    assert!(said.contains("removed 4 files of earlier exports from out"), "{said}");
+    assert_eq!(imported(&sandbox, "out"), "temp:\nOslo\nbxl\n");
+    assert!(!sandbox.path("out/wind").exists());
+    assert!(sandbox.text("out/temp/bxl.csv").contains("99"));
+}
+
+#[test]
+fn an_export_in_another_format_does_not_stand_beside_the_first() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["export", "out"]).ok();
+    let parquet = ["export", "out", "-T", "parquet"];
+    let message = sandbox.run(&parquet).fails(1);
+    assert!(message.contains("out/temp/bxl.csv; --delete"), "{message}");
+    sandbox.run(&[&parquet[..], &["--delete"]].concat()).ok();
+    assert_eq!(imported(&sandbox, "out"), "temp:\nbxl\n");
+}
+
+#[test]
+fn an_export_removes_nothing_that_no_export_wrote() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["export", "out"]).ok();
+    sandbox.file("out/temp/_notes.csv", "");
+    sandbox.file("out/temp/README.md", "");
+    sandbox.file("out/other/x.csv", "no collection");
+    sandbox.run(&["export", "out", "--delete"]).ok();
+    for name in ["out/temp/sub/x.csv", "out/temp/notes.txt", "out/temp/a%2fb.csv"] {
+        let path = sandbox.file(name, "mine");
+        for words in [&["export", "out"][..], &["export", "out", "--delete"]] {
+            let message = sandbox.run(words).fails(1);
+            assert!(message.contains(&format!("{name}; {name} was written by no export")), "{message}");
+        }
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
+        std::fs::remove_file(path).unwrap();
+    }
+    std::os::unix::fs::symlink("bxl.csv", sandbox.path("out/temp/link.csv")).unwrap();
+    sandbox.run(&["export", "out", "--delete"]).fails(1);
+    for name in ["out/temp/_notes.csv", "out/temp/README.md", "out/other/x.csv", "out/temp/link.csv"] {
+        assert!(sandbox.path(name).exists(), "{name}");
+    }
+}
+
+#[test]
+fn labels_of_any_length_are_exported_and_come_back() {
+    let sandbox = Sandbox::with_rows();
+    let long = [249, 252, 255].map(|len| "x".repeat(len));
+    let accents = format!("{}/{}", "é".repeat(60), "_".repeat(130));
+    for label in long.iter().chain([&accents]) {
+        sandbox.pipe(INPUT, &["write", &format!("temp/{label}")]).ok();
+    }
+    let hidden = format!("_{}", "c".repeat(254));
+    sandbox.run(&["create", &format!("{hidden}/a"), "k int*"]).ok();
+    let all = |repo: &str| {
+        let labels = [sandbox.run(&["-r", repo, "ls"]), sandbox.run(&["-r", repo, "ls", "temp"])];
+        labels.map(super::Ran::ok)
+    };
+    for file_type in ["csv", "parquet"] {
+        for _ in 0..2 {
+            sandbox.run(&["export", file_type, "-T", file_type]).ok();
+        }
+        let repo = format!("repo-{file_type}");
+        sandbox.run(&["-r", &repo, "import", file_type]).ok();
+        assert_eq!(all(&repo), all(".lakota"));
+        assert_eq!(sandbox.run(&["-r", &repo, "ls", &hidden]).ok(), "a\n");
+    }
+    sandbox.run(&["delete", &format!("temp/{}", long[2])]).ok();
+    let message = sandbox.run(&["export", "csv"]).fails(1);
+    assert!(message.contains("1 file that"), "{message}");
+    sandbox.run(&["export", "csv", "--delete"]).ok();
+    sandbox.run(&["-r", "again", "import", "csv"]).ok();
+    assert_eq!(all("again"), all(".lakota"));
+}
+
+#[test]
+fn an_export_waits_for_no_pipe_in_its_folder() {
+    let sandbox = Sandbox::with_rows();
+    for name in ["bxl.csv", "_schema.json", "_labels.json"] {
+        let ran = sandbox
+            .shell(&format!("mkdir -p out/temp; mkfifo out/temp/{name}; timeout 20 $LAKOTA export out"));
+        let message = ran.fails(1);
+        assert!(message.contains(&format!("out/temp/{name} is no regular file")), "{message}");
+        std::fs::remove_file(sandbox.path(&format!("out/temp/{name}"))).unwrap();
+    }
+    sandbox.shell("mkfifo out/_labels.json; timeout 20 $LAKOTA export out -c temp").ok();
+}

@@ -245,3 +245,153 @@ fn a_renamed_column_is_the_same_in_a_diff() {
     let back = sandbox.run(&["diff", "latest", &first, "temp/bxl", "--stat"]).ok();
     assert_eq!(back, "bxl: 1 added, 0 removed, 2 changed\n");
 }
+
+/// Rows with a note and a number, tagged `good`; then the number is dropped.
+fn with_dropped_column() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "c", "k int*", "n int", "v float"]).ok();
+    for label in ["c/a", "c/b"] {
+        sandbox.pipe("1,10,.5\n2,20,1.5\n3,30,2.5\n", &["write", label, "-m", "three"]).ok();
+    }
+    sandbox.run(&["tag", "good"]).ok();
+    sandbox.run(&["alter", "c", "drop", "n"]).ok();
+    sandbox
+}
+
+const ALL: &str = "k,v,n\n1,0.5,10\n2,1.5,20\n3,2.5,30\n";
+
+#[test]
+fn restore_tells_what_a_dropped_column_had_and_how_it_comes_back() {
+    let sandbox = with_dropped_column();
+    let to_good = |place: &str| sandbox.run(&["restore", place, "--to", "good"]);
+    let log = || sandbox.run(&["log", "c", "--oneline"]).ok();
+    let before = log();
+    let message = to_good("c/a").fails(1);
+    for part in ["nothing changed", "column n int", "dropped", "`lakota alter c add 'n int'`"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(to_good("c").fails(1).contains("\"n int\" was dropped since"));
+    assert_eq!(log(), before);
+    // What can come back does, with a word of the rest.
+    sandbox.pipe("2,7\n", &["write", "c/a"]).ok();
+    let ran = to_good("c/a");
+    assert!(ran.err.starts_with("restored c/a: 3 -> 3 rows, 1 index value changed"), "{}", ran.err);
+    assert!(ran.err.contains("lakota: the values of column n int do not come back"), "{}", ran.err);
+    ran.ok();
+    let quiet = sandbox.shell("echo 2,7 | $LAKOTA -q write c/a; $LAKOTA -q restore c/a --to good");
+    assert!(quiet.err.contains("column n int"), "{}", quiet.err);
+    // Where nothing of it is missing, nothing is said.
+    sandbox.pipe("9,9\n", &["write", "c/a"]).ok();
+    let nine = ["restore", "c/a", "--to", "good", "--start", "9", "--stop", "9"];
+    assert!(!sandbox.run(&nine).err.contains("column"));
+    sandbox.run(&["alter", "c", "add", "n int"]).ok();
+    to_good("c/a").ok();
+    assert_eq!(sandbox.run(&["read", "c/a"]).ok(), ALL);
+    let said = to_good("c").err;
+    assert!(said.starts_with("restored 1 series of c"), "{said}");
+    assert_eq!(sandbox.run(&["read", "c/b"]).ok(), ALL);
+    assert!(to_good("c").err.starts_with("nothing changed"));
+}
+
+#[test]
+fn a_deleted_series_comes_back_across_a_dropped_column() {
+    let sandbox = with_dropped_column();
+    sandbox.run(&["delete", "c/a"]).ok();
+    let deleted = sandbox.shell("$LAKOTA log c --oneline --limit 1 | cut -d' ' -f1").ok();
+    let ran = sandbox.run(&["restore", "c/a", "--to", "good"]);
+    assert!(ran.err.contains("column n int do not come back"), "{}", ran.err);
+    assert_eq!(sandbox.run(&["read", "c/a"]).ok(), "k,v\n1,0.5\n2,1.5\n3,2.5\n");
+    sandbox.run(&["delete", "c/a"]).ok();
+    sandbox.run(&["alter", "c", "add", "n int"]).ok();
+    sandbox.run(&["restore", "c/a", "--to", "good"]).ok();
+    assert_eq!(sandbox.run(&["read", "c/a"]).ok(), ALL);
+    assert_eq!(sandbox.run(&["undo", deleted.trim()]).fails(3).matches("created again").count(), 1);
+}
+
+#[test]
+fn a_column_of_another_type_under_the_name_is_told() {
+    let sandbox = with_dropped_column();
+    sandbox.run(&["alter", "c", "add", "n str"]).ok();
+    let message = sandbox.run(&["restore", "c/a", "--to", "good"]).fails(1);
+    assert!(
+        message.contains("`lakota alter c rename n OTHER-NAME`, `lakota alter c add 'n int'`"),
+        "{message}"
+    );
+    let message = sandbox.run(&["restore", "c", "--to", "good"]).fails(1);
+    assert!(message.contains("\"n int\" was dropped since, \"n str\" was added since"), "{message}");
+}
+
+#[test]
+fn undo_across_a_dropped_column_tells_only_what_it_took_back() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "c", "k int*", "n int", "v float"]).ok();
+    sandbox.pipe("1,10,.5\n2,20,1.5\n", &["write", "c/a"]).ok();
+    let newest = || sandbox.shell("$LAKOTA log c --oneline --limit 1 | cut -d' ' -f1").ok().trim().to_owned();
+    sandbox.pipe("1,10,7\n", &["write", "c/a"]).ok();
+    let of_v = newest();
+    sandbox.pipe("2,21,7\n", &["write", "c/a"]).ok();
+    let of_both = newest();
+    sandbox.run(&["alter", "c", "drop", "n"]).ok();
+    let undo = |revision: &str| sandbox.run(&["undo", revision]);
+    assert!(!undo(&of_v).err.contains("column"));
+    let said = undo(&of_both).err;
+    assert!(said.starts_with("undid ") && said.contains("column n int do not come back"), "{said}");
+    assert_eq!(sandbox.run(&["read", "c/a"]).ok(), "k,v\n1,0.5\n2,1.5\n");
+}
+
+#[test]
+fn a_collection_is_restored_across_renamed_columns() {
+    let sandbox = sandbox();
+    let first = revision(&sandbox, "write bxl");
+    let before = sandbox.run(&["read", "temp/bxl", "--revision", &first]).ok();
+    sandbox.run(&["alter", "temp", "rename", "value", "degrees"]).ok();
+    sandbox.run(&["restore", "temp", "--to", &first]).ok();
+    assert_eq!(read(&sandbox), before.replace("value", "degrees"));
+    assert_eq!(sandbox.run(&["ls", "temp"]).ok(), "bxl\n");
+    sandbox.run(&["alter", "temp", "add", "unit str"]).ok();
+    sandbox.pipe("2020-06-22,1,C\n", &["write", "temp/bxl"]).ok();
+    let message = sandbox.run(&["restore", "temp", "--to", &first]).fails(1);
+    assert!(message.contains("\"unit str\" was added since"), "{message}");
+}
+
+/// Whether a header has no name twice.
+#[track_caller]
+fn has_each_name_once(csv: &str) {
+    let head = csv.lines().next().unwrap();
+    let mut names: Vec<&str> = head.split(',').collect();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), head.split(',').count(), "{head}");
+}
+
+#[test]
+fn our_columns_give_way_to_those_of_the_rows() {
+    let sandbox = Sandbox::new();
+    let columns =
+        ["op str*", "series str*", "old int*", "revision int", "time int", "revision_time int", "new str"];
+    sandbox.run(&[&["create", "c/s"][..], &columns].concat()).ok();
+    sandbox.pipe("a,b,1,2,3,4,x\n", &["write", "c/s"]).ok();
+    let diff = |words: &[&str]| sandbox.run(&[&["diff", "--format", "csv"], words].concat()).ok();
+    assert!(diff(&["c/s"]).starts_with("diff_op,op,series,old,column,diff_old,new\n"), "{}", diff(&["c/s"]));
+    assert!(diff(&["c"]).starts_with("diff_series,diff_op,op,series,old,column,diff_old,new\n"));
+    let blame = sandbox.run(&["blame", "c/s"]).ok();
+    has_each_name_once(&blame);
+    assert!(blame.starts_with("revision_revision,revision_revision_time,author,op,"), "{blame}");
+    let json = sandbox.run(&["blame", "c/s", "--json"]).ok();
+    for name in ["revision", "time", "author", "revision_time", "revision_revision_time"] {
+        assert_eq!(json.matches(&format!("\"{name}\":")).count(), 1, "{json}");
+    }
+}
+
+#[test]
+fn columns_of_one_name_and_other_types_are_told_apart_whatever_others_are_called() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&["create", "c/s", "k int*", "v int", "v (int) str"]).ok();
+    sandbox.pipe("1,2,x\n", &["write", "c/s"]).ok();
+    sandbox.run(&["tag", "before"]).ok();
+    for words in [["drop", "v"], ["add", "v str"]] {
+        sandbox.run(&[&["alter", "c"][..], &words].concat()).ok();
+    }
+    let csv = sandbox.run(&["diff", "before", "c/s", "--format", "csv"]).ok();
+    assert_eq!(csv, "op,k,column,old,new\nchanged,1,v (int) (int),2,\n");
+}

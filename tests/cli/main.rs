@@ -22,6 +22,8 @@ mod read;
 mod remotes;
 #[path = "../golden/scenario.rs"]
 mod scenario;
+mod stopped;
+mod terminal;
 mod upkeep;
 mod verbs;
 mod watch;

@@ -194,3 +194,38 @@ fn full_device_is_told() {
     let message = Sandbox::with_rows().shell("$LAKOTA read temp/bxl > /dev/full").fails(1);
     assert_eq!(message, "lakota: cannot write the standard output: No space left on device (os error 28)\n");
 }
+
+#[test]
+fn a_file_is_not_written_through_a_link_that_another_user_made() {
+    use std::os::unix::fs::{PermissionsExt, lchown, symlink};
+    let sandbox = Sandbox::with_rows();
+    let victim = sandbox.file("victim", "secret");
+    std::fs::create_dir(sandbox.path("open")).unwrap();
+    std::fs::set_permissions(sandbox.path("open"), PermissionsExt::from_mode(0o1777)).unwrap();
+    symlink(&victim, sandbox.path("open/out.csv")).unwrap();
+    symlink(sandbox.path("elsewhere"), sandbox.path("open/folder")).unwrap();
+    std::fs::create_dir(sandbox.path("elsewhere")).unwrap();
+    sandbox.run(&["read", "temp/bxl", "-o", "open/out.csv"]).ok();
+    assert!(sandbox.text("victim").starts_with("timestamp,value\n"), "one's own link is followed");
+    sandbox.file("victim", "secret");
+    for link in ["open/out.csv", "open/folder"] {
+        if lchown(sandbox.path(link), Some(54_321), None).is_err() {
+            println!("skipped: this user cannot make links of others");
+            return;
+        }
+    }
+    for words in [
+        &["read", "temp/bxl", "-o", "open/out.csv"][..],
+        &["blame", "temp/bxl", "-o", "open/out.csv"],
+        &["diff", "temp/bxl", "-o", "open/out.csv"],
+        &["export", "open/folder"],
+        &["clone", ".lakota", "open/folder"],
+        &["-r", "open/folder", "create", "c", "k int*"],
+    ] {
+        let message = sandbox.run(words).fails(1);
+        assert!(message.contains("is a link of another user (uid 54321)"), "{message}");
+        assert!(message.contains("remove it, or choose another place"), "{message}");
+    }
+    assert_eq!(sandbox.text("victim"), "secret");
+    assert_eq!(sandbox.path("elsewhere").read_dir().unwrap().count(), 0);
+}

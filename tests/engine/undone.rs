@@ -144,3 +144,21 @@ fn what_came_later_between_the_rows_of_a_coarse_list_stays() {
     let refused = c.undo(fifth, "").unwrap_err();
     assert!(refused.to_string().contains("changed later at 5 by"), "{refused}");
 }
+
+#[test]
+fn a_column_that_was_dropped_and_added_again_stands_in_the_way_of_no_undo() {
+    let c = collection();
+    c.alter(&[Alteration::add("n int", None).unwrap()], "").unwrap().unwrap();
+    write(&c, "a", "k,v,n\n1,1,10\n2,2,20\n");
+    let wrong = write(&c, "a", "k,v,n\n1,9,10\n");
+    let again = [Alteration::Drop("n".into()), Alteration::add("n int", None).unwrap()];
+    c.alter(&again, "").unwrap().unwrap();
+    c.undo(wrong, "").unwrap().unwrap();
+    assert_eq!(read(&c, "a"), ["1,1.0,10", "2,2.0,"], "what came back has the values it had");
+
+    let wrong = write(&c, "a", "k,v,n\n1,9,10\n");
+    c.alter(&again, "").unwrap().unwrap();
+    write(&c, "a", "k,v,n\n1,9,11\n");
+    let refused = c.undo(wrong, "").unwrap_err();
+    assert!(matches!(refused, CollectionError::Touched(..)), "a value was set since: {refused}");
+}

@@ -5,6 +5,7 @@
 
 use super::folder::retry;
 use crate::backend::STAGING;
+use crate::halt::{self, Unfinished};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -23,7 +24,8 @@ static START: LazyLock<u128> =
 /// A staging file; removed where it is not finished.
 #[derive(Debug)]
 pub(super) struct Staging {
-    path: PathBuf,
+    /// Removed too where a signal ends the program.
+    known: Unfinished,
     file: File,
     finished: bool,
 }
@@ -34,9 +36,9 @@ impl Staging {
         loop {
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = folder.join(format!("{STAGING}{}-{count}-{:x}", std::process::id(), *START));
-            match File::create_new(&path) {
+            match Unfinished::make(|| Ok((File::create_new(&path)?, path))) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                made => return Ok(Staging { file: made?, path, finished: false }),
+                made => return made.map(|(file, known)| Staging { file, known, finished: false }),
             }
         }
     }
@@ -46,7 +48,9 @@ impl Staging {
     pub(super) fn finish(mut self, bytes: &[u8], durable: bool, name: &Path) -> io::Result<()> {
         self.file.write_all(bytes)?;
         if !durable {
-            let new = retry(|| Ok(renameat_with(CWD, &self.path, CWD, name, RenameFlags::NOREPLACE)?));
+            let from = self.known.path();
+            let rename = || Ok(renameat_with(CWD, from, CWD, name, RenameFlags::NOREPLACE)?);
+            let new = halt::whole(|| retry(rename));
             self.finished = new.is_ok();
             if self.finished {
                 return Ok(());
@@ -55,7 +59,7 @@ impl Staging {
             log::debug!("{} is synced: {new:?}", name.display());
         }
         self.file.sync_all()?;
-        retry(|| fs::rename(&self.path, name))?;
+        halt::whole(|| retry(|| fs::rename(self.known.path(), name)))?;
         self.finished = true;
         Ok(())
     }
@@ -64,9 +68,9 @@ impl Staging {
 impl Drop for Staging {
     fn drop(&mut self) {
         if !self.finished
-            && let Err(e) = retry(|| fs::remove_file(&self.path))
+            && let Err(e) = retry(|| fs::remove_file(self.known.path()))
         {
-            log::warn!("cannot remove {}: {e}", self.path.display());
+            log::warn!("cannot remove {}: {e}", self.known.path().display());
         }
     }
 }

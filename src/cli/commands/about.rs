@@ -20,7 +20,7 @@ pub(crate) struct Completions {
 }
 
 pub(crate) fn version() -> Result<()> {
-    output::print(&format!("lakota {}, repository format {FORMAT}\n", env!("CARGO_PKG_VERSION")))
+    output::print(format!("lakota {}, repository format {FORMAT}\n", env!("CARGO_PKG_VERSION")))
 }
 
 pub(crate) fn completions(args: &Completions) -> Result<()> {

@@ -76,6 +76,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let schema = Arc::clone(&blame.state.schema);
     let columns = columns(&schema);
     let mut output = Output::open(args.output.as_deref())?;
+    let put = |output: &mut Output, out: &[u8]| match format {
+        Format::Table => output.put_lines(out),
+        Format::Csv | Format::Json => output.put(out),
+    };
     let mut writers = Writers { collection: &collection, known: HashMap::new() };
     let mut table = Table::new(&columns);
     let mut out = match format {
@@ -108,13 +112,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
                 );
             }
         }
-        output.put(&out)?;
+        put(&mut output, &out)?;
         out.clear();
     }
     if format == Format::Table {
         table.finish(&mut out);
     }
-    output.put(&out)?;
+    put(&mut output, &out)?;
     output.finish()
 }
 

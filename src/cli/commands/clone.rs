@@ -2,6 +2,7 @@
 
 use crate::cli::remote;
 use crate::cli::session::Session;
+use crate::cli::target;
 use crate::ops::transfer::What;
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -37,6 +38,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     } else if lies_in(&args.place, &path) {
         bail!("{} lies in the repository it would be a clone of", args.place.display());
     }
+    target::check_folder(&args.place)?;
     let to = session.create_at(&args.place)?;
     to.cloning(&source)?;
     to.add_remote(remote::ORIGIN, &source)?;

@@ -3,6 +3,7 @@
 use crate::cli::args::Place;
 use crate::cli::exit::Usage;
 use crate::cli::session::{Session, exact};
+use crate::cli::target;
 use crate::collection::Collection;
 use crate::data::schema::Schema;
 use anyhow::Result;
@@ -40,6 +41,7 @@ fn collection(label: &str, columns: &[String], session: &Session) -> Result<Coll
     // Before anything is made: a schema that cannot be leaves nothing behind.
     let schema = Schema::parse(columns)?;
     crate::data::label::check(label)?;
+    target::check_folder(session.place())?;
     let repo = session.create()?;
     let existed = repo.collections()?.iter().any(|there| there == label);
     let collection = repo.create_collection(label, &schema)?;

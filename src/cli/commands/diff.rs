@@ -8,6 +8,7 @@ use crate::cli::session::Session;
 use crate::data::delta::Tally;
 use crate::data::files::changes::{self, Form};
 use crate::data::key::Closed;
+use crate::data::plain;
 use crate::history::entry::{Entry, Segments};
 use crate::interval::Interval;
 use crate::series::compare::{Comparison, Side, compare};
@@ -131,10 +132,9 @@ impl Report<'_> {
         match (self.args.stat, form) {
             (true, Form::Csv) => self.out.extend_from_slice(b"series,added,removed,changed\n"),
             (false, Form::Csv) => {
-                if several {
-                    self.out.extend_from_slice(b"series,");
-                }
-                self.out.extend(changes::header(&self.whole.new.state.schema, form));
+                let schema = &self.whole.new.state.schema;
+                let head = if several { changes::header_of } else { changes::header };
+                self.out.extend(head(schema, form));
             }
             _ => {}
         }
@@ -142,7 +142,10 @@ impl Report<'_> {
 
     fn put(&mut self, above: usize) -> Result<()> {
         if self.out.len() > above {
-            self.to.put(&self.out)?;
+            match self.args.form() {
+                Form::Text => self.to.put_lines(&self.out)?,
+                Form::Csv | Form::Json => self.to.put(&self.out)?,
+            }
             self.out.clear();
         }
         Ok(())
@@ -184,7 +187,8 @@ impl Report<'_> {
                     }
                     _ => String::new(),
                 };
-                format!("{label}: {added} added, {removed} removed, {changed} changed{note}\n")
+                let line = format!("{label}: {added} added, {removed} removed, {changed} changed{note}");
+                format!("{}\n", plain::line(&line))
             }
         };
         self.out.extend_from_slice(line.as_bytes());
@@ -224,7 +228,9 @@ impl Report<'_> {
                 Some(entry) => format!("{}/{}", self.whole.collection(), entry.label),
                 None => "nothing".to_owned(),
             };
-            self.out.extend_from_slice(format!("{sign} {what}\t{}\n", end.name).as_bytes());
+            self.out.extend_from_slice(
+                format!("{sign} {}\t{}\n", plain::line(&what), plain::line(&end.name)).as_bytes(),
+            );
         }
     }
 }

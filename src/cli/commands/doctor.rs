@@ -2,6 +2,7 @@
 
 use super::mounts;
 use crate::cli::output;
+use crate::data::plain;
 use crate::mount::doctor::{Check, Finding, checks};
 use crate::mount::host::Host;
 use crate::mount::spool::default_base;
@@ -20,7 +21,7 @@ pub(crate) fn run() -> Result<()> {
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let spool = default_base(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"), host.root);
     let found = checks(&host, (&release, &filesystems), spool.as_deref(), &mounts::all()?);
-    output::print(&found.iter().map(line).collect::<String>())?;
+    output::print(found.iter().map(line).collect::<String>())?;
     if found.iter().any(|check| check.finding == Finding::Fail) {
         bail!("mounting would fail here");
     }
@@ -33,5 +34,5 @@ fn line(check: &Check) -> String {
         Finding::Warn => "warn",
         Finding::Fail => "FAIL",
     };
-    format!("{word:<4}  {:<11}  {}\n", check.name, check.text)
+    format!("{word:<4}  {:<11}  {}\n", check.name, plain::line(&check.text))
 }

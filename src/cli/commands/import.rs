@@ -5,6 +5,7 @@ use crate::cli::layout;
 use crate::cli::load::{self, Meet, Reading};
 use crate::cli::output;
 use crate::cli::session::Session;
+use crate::cli::target;
 use crate::collection::Collection;
 use crate::data::schema::Schema;
 use crate::repo::Repo;
@@ -43,6 +44,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     }
     // All schemas first: a bad one leaves nothing behind.
     let schemas = found.iter().map(|(_, path)| layout::read_schema(path)).collect::<Result<Vec<_>>>()?;
+    target::check_folder(session.place())?;
     let repo = session.create()?;
     let how = Reading { progress: !session.is_quiet(), header: args.header.given() };
     for ((label, path), schema) in found.iter().zip(&schemas) {

@@ -27,5 +27,5 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         Some(label) => collection.find(&state, label)?.segments.sums().rows,
         None => state.sums().rows,
     };
-    output::print(&format!("{rows}\n"))
+    output::print(format!("{rows}\n"))
 }

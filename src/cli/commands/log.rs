@@ -117,7 +117,7 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
             shown += 1;
             result = one.text.map(|text| out.push_str(&text));
             if out.len() > 1 << 16 && result.is_ok() {
-                result = output.put(out.as_bytes());
+                result = put(args, &mut output, &out);
                 out.clear();
             }
             if result.is_ok() && shown < limit { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
@@ -128,7 +128,11 @@ fn history(args: &Args, collection: &Collection, label: Option<&str>) -> Result<
         // Nobody ever had that label, or nothing of it fits: where it is not known at all, that is told.
         known(collection, &filter, label)?;
     }
-    output.put(out.as_bytes())
+    put(args, &mut output, &out)
+}
+
+fn put(args: &Args, output: &mut Output, text: &str) -> Result<()> {
+    if args.is_json() { output.put(text.as_bytes()) } else { output.put_lines(text.as_bytes()) }
 }
 
 /// A revision on its way out.

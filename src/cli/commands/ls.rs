@@ -2,11 +2,12 @@
 
 use crate::cli::args::AtArgs;
 use crate::cli::exit::Usage;
-use crate::cli::output::Output;
+use crate::cli::output;
 use crate::cli::session::Session;
 use crate::collection::{At, Collection};
 use crate::data::files::table::{Table, Texts};
 use crate::data::key::show;
+use crate::data::plain;
 use crate::data::schema::Schema as Columns;
 use crate::history::entry::Summary;
 use crate::repo::Repo;
@@ -46,11 +47,12 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
 }
 
 fn lines(labels: Vec<String>) -> Result<()> {
-    let mut text = labels.join("\n");
-    if !labels.is_empty() {
-        text.push('\n');
-    }
-    Output::stdout()?.put(text.as_bytes())
+    // Scripts get labels as they are, unless one would look like several.
+    let shown = |label: &String| match output::is_terminal() || label.contains(char::is_control) {
+        true => format!("{}\n", plain::line(label)),
+        false => format!("{label}\n"),
+    };
+    output::print_data(&labels.iter().map(shown).collect::<String>())
 }
 
 fn series(collection: &Collection, at: At, long: bool) -> Result<()> {
@@ -108,5 +110,5 @@ fn table(columns: &[&str], arrays: Vec<ArrayRef>) -> Result<()> {
     let frame = RecordBatch::try_new(Arc::clone(columns.arrow()), arrays)?;
     let mut out = Vec::new();
     Table::new(columns.columns()).push(&Texts::of(columns.columns(), &frame), &mut out);
-    Output::stdout()?.put(&out)
+    output::print(&out)
 }

@@ -1,6 +1,6 @@
 //! `mounts`: the lakota mounts of this machine.
 
-use crate::cli::output::Output;
+use crate::cli::output::{self, Output};
 use crate::data::files::table::{Table, Texts};
 use crate::data::schema::Schema;
 use crate::mount::table::{self, Health, Mount};
@@ -89,5 +89,5 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         let frame = RecordBatch::try_new(Arc::clone(columns.arrow()), arrays)?;
         Table::new(columns.columns()).push(&Texts::of(columns.columns(), &frame), &mut out);
     }
-    Output::stdout()?.put(&out)
+    if args.json { Output::stdout()?.put(&out) } else { output::print(&out) }
 }

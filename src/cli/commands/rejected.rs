@@ -3,7 +3,7 @@
 use crate::cli::args::Place;
 use crate::cli::exit::Usage;
 use crate::cli::mounted::Mountpoint;
-use crate::cli::output::Output;
+use crate::cli::output::{self, Output};
 use crate::cli::refused::{age, who};
 use crate::cli::rewrite;
 use crate::cli::session::Session;
@@ -158,7 +158,7 @@ fn list(args: &Args, session: &Session) -> Result<()> {
     } else {
         out = table(&all, mounts.len() > 1, rustix::process::geteuid().as_raw(), now)?;
     }
-    Output::stdout()?.put(&out)
+    if args.json { Output::stdout()?.put(&out) } else { output::print(&out) }
 }
 
 fn object(found: &Found, now: u64) -> serde_json::Value {

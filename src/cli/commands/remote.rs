@@ -3,6 +3,7 @@
 use crate::cli::output;
 use crate::cli::remote::absolute;
 use crate::cli::session::Session;
+use crate::data::plain;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 
@@ -57,6 +58,9 @@ fn add(name: &str, place: &Path, session: &Session) -> Result<()> {
 
 fn list(session: &Session) -> Result<()> {
     let remotes = session.repo()?.remotes()?;
-    let lines: Vec<String> = remotes.iter().map(|(name, place)| format!("{name}\t{place}\n")).collect();
-    output::print(&lines.concat())
+    let lines: Vec<String> = remotes
+        .iter()
+        .map(|(name, place)| format!("{}\t{}\n", plain::line(name), plain::line(place)))
+        .collect();
+    output::print(lines.concat())
 }

@@ -2,19 +2,22 @@
 
 use crate::cli::args::{Place, RangeArgs};
 use crate::cli::exit::Usage;
-use crate::cli::output::count;
+use crate::cli::output::{self, count};
 use crate::cli::session::{Session, exact};
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError, Moment, Past};
 use crate::data::key::Closed;
+use crate::data::schema::Column;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::state::State;
+use crate::mount::session::error::word;
 use anyhow::{Result, bail};
+use std::path::Path;
 
 /// Make a series, some of its rows, or a whole collection what it was, as a new revision
 ///
 /// A series that was deleted comes back; so does a collection, without --to as it was when it was deleted. Nothing is
-/// stored twice.
+/// stored twice. Values of a column that was dropped since come back when it was added again with its name and type.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   lakota restore temp/bxl --to 554d6f
@@ -98,6 +101,7 @@ fn put(
     let interval = args.range.interval(&batch.base().schema, Closed::Both)?;
     let outcome = batch.restore(label, Past { state, entry, held_by }, &[interval])?;
     let place = format!("{}/{label}", collection.label());
+    let lost = batch.lost().to_vec();
     match batch.commit()? {
         Some(revision) => {
             // As the log tells it.
@@ -106,10 +110,41 @@ fn put(
             session.say(format!(
                 "restored {place}: {before} -> {after} rows, {changed} changed, revision {revision}"
             ));
+            if !lost.is_empty() {
+                output::warn(&lost_columns(collection, &lost)?);
+            }
+        }
+        None if !lost.is_empty() => {
+            bail!("nothing changed: of {place}, {}", lost_columns(collection, &lost)?)
         }
         None => session.say(format!("nothing changed: {place} has these rows already")),
     }
     Ok(())
+}
+
+/// What is told of columns whose values do not come back, and how they can.
+pub(super) fn lost_columns(collection: &Collection, lost: &[Column]) -> Result<String> {
+    let schema = collection.schema()?;
+    let names: Vec<String> = lost.iter().map(ToString::to_string).collect();
+    let shown = |text: &str| word(Path::new(text));
+    let (label, mut steps) = (shown(collection.label()), Vec::new());
+    for column in lost {
+        let name = &column.name;
+        if schema.position(name).is_some() {
+            // Another column has the name now.
+            steps.push(format!("`lakota alter {label} rename {} OTHER-NAME`", shown(name)));
+        }
+        steps.push(format!("`lakota alter {label} add {}`", shown(&column.to_string())));
+    }
+    let (columns, were, their) = match lost.len() {
+        1 => ("column", "it was", "its"),
+        _ => ("columns", "they were", "their"),
+    };
+    Ok(format!(
+        "the values of {columns} {} do not come back, since {were} dropped; {} and another restore bring {their} values",
+        names.join(", "),
+        steps.join(", ")
+    ))
 }
 
 /// A series that is gone, as it was before it was deleted.

@@ -14,5 +14,5 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let schema = session.repo()?.collection(&args.collection)?.schema()?;
-    output::print(&schema.to_string())
+    output::print(schema.to_string())
 }

@@ -7,6 +7,7 @@ use crate::cli::session::Session;
 use crate::clock::Stamp;
 use crate::collection::when::When;
 use crate::collection::{Collection, CollectionError};
+use crate::data::plain;
 use crate::digest::Digest;
 use crate::history::changelog::HistoryError;
 use crate::repo::Repo;
@@ -88,8 +89,9 @@ fn show(args: &Args, collection: &Collection, stamp: Stamp) -> Result<()> {
         // As the watch tells it: null is the registry, whatever a collection is called.
         let registry = *collection.changelog().folders() == [Digest::ZERO];
         let of = (!registry).then(|| collection.label());
-        return output::print(&format!("{}\n", version.json_of(Some(of), true)?));
+        return output::print_data(&format!("{}\n", version.json_of(Some(of), true)?));
     }
     let text = version.paragraph(true)?;
-    output::print(&format!("{:<9} {}\n{}\n", "of", collection.label(), text.trim_end_matches('\n')))
+    let label = plain::line(collection.label());
+    output::print(format!("{:<9} {label}\n{}\n", "of", text.trim_end_matches('\n')))
 }

@@ -1,10 +1,11 @@
 //! `status`: the heads of collections, and what merging them would override.
 
-use crate::cli::output::{self, Output};
+use crate::cli::output;
 use crate::cli::overrides::{Overridden, named};
 use crate::cli::session::{Session, exact};
 use crate::clock::{Stamp, iso};
 use crate::collection::{Collection, CollectionError};
+use crate::data::plain;
 use crate::history::changelog::Log;
 use anyhow::Result;
 use serde::Serialize;
@@ -84,9 +85,9 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
         one(&exact(&repo, label)?, false)?;
     }
     if out.is_empty() && !args.json {
-        return output::print(&format!("{ALL_SINGLE}\n"));
+        return output::print(format!("{ALL_SINGLE}\n"));
     }
-    Output::stdout()?.put(out.as_bytes())
+    if args.json { output::print_data(&out) } else { output::print(out) }
 }
 
 impl Status {
@@ -127,7 +128,7 @@ impl Status {
         let mut out = String::new();
         let mut line = |text: std::fmt::Arguments<'_>| {
             // Writing to a string cannot fail.
-            writeln!(out, "{text}").unwrap_or_default();
+            writeln!(out, "{}", plain::line(&text.to_string())).unwrap_or_default();
         };
         if self.heads.len() < 2 {
             let heads = if self.heads.is_empty() { "no revisions" } else { "1 head" };

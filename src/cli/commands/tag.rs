@@ -2,7 +2,7 @@
 
 use crate::cli::args::Place;
 use crate::cli::exit::Usage;
-use crate::cli::output::{Output, count};
+use crate::cli::output::{self, Output, count};
 use crate::cli::session::{Session, exact};
 use crate::clock::{Stamp, iso};
 use crate::collection::Collection;
@@ -150,5 +150,5 @@ fn table(lines: &[Line]) -> Result<()> {
     let frame = RecordBatch::try_new(Arc::clone(columns.arrow()), arrays)?;
     let mut out = Vec::new();
     Table::new(columns.columns()).push(&Texts::of(columns.columns(), &frame), &mut out);
-    Output::stdout()?.put(&out)
+    output::print(&out)
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::commands::mounts::LOOK;
 use crate::cli::session::Session;
+use crate::data::plain;
 use crate::mount::session::error::word;
 use crate::mount::session::holders::{Holder, holders};
 use crate::mount::session::unmount::{How, Server, UnmountError, unmount};
@@ -130,5 +131,5 @@ fn user(holder: &Holder) -> String {
     if uses.len() > SHOWN {
         shown.push("and more");
     }
-    format!("\n  {pid} {command}: {}", shown.join(", "))
+    format!("\n  {pid} {}: {}", plain::line(command), plain::line(&shown.join(", ")))
 }

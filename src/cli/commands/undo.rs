@@ -1,5 +1,7 @@
 //! `undo`: takes back what one revision did.
 
+use super::restore::lost_columns;
+use crate::cli::output;
 use crate::cli::session::Session;
 use anyhow::Result;
 
@@ -29,9 +31,13 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let repo = session.repo()?;
     let (collection, stamp) = super::show::find(&repo, &args.revision, args.collection.as_deref())?;
     let message = args.message.clone().unwrap_or_else(|| format!("undo {stamp}"));
-    match collection.undo(stamp, &message)? {
+    let (revision, lost) = collection.undo_telling(stamp, &message)?;
+    match revision {
         Some(revision) => {
             session.say(format!("undid {stamp} in {}, revision {revision}", collection.label()));
+            if !lost.is_empty() {
+                output::warn(&lost_columns(&collection, &lost)?);
+            }
         }
         None => session.say(format!("nothing changed: what {stamp} did is not there any more")),
     }

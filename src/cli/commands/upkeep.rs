@@ -6,6 +6,7 @@ use crate::cli::remote;
 use crate::cli::session::{Session, exact};
 use crate::clock::iso;
 use crate::collection::Collection;
+use crate::data::plain;
 use crate::ops::{self, OpError, Repaired};
 use crate::repo::Repo;
 use anyhow::{Context, Result, bail};
@@ -206,7 +207,7 @@ impl Verify {
         let mut printed = Ok(());
         let done = ops::verify(&repo, &mut |damage| {
             if printed.is_ok() {
-                printed = output.put(format!("{}\n", damage.what).as_bytes());
+                printed = output.put_lines(format!("{}\n", plain::line(&damage.what)).as_bytes());
             }
         })?;
         printed?;

@@ -7,6 +7,7 @@ use crate::cli::output::{self, Output};
 use crate::cli::overrides::Overrode;
 use crate::cli::session::Session;
 use crate::collection::when::When;
+use crate::data::plain;
 use crate::history::outline::Outline;
 use crate::ops::watch::{News, Since, Watch, is_of_one};
 use anyhow::{Context, Result};
@@ -192,7 +193,7 @@ impl Teller<'_> {
         let line = if self.args.json {
             version.json_of(Some(label), false)? + "\n"
         } else {
-            format!("{} {}", label.unwrap_or("(registry)"), version.line())
+            format!("{} {}", plain::line(label.unwrap_or("(registry)")), version.line())
         };
         self.output.put(line.as_bytes())
     }

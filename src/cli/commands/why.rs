@@ -7,6 +7,7 @@ use crate::cli::refused::{self, Refusal, Wanted};
 use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock};
 use crate::collection::At;
+use crate::data::plain;
 use crate::mount::session::error::word;
 use crate::mount::spool::{Ticket, Way};
 use anyhow::{Result, anyhow, bail};
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     match newest {
         Some((mount, refusal)) => {
             let asker = rustix::process::geteuid().as_raw();
-            output::print(&paragraph(&mount, &refusal, asker, SystemClock.now()))
+            output::print(paragraph(&mount, &refusal, asker, SystemClock.now()))
         }
         None => bail!("{shown}: nothing was refused"),
     }
@@ -88,7 +89,7 @@ fn paragraph(mount: &Mountpoint, refusal: &Refusal, asker: u32, now: u64) -> Str
     let mut field = |name: &str, text: &str| {
         if !text.is_empty() {
             // Writing to a string cannot fail.
-            writeln!(out, "{name:<6} {text}").unwrap_or_default();
+            writeln!(out, "{name:<6} {}", plain::line(text)).unwrap_or_default();
         }
     };
     let kept = refusal.kept.as_ref();

@@ -13,7 +13,8 @@ use std::ops::Range;
 /// How changes are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
-    /// `op,<index>,column,old,new`: a line for each cell; op is `added`, `removed` or `changed`.
+    /// `op,<index>,column,old,new`: a line for each cell; op is `added`, `removed` or `changed`. Where an index column has one
+    /// of these names, ours has `diff_` in front, as often as needed.
     Csv,
     /// An object for each row: `op`, `index`, and `old` and `new` with the values, of changed rows those that differ.
     Json,
@@ -36,8 +37,33 @@ pub fn header(schema: &Schema, form: Form) -> Vec<u8> {
     if form != Form::Csv {
         return Vec::new();
     }
-    let index = schema.index_columns().map(|column| column.name.as_str());
-    csv::header(std::iter::once("op").chain(index).chain(["column", "old", "new"]))
+    let own = |name: &&str| own_name(schema, name);
+    let index = schema.index_columns().map(|column| column.name.clone());
+    let names: Vec<String> =
+        ["op"].iter().map(own).chain(index).chain(["column", "old", "new"].iter().map(own)).collect();
+    csv::header(names.iter().map(String::as_str))
+}
+
+/// As [`header`], of several series: their labels are a first column.
+#[must_use]
+pub fn header_of(schema: &Schema, form: Form) -> Vec<u8> {
+    if form != Form::Csv {
+        return Vec::new();
+    }
+    let mut header_of = csv::header(std::iter::once(own_name(schema, "series").as_str()));
+    header_of.pop();
+    header_of.push(b',');
+    header_of.extend(header(schema, form));
+    header_of
+}
+
+/// The name of a column of ours: no index column has it.
+fn own_name(schema: &Schema, name: &str) -> String {
+    let mut name = name.to_owned();
+    while schema.index_columns().any(|column| column.name == name) {
+        name.insert_str(0, "diff_");
+    }
+    name
 }
 
 /// Appends what differs. `schema` has the columns of both frames.
@@ -231,6 +257,23 @@ mod tests {
              added,2020-01-06,a,v,,\n\
              added,2020-01-06,a,note,,w\n"
         );
+    }
+
+    #[test]
+    fn no_name_stands_twice_in_a_header() {
+        let head = |columns: &[&str]| {
+            let schema = Schema::parse(columns).unwrap();
+            let heads = [header(&schema, Form::Csv), header_of(&schema, Form::Csv)];
+            heads.map(|head| String::from_utf8(head).unwrap())
+        };
+        let plain = head(&["k int*", "op str", "old int"]);
+        assert_eq!(plain, ["op,k,column,old,new\n", "series,op,k,column,old,new\n"]);
+        let all = ["series", "op", "diff_op", "column", "old", "new", "diff_new"]
+            .map(|name| format!("{name} str*"));
+        let columns: Vec<&str> = all.iter().map(String::as_str).collect();
+        let index = "series,op,diff_op,column,old,new,diff_new";
+        let ours = format!("diff_diff_op,{index},diff_column,diff_old,diff_diff_new\n");
+        assert_eq!(head(&columns), [ours.clone(), format!("diff_series,{ours}")]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! far, so that memory stays bounded.
 
 use super::cell::Cells;
+use crate::data::plain;
 use crate::data::schema::{Column, Type};
 use arrow_array::RecordBatch;
 
@@ -40,10 +41,7 @@ impl Texts {
     fn push(&mut self, column: usize, text: &str) {
         let start = self.text.len();
         // A newline in a cell must not break its row.
-        self.text.extend(text.chars().flat_map(|c| match c.is_control() {
-            true => c.escape_default().collect::<Vec<_>>(),
-            false => vec![c],
-        }));
+        self.text.push_str(&plain::line(text));
         let width = self.text[start..].chars().count();
         self.cells.push((self.text.len(), width));
         self.widths[column] = self.widths[column].max(width);
@@ -63,8 +61,9 @@ impl Table {
     #[must_use]
     pub fn new(columns: &[Column]) -> Table {
         let numeric = |ty| matches!(ty, Type::Int | Type::Float);
-        let columns: Vec<_> = columns.iter().map(|c| (c.name.clone(), numeric(c.ty))).collect();
-        let widths = columns.iter().map(|(name, _)| name.chars().count()).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|c| (plain::line(&c.name).into_owned(), numeric(c.ty))).collect();
+        let widths = columns.iter().map(|(name, _): &(String, bool)| name.chars().count()).collect();
         Table { columns, widths, headed: false }
     }
 

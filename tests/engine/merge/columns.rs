@@ -4,13 +4,13 @@ use crate::support::{CountingClock, copy, files, frame, keyed, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::clock::Stamp;
-use lakota::collection::{At, Collection, CollectionError};
+use lakota::collection::{At, Collection, CollectionError, Past};
 use lakota::data::alter::Alteration;
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
 use lakota::history::changelog::HistoryError;
 use lakota::history::revision::SeriesChange;
-use lakota::interval::Key;
+use lakota::interval::{Interval, Key};
 use lakota::ops;
 use lakota::series::read::Query;
 use lakota::series::write::Mode;
@@ -221,6 +221,31 @@ fn rows_written_beside_a_drop_lose_the_column() {
     other.upsert("a", "2,2,8\n");
     let (columns, rows) = united(&one, &other);
     assert_eq!((columns.as_str(), rows), ("k int*\nw int\n", vec!["1,7\n".to_owned(), "2,8\n".to_owned()]));
+}
+
+#[test]
+fn values_that_a_restore_brought_back_after_a_drop_stay_beside_what_others_wrote() {
+    let site = Site::with(&["k int*", "n int", "v int"]);
+    site.upsert("a", "1,10,1\n2,20,2\n3,30,3\n");
+    let good = site.open().newest().unwrap()[0];
+    let other = site.clone();
+    site.alter(remove("n"));
+    site.alter(Alteration::add("n int", None).unwrap());
+    let collection = site.open();
+    let state = collection.state(At::Revision(good)).unwrap();
+    let entry = state.entry("a").unwrap();
+    let past = Past { state: &state, entry: entry.as_ref(), held_by: &[good] };
+    let mut batch = collection.batch("").unwrap();
+    batch.restore("a", past, &[Interval::ALL]).unwrap();
+    assert!(batch.lost().is_empty());
+    batch.commit().unwrap().unwrap();
+    let mut batch = collection.batch("").unwrap();
+    assert_eq!(batch.restore_all(&state, &[good]).unwrap(), 0, "all of it is back");
+    other.upsert("a", "2,21,7\n4,40,4\n");
+    let (columns, rows) = united(&site, &other);
+    assert_eq!(columns, "k int*\nv int\nn int\n");
+    // Of a row that both wrote the later one counts, and that had its value in the column that was dropped.
+    assert_eq!(rows, ["1,1,10\n", "2,7,\n", "3,3,30\n", "4,4,\n"]);
 }
 
 #[test]

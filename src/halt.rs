@@ -1,0 +1,140 @@
+//! What a signal that ends the program must not cut in two, and what it must not leave behind.
+//!
+//! A step (a file that gets its name) is done whole or not at all: [`stop`] waits for those that have begun, and none
+//! begins afterwards. Files that are not finished are known here while they exist, and are removed.
+
+use parking_lot::{Mutex, RecursiveRwLock, RecursiveRwLockWriteGuard};
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What there is to know of a process.
+#[derive(Debug, Default)]
+struct Process {
+    /// Shared by steps, taken alone by the end. Recursive: a step in a step, also on another thread, must not wait for an
+    /// end that waits for the outer one.
+    turn: RecursiveRwLock<()>,
+    /// Whether something was done that others see.
+    changed: AtomicBool,
+    unfinished: Mutex<HashSet<PathBuf>>,
+}
+
+static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
+
+/// Runs a step that [`stop`] lets come to its end. Steps may lie in steps.
+pub fn whole<T>(step: impl FnOnce() -> T) -> T {
+    PROCESS.whole(step)
+}
+
+/// Remembers that something was done that others see.
+pub fn changed() {
+    PROCESS.changed.store(true, Ordering::Relaxed);
+}
+
+/// Waits for steps that have begun, lets none begin, and removes unfinished files.
+#[must_use]
+pub fn stop() -> Stopped {
+    PROCESS.stop()
+}
+
+/// What the program had done when it was stopped.
+#[derive(Debug)]
+pub struct Stopped {
+    /// Whether it did something that others see.
+    pub changed: bool,
+    /// Unfinished files that were removed.
+    pub removed: usize,
+    /// No step begins while this lives.
+    _turn: RecursiveRwLockWriteGuard<'static, ()>,
+}
+
+/// A file that is removed if the program is stopped while this lives.
+#[derive(Debug)]
+pub struct Unfinished {
+    path: PathBuf,
+    process: &'static Process,
+}
+
+impl Unfinished {
+    /// Makes a file, and knows it from then on: `make` gives what it made and where that is.
+    pub fn make<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Unfinished)> {
+        PROCESS.make(make)
+    }
+
+    /// Where the file is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        self.process.unfinished.lock().remove(&self.path);
+    }
+}
+
+impl Process {
+    fn whole<T>(&self, step: impl FnOnce() -> T) -> T {
+        let _turn = self.turn.read();
+        step()
+    }
+
+    fn make<T>(
+        &'static self,
+        make: impl FnOnce() -> io::Result<(T, PathBuf)>,
+    ) -> io::Result<(T, Unfinished)> {
+        self.whole(|| {
+            let (made, path) = make()?;
+            // Relative paths mean another file after a change of the current folder.
+            let path = std::path::absolute(&path).unwrap_or(path);
+            self.unfinished.lock().insert(path.clone());
+            Ok((made, Unfinished { path, process: self }))
+        })
+    }
+
+    fn stop(&'static self) -> Stopped {
+        let turn = self.turn.write();
+        let unfinished = std::mem::take(&mut *self.unfinished.lock());
+        let removed = unfinished.iter().filter(|path| std::fs::remove_file(path).is_ok()).count();
+        Stopped { changed: self.changed.load(Ordering::Relaxed), removed, _turn: turn }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn a_stop_waits_for_steps_and_removes_what_is_not_finished() {
+        // Of its own: other tests have files that are not finished.
+        let process: &'static Process = Box::leak(Box::default());
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, gone) = (folder.path().join("kept"), folder.path().join("gone"));
+        let made = |path: &Path| process.make(|| Ok((File::create(path)?, path.to_owned()))).unwrap().1;
+        drop(made(&kept));
+        let unfinished = made(&gone);
+        let (sender, receiver) = channel();
+        let stopper = process.whole(|| {
+            let stopper = std::thread::spawn(move || {
+                let stopped = process.stop();
+                sender.send(()).unwrap();
+                (stopped.removed, stopped.changed)
+            });
+            assert!(
+                receiver.recv_timeout(Duration::from_millis(50)).is_err(),
+                "it did not wait for the step"
+            );
+            process.whole(|| assert!(gone.exists(), "a step in a step goes on"));
+            stopper
+        });
+        assert_eq!(stopper.join().unwrap(), (1, false));
+        assert!(kept.exists() && !gone.exists());
+        drop(unfinished);
+    }
+}

@@ -1,0 +1,133 @@
+//! What a signal leaves: no unfinished files, and a true word of what was done.
+
+use super::{INPUT, Sandbox};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// Starts the program with a standard input that stays open.
+fn start(sandbox: &Sandbox, words: &[&str]) -> Child {
+    let mut command = sandbox.command();
+    command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    kill_process(Pid::from_child(child), signal).unwrap();
+}
+
+/// Waits until a folder has a file whose name starts so.
+fn wait_for(folder: &Path, start: &str) {
+    let begun = Instant::now();
+    let is_there = || {
+        let Ok(found) = folder.read_dir() else { return false };
+        found.flatten().any(|entry| entry.file_name().to_string_lossy().starts_with(start))
+    };
+    while !is_there() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no {start} in {}", folder.display());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let found = folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+    let mut names: Vec<String> = found.map(|name| name.into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// Rows that take a while to be written out.
+fn many_rows(sandbox: &Sandbox) {
+    sandbox.run(&["create", "many", "k int*", "v float"]).ok();
+    let rows: String = (0..400_000).map(|k| format!("{k},{}.5\n", k % 977)).collect();
+    sandbox.pipe(rows, &["write", "many/a", "--no-sync"]).ok();
+}
+
+#[test]
+fn an_output_that_is_stopped_leaves_no_file() {
+    let sandbox = Sandbox::new();
+    many_rows(&sandbox);
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    sandbox.file("out/kept.csv", "before\n");
+    let export = ["export", "out", "-c", "many"];
+    let cases: [(&[&str], &str, Signal, i32); 4] = [
+        (&["read", "many/a", "-o", "out/kept.csv"], "out", Signal::INT, 130),
+        (&["blame", "many/a", "-o", "out/kept.csv"], "out", Signal::TERM, 143),
+        (&["diff", "many/a", "-o", "out/kept.csv"], "out", Signal::HUP, 129),
+        (&export, "out/many", Signal::INT, 130),
+    ];
+    for (words, folder, with, code) in cases {
+        let folder = sandbox.path(folder);
+        let child = start(&sandbox, words);
+        wait_for(&folder, ".lakota-");
+        signal(&child, with);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{words:?}: {}", told(&output));
+        assert_eq!(told(&output), "lakota: interrupted, nothing changed\n", "{words:?}");
+        assert!(names(&folder).iter().all(|name| !name.starts_with('.')), "{:?}", names(&folder));
+        assert_eq!(sandbox.text("out/kept.csv"), "before\n");
+    }
+    assert_eq!(names(&sandbox.path("out/many")), Vec::<String>::new());
+}
+
+#[test]
+fn a_write_that_is_stopped_while_it_reads_changes_nothing() {
+    let sandbox = Sandbox::with_rows();
+    let log = || sandbox.run(&["log", "temp", "--oneline"]).ok();
+    let before = log();
+    let mut child = start(&sandbox, &["write", "temp/bxl"]);
+    child.stdin.as_mut().unwrap().write_all(INPUT.replace(",2", ",3").as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::INT);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(
+        (output.status.code(), told(&output).as_str()),
+        (Some(130), "lakota: interrupted, nothing changed\n")
+    );
+    assert_eq!(log(), before);
+}
+
+#[test]
+fn nothing_changed_is_said_only_where_it_is_true() {
+    let sandbox = Sandbox::with_rows();
+    let newest = || sandbox.run(&["log", "temp", "--oneline", "--limit", "1"]).ok();
+    let mut stopped = 0;
+    for n in 0..60_u64 {
+        let before = newest();
+        let mut child = start(&sandbox, &["write", "temp/bxl"]);
+        child.stdin.take().unwrap().write_all(format!("2020-06-22,{n}.25\n").as_bytes()).unwrap();
+        std::thread::sleep(Duration::from_micros(700 * n));
+        // It may have ended already.
+        kill_process(Pid::from_child(&child), Signal::INT).ok();
+        let output = child.wait_with_output().unwrap();
+        let (said, changed) = (told(&output), newest() != before);
+        match output.status.code() {
+            Some(0) => assert!(changed, "{said}"),
+            Some(130) => {
+                stopped += 1;
+                assert_eq!(said.contains("nothing changed"), !changed, "{said}");
+            }
+            // Before it listens to signals.
+            None => assert!(!changed),
+            code => panic!("{code:?}: {said}"),
+        }
+        let left = sandbox.shell("find .lakota -name '.tmp-*'").ok();
+        assert_eq!(left, "");
+    }
+    println!("{stopped} of 60 writes were stopped");
+}
+
+#[test]
+fn a_signal_that_is_ignored_stays_ignored() {
+    let sandbox = Sandbox::with_rows();
+    let ran = sandbox.shell(
+        "trap '' HUP; (sleep .5; echo 2020-06-22,7) | $LAKOTA write temp/bxl & sleep .2; kill -HUP $!; wait $!",
+    );
+    assert!(ran.err.starts_with("wrote 1 row"), "{ran:?}");
+}

@@ -6,6 +6,7 @@
 
 mod forgotten;
 mod horizon;
+mod index;
 mod log;
 mod mend;
 mod outlines;
@@ -26,7 +27,7 @@ use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
-use log::Source;
+use log::{Loose, Source};
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
@@ -176,7 +177,9 @@ impl Changelog {
         if all.horizon.time == 0 {
             return Ok((Arc::clone(&all), all));
         }
-        let visible = Arc::clone(listing.visible.get_or_insert_with(|| Arc::new(all.visible())));
+        // Mostly what it hides is gone long since: then there is one log, not two.
+        let visible = || if all.hides_any() { Arc::new(all.visible()) } else { Arc::clone(&all) };
+        let visible = Arc::clone(listing.visible.get_or_insert_with(visible));
         Ok((all, visible))
     }
 
@@ -210,6 +213,8 @@ impl Changelog {
                 return Ok(());
             }
             if let Some(log) = self.read_all(&files)? {
+                // A pack that is gone may be as large as all others.
+                self.packs.lock().retain(|name, _| log.pack_keys.iter().any(|key| key.ends_with(name)));
                 *listing = Listing { files: files.into_iter().collect(), all: Arc::new(log), visible: None };
                 return Ok(());
             }
@@ -243,14 +248,15 @@ impl Changelog {
             if let Some(name) = pack::is_pack(name) {
                 log.pack_keys.push(format!("{}/{name}", folder.key()));
                 let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
-                for (i, (child, parents)) in pack.revisions().enumerate() {
-                    log.add(child, parents, || Source::Packed(Arc::clone(&pack), i));
+                for (i, (child, parents)) in (0..).zip(pack.revisions()) {
+                    log.add(child, parents.as_slice(), || Source::Packed(Arc::clone(&pack), i));
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
             }
         }
         loose.iter().for_each(|(folder, name)| add_loose(&mut log, *folder, name));
+        log.settle();
         Ok(self.read_horizons(horizons, &mut log)?.then_some(log))
     }
 
@@ -302,10 +308,11 @@ impl Changelog {
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
-            Source::Loose(folder, parent) => {
-                self.store.backend().get(&file_key(*folder, *parent, stamp)).map_err(HistoryError::from)
+            Source::Loose(file) => {
+                let key = file_key(file.folder, file.parent, stamp);
+                self.store.backend().get(&key).map_err(HistoryError::from)
             }
-            Source::Packed(pack, i) => pack.read(&self.store, *i),
+            Source::Packed(pack, i) => pack.read(&self.store, *i as usize),
         };
         match found {
             Ok(bytes) if Digest::of(&bytes) == stamp.digest => Ok(Some(bytes)),
@@ -343,6 +350,24 @@ impl Changelog {
         Ok(heads.into_iter().filter(|head| !named.contains(head)).collect())
     }
 
+    /// About how many bytes it takes in memory to know which revisions there are.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let listing = self.listing.lock();
+        // A second log is there only while a horizon hides what is not removed yet.
+        let second = listing.visible.as_ref().filter(|visible| !Arc::ptr_eq(visible, &listing.all));
+        let logs = listing.all.bytes() + second.map_or(0, |log| log.bytes());
+        let files = listing.files.capacity() * size_of::<(Digest, String)>();
+        let names: usize = listing.files.iter().map(|(_, name)| name.capacity()).sum();
+        let packs: usize = self.packs.lock().values().map(|pack| pack.bytes()).sum();
+        logs + files + names + packs
+    }
+
+    /// Forgets what was read of packs: who goes through many revisions leaves groups of them behind that nobody needs next.
+    pub fn rest(&self) {
+        self.packs.lock().values().for_each(|pack| pack.rest());
+    }
+
     /// Packs if there are many loose files.
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
         if log.loose > MAX_LOOSE {
@@ -361,7 +386,7 @@ fn others(files: &[crate::backend::Entry]) -> BTreeSet<&str> {
 fn add_loose(log: &mut Log, folder: Digest, name: &str) {
     if let Some((parent, child)) = parse_name(name) {
         log.loose += 1;
-        log.add(child, &[parent], || Source::Loose(folder, parent));
+        log.add(child, &[parent], || Source::Loose(Box::new(Loose { folder, parent })));
     }
 }
 

@@ -173,7 +173,10 @@ impl Fs {
     #[must_use]
     pub fn kept(&self) -> Kept {
         let counters = self.renderer.counters();
+        let (revisions, history_bytes) = self.tree.catalog.history();
         Kept {
+            revisions,
+            history_bytes,
             handles: self.handles.len() as u64,
             inodes: self.inodes.len() as u64,
             cache_bytes: counters.kept,
@@ -232,7 +235,20 @@ impl Fs {
             let place = name.to_string_lossy();
             self.fail(Some(caller), format_args!("look up {place:?}{}", shown(&parent)), &e)
         })?;
+        if self.tree.catalog.take_shrunk() {
+            self.give_back();
+        }
         Ok(self.known(child))
+    }
+
+    /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
+    /// there again.
+    fn give_back(&self) {
+        self.tree.sheets.clear();
+        self.recent.lock().clear();
+        self.listings.lock().clear();
+        self.renderer.clear();
+        self.tree.catalog.repo().store().clear_cache();
     }
 
     /// Counts a lookup of what was found.

@@ -5,16 +5,23 @@ use super::pack::Pack;
 use super::parents::Parents;
 use crate::clock::Stamp;
 use crate::digest::Digest;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// Where a revision's bytes are.
+/// Where a revision's bytes are. Loose ones are few, since writers pack them: they are the ones that take memory of
+/// their own.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// A file of this folder, under the name this parent gives it: not every parent need have one.
-    Loose(Digest, Stamp),
-    Packed(Arc<Pack>, usize),
+    Loose(Box<Loose>),
+    Packed(Arc<Pack>, u32),
+}
+
+/// A file of a folder, under the name that a parent gives it: not every parent need have one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loose {
+    pub(super) folder: Digest,
+    pub(super) parent: Stamp,
 }
 
 #[derive(Debug, Clone)]
@@ -51,9 +58,9 @@ type Stamps = HashSet<Stamp, BuildHasherDefault<ByDigest>>;
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
-    /// Everything that is a parent.
-    named: Stamps,
-    /// Everything that is not.
+    /// Parents that are not here.
+    absent: Stamps,
+    /// Everything here that is no parent.
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
     pub horizon: Horizon,
@@ -70,17 +77,49 @@ pub struct Log {
 impl Log {
     /// Adds a revision, or parents of one that is there.
     pub(super) fn add(&mut self, child: Stamp, parents: &[Stamp], source: impl FnOnce() -> Source) {
-        if !self.named.contains(&child) {
-            self.heads.insert(child);
-        }
-        let new = || Entry { parents: Parents::default(), source: source() };
-        let entry = self.entries.entry(child).or_insert_with(new);
+        let entry = match self.entries.entry(child) {
+            btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            btree_map::Entry::Vacant(place) => {
+                if !self.absent.remove(&child) {
+                    self.heads.insert(child);
+                }
+                place.insert(Entry { parents: Parents::default(), source: source() })
+            }
+        };
+        // Mostly empty: a parent was a head until now.
+        let mut others = Vec::new();
         for parent in parents {
-            if *parent != Stamp::ROOT && entry.parents.add(*parent) {
-                self.heads.remove(parent);
-                self.named.insert(*parent);
+            if *parent != Stamp::ROOT && entry.parents.add(*parent) && !self.heads.remove(parent) {
+                others.push(*parent);
             }
         }
+        others.retain(|parent| !self.entries.contains_key(parent));
+        self.absent.extend(others);
+    }
+
+    /// Lays what is known out anew, without the room that adding one after the other leaves: a third of it.
+    pub(super) fn settle(&mut self) {
+        self.entries = std::mem::take(&mut self.entries).into_iter().collect();
+    }
+
+    /// Whether a revision is a parent of one that is here.
+    fn is_named(&self, stamp: Stamp) -> bool {
+        self.absent.contains(&stamp) || (self.contains(stamp) && !self.heads.contains(&stamp))
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let several: usize = self.entries.values().map(|entry| entry.parents.bytes()).sum();
+        self.entries.len() * (size_of::<Stamp>() + size_of::<Entry>()) * 5 / 4
+            + several
+            + self.loose * size_of::<Loose>()
+            + self.absent.capacity() * size_of::<Stamp>()
+    }
+
+    /// Whether the horizon hides any revision that is here.
+    pub(super) fn hides_any(&self) -> bool {
+        let end = Stamp { time: self.horizon.time, digest: Digest::ZERO };
+        self.entries.range(..end).any(|(stamp, _)| self.horizon.hides(*stamp))
     }
 
     /// A log without what the horizon hides.
@@ -96,6 +135,7 @@ impl Log {
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
             log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
+        log.settle();
         log
     }
 
@@ -125,7 +165,7 @@ impl Log {
     /// Whether a revision is known to be an ancestor of one that is here.
     #[must_use]
     pub fn is_past(&self, stamp: Stamp) -> bool {
-        self.named.contains(&stamp) || self.horizon.forgets(stamp)
+        self.is_named(stamp) || self.horizon.forgets(stamp)
     }
 
     /// The revisions that would be heads if nothing said that they are ancestors of others.
@@ -196,7 +236,7 @@ impl Log {
         // What was forgotten is an ancestor of something, which may be later than `time`.
         let gap = self.missing().any(|(_, child)| child.time >= time);
         unforgotten(heads, |head| {
-            let alone = self.horizon.forgets(head) && !self.named.contains(&head);
+            let alone = self.horizon.forgets(head) && !self.is_named(head);
             alone && (head.time < self.horizon.time || !gap)
         })
     }

@@ -26,6 +26,7 @@ use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
+use super::users;
 use super::veil::Veils;
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -306,6 +307,10 @@ impl Fs {
         Counters::add(&self.tree.control.counters.opens, 1);
         let node = self.node(ino)?;
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
+            if caller.uid != rustix::process::geteuid().as_raw() {
+                // The log will name who writes: known by the time of the close.
+                users::system().expect(caller.uid);
+            }
             self.open_to_write(caller, &node, flags)
         } else {
             self.open_to_read(caller, &node)

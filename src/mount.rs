@@ -33,4 +33,5 @@ pub mod sheet;
 pub mod spool;
 pub mod table;
 pub mod tree;
+pub mod users;
 mod veil;

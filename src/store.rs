@@ -20,6 +20,14 @@ use std::sync::Arc;
 /// Bytes of nodes and groups kept in memory, unless the owner says otherwise.
 const CACHE_BYTES: usize = 64 << 20;
 
+/// What a part takes in memory beside its bytes: its key, its place in the list, what counts its users. Nodes are often no
+/// longer than that.
+const PART_BYTES: usize = 192;
+
+const fn weight(bytes: &Bytes) -> usize {
+    bytes.len() + PART_BYTES
+}
+
 /// A failed read or write of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -68,7 +76,7 @@ impl Cache {
     fn shrink(&mut self) {
         while self.bytes > self.limit {
             match self.parts.pop_lru() {
-                Some((_, old)) => self.bytes -= old.len(),
+                Some((_, old)) => self.bytes -= weight(&old),
                 None => break,
             }
         }
@@ -90,10 +98,16 @@ impl Store {
         cache.shrink();
     }
 
-    /// Bytes of nodes and groups kept now.
+    /// Bytes of nodes and groups kept now, and what it takes to keep them.
     #[must_use]
     pub fn cached_bytes(&self) -> usize {
         self.cache.lock().bytes
+    }
+
+    /// Forgets the nodes and groups that are kept: most are of revisions that are gone.
+    pub fn clear_cache(&self) {
+        let mut cache = self.cache.lock();
+        (cache.parts, cache.bytes) = (LruCache::unbounded(), 0);
     }
 
     /// The backend below.
@@ -130,9 +144,10 @@ impl Store {
     ) -> Result<T, StoreError> {
         let read = |key: &str| match read(key) {
             Err(e) if e.is_not_found() => Ok(None),
-            Err(e) if e.kind == BackendErrorKind::NoFile => {
-                Err(StoreError::Damaged { object: digest, what: "it is no file, or too long to be one of ours" })
-            }
+            Err(e) if e.kind == BackendErrorKind::NoFile => Err(StoreError::Damaged {
+                object: digest,
+                what: "it is no file, or too long to be one of ours",
+            }),
             other => Ok(Some(other?)),
         };
         let key = digest.key();
@@ -163,9 +178,9 @@ impl Store {
 
     fn keep(&self, spot: &Spot, bytes: &Bytes) {
         let mut cache = self.cache.lock();
-        cache.bytes += bytes.len();
+        cache.bytes += weight(bytes);
         if let Some(old) = cache.parts.put((spot.bundle, spot.at), bytes.clone()) {
-            cache.bytes -= old.len();
+            cache.bytes -= weight(&old);
         }
         cache.shrink();
     }
@@ -244,10 +259,17 @@ impl View {
     fn part(&self, spot: &Spot, most: usize) -> Result<Bytes, StoreError> {
         let raw = len_of(spot.raw, most, spot.bundle)?;
         let len = len_of(spot.stored, most, spot.bundle)?;
+        let held = self.held.get(&spot.bundle);
+        if let Some(bundle) = held
+            && spot.stored == spot.raw
+        {
+            // Never kept: a part keeps the whole bundle alive, which goes with its revision.
+            return cut(bundle, spot.at, spot.stored, spot.bundle);
+        }
         if let Some(bytes) = self.store.cached(spot) {
             return Ok(bytes);
         }
-        let stored = match self.held.get(&spot.bundle) {
+        let stored = match held {
             Some(bundle) => cut(bundle, spot.at, spot.stored, spot.bundle)?,
             None => self.store.range(spot.bundle, spot.at, len)?,
         };

@@ -5,8 +5,8 @@
 use crate::clock::iso;
 use crate::data::label::unescape;
 use crate::mount::name::{CONTROL, label_of};
-use crate::mount::process::user_name;
 use crate::mount::spool::{Kept, Ticket};
+use crate::mount::users;
 use std::path::Path;
 
 /// What is asked about: a file, a series, a collection, or all of a mount. Labels, not escaped; the file as it is named.
@@ -184,7 +184,7 @@ pub(crate) fn who(ticket: &Ticket, asker: u32) -> String {
     if ticket.uid == asker {
         return ticket.who();
     }
-    let user = user_name(Path::new("/etc/passwd"), ticket.uid).unwrap_or_else(|| ticket.uid.to_string());
+    let user = users::system().name(ticket.uid);
     format!("{} of {user}", ticket.who())
 }
 

@@ -2,9 +2,9 @@
 
 use super::{Global, output};
 use crate::collection::Collection;
-use crate::mount::process::user_name;
 use crate::mount::session::error::word;
 use crate::mount::table;
+use crate::mount::users;
 use crate::repo::{Options, Repo, RepoError};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
@@ -130,13 +130,6 @@ fn options(durable: bool) -> Options {
 /// `user@host`, as the system tells them.
 fn author() -> String {
     let user = std::env::var("USER").ok().filter(|user| !user.is_empty());
-    let user = user.or_else(user_by_id).unwrap_or_else(|| "unknown".to_owned());
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim();
-    if host.is_empty() { user } else { format!("{user}@{host}") }
-}
-
-/// The name of the user who runs the program, from the list of users.
-fn user_by_id() -> Option<String> {
-    user_name(Path::new("/etc/passwd"), rustix::process::geteuid().as_raw())
+    let user = user.unwrap_or_else(|| users::system().name(rustix::process::geteuid().as_raw()));
+    users::author(&user, &users::host())
 }

@@ -19,7 +19,32 @@ impl Seen {
     pub fn news(&mut self, folders: &[Digest], log: &Log) -> Vec<Stamp> {
         let new: Vec<Stamp> = log.stamps().filter(|stamp| !self.has(folders, *stamp)).collect();
         self.mark(folders, new.iter().copied());
+        self.forget(folders, log);
         new
+    }
+
+    /// Forgets what a horizon hides: it does not come back, and a follower may run for months.
+    fn forget(&mut self, folders: &[Digest], log: &Log) {
+        for folder in folders {
+            if let Some(seen) = self.folders.get_mut(folder)
+                && seen.len() > log.len()
+            {
+                seen.retain(|stamp| !log.horizon.hides(*stamp));
+                seen.shrink_to_fit();
+            }
+        }
+    }
+
+    /// How many revisions are known as seen.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.folders.values().map(HashSet::len).sum()
+    }
+
+    /// Whether none is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Takes some as seen.

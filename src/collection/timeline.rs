@@ -24,7 +24,10 @@ const AT_ONCE: usize = 64;
 pub struct Timeline {
     /// In the order they were added: parents first.
     revisions: Vec<Known>,
-    numbers: HashMap<Stamp, u32>,
+    /// Numbers of revisions by stamp.
+    order: Vec<u32>,
+    /// Of each revision: how many parents are known, their numbers, the numbers of the series it changed.
+    links: Vec<u32>,
     /// Series by number.
     series: Vec<Past>,
     series_numbers: HashMap<SeriesId, u32>,
@@ -37,12 +40,12 @@ pub struct Timeline {
     epoch: u64,
 }
 
+/// A revision. What it takes is a floor under the memory of every mount, so it has no allocation of its own.
 #[derive(Debug)]
 struct Known {
     stamp: Stamp,
-    parents: Vec<u32>,
-    /// Numbers of the series it changed.
-    series: Box<[u32]>,
+    /// Behind the last of its links.
+    end: usize,
 }
 
 /// The changes of a series: four bytes each, since a collection may have millions.
@@ -52,6 +55,20 @@ struct Past {
     entries: Vec<Entry>,
     /// Labels it has had.
     labels: Vec<Arc<str>>,
+}
+
+impl Past {
+    fn memory(&self) -> usize {
+        let labels: usize = self.labels.iter().map(|label| label.len() + size_of::<[usize; 4]>()).sum();
+        self.entries.capacity() * size_of::<Entry>() + labels
+    }
+}
+
+/// Makes room for some more, an eighth at least: what doubles leaves a half empty.
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    if list.capacity() - list.len() < more {
+        list.reserve_exact(more.max(list.len() / 8));
+    }
 }
 
 /// The number of a revision, and what it did.
@@ -138,22 +155,58 @@ impl Timeline {
     /// Whether it knows a revision.
     #[must_use]
     pub fn knows(&self, stamp: Stamp) -> bool {
-        self.numbers.contains_key(&stamp)
+        self.number_of(stamp).is_some()
+    }
+
+    fn number_of(&self, stamp: Stamp) -> Option<u32> {
+        let stamp_of = |number: &u32| self.revisions[*number as usize].stamp;
+        self.order.binary_search_by_key(&stamp, stamp_of).ok().map(|at| self.order[at])
+    }
+
+    /// The known parents of a revision, and the series it changed.
+    fn links(&self, number: u32) -> (&[u32], &[u32]) {
+        let number = number as usize;
+        let first = number.checked_sub(1).map_or(0, |before| self.revisions[before].end);
+        let links = &self.links[first..self.revisions[number].end];
+        let (count, links) = links.split_first().unwrap_or((&0, &[]));
+        links.split_at(*count as usize)
+    }
+
+    /// The revisions of a log that are not known. Both lists are sorted.
+    fn unknown(&self, log: &Log) -> Vec<Stamp> {
+        let mut known = self.order.iter().map(|number| self.revisions[*number as usize].stamp).peekable();
+        let is_new = |stamp: &Stamp| {
+            while known.next_if(|known| known < stamp).is_some() {}
+            known.next_if_eq(stamp).is_none()
+        };
+        log.stamps().filter(is_new).collect()
+    }
+
+    /// About how many bytes it takes in memory.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let of_series: usize = self.series.iter().map(Past::memory).sum();
+        self.revisions.capacity() * size_of::<Known>()
+            + (self.order.capacity() + self.links.capacity()) * size_of::<u32>()
+            + self.series.capacity() * size_of::<Past>()
+            + self.series_numbers.capacity() * size_of::<(SeriesId, u32)>()
+            + self.lacking.capacity() * size_of::<Stamp>()
+            + of_series
     }
 
     /// Adds the revisions of `log` that are not known yet; makes everything anew where known ones went, and where
     /// something came that others were missing.
     pub fn update(&mut self, changelog: &Changelog, log: &Log) -> Result<(), CollectionError> {
-        let unknown = |timeline: &Timeline| -> Vec<Stamp> {
-            log.stamps().filter(|stamp| !timeline.numbers.contains_key(stamp)).collect()
-        };
-        let mut new = unknown(self);
+        let mut new = self.unknown(log);
         let late = |stamp: &Stamp| self.lacking.contains(stamp);
         let found = |stamp: &Stamp| step(changelog, log, *stamp).is_ok();
         if self.len() + new.len() != log.len() || new.iter().any(late) || self.lost.keys().any(found) {
             *self = Timeline { epoch: self.epoch + 1, ..Timeline::default() };
-            new = unknown(self);
+            new = self.unknown(log);
+            self.revisions.reserve_exact(new.len());
+            self.order.reserve_exact(new.len());
         }
+        let many = new.len() > AT_ONCE;
         for some in new.chunks(AT_ONCE) {
             let steps: Vec<Result<Step, CollectionError>> =
                 some.par_iter().map(|stamp| step(changelog, log, *stamp)).collect();
@@ -162,6 +215,9 @@ impl Timeline {
                 let step = step.or_else(|error| self.lose(log, *stamp, error))?;
                 self.add(step);
             }
+        }
+        if many {
+            changelog.rest();
         }
         Ok(())
     }
@@ -193,13 +249,19 @@ impl Timeline {
 
     fn add(&mut self, step: Step) {
         let number = u32::try_from(self.revisions.len()).unwrap_or(u32::MAX);
-        let parents: Vec<u32> = step.parents.iter().filter_map(|p| self.numbers.get(p).copied()).collect();
-        self.lacking.extend(step.parents.iter().filter(|parent| !self.numbers.contains_key(parent)));
+        let mut parents = Vec::with_capacity(step.parents.len());
+        for parent in &step.parents {
+            match self.number_of(*parent) {
+                Some(number) => parents.push(number),
+                None => {
+                    self.lacking.insert(*parent);
+                }
+            }
+        }
         let series = step.series;
         if self.schema.is_none_or(|known| step.schema && known < step.stamp) {
             self.schema = Some(step.stamp);
         }
-        self.numbers.insert(step.stamp, number);
         let mut numbers = Vec::with_capacity(series.len());
         for (id, label, kind) in series {
             let of = self.number(id);
@@ -208,12 +270,22 @@ impl Timeline {
             // Nearly always the end: only another clock's revision comes before what is known.
             let earlier = |entry: &Entry| self.revisions[entry.revision() as usize].stamp < step.stamp;
             let at = past.entries.iter().rposition(earlier).map_or(0, |at| at + 1);
+            make_room(&mut past.entries, 1);
             past.entries.insert(at, Entry::new(number, kind));
             if !past.labels.iter().any(|known| **known == *label) {
                 past.labels.push(label.into());
             }
         }
-        self.revisions.push(Known { stamp: step.stamp, parents, series: numbers.into() });
+        let before = |known: &u32| self.revisions[*known as usize].stamp < step.stamp;
+        let at = self.order.iter().rposition(before).map_or(0, |at| at + 1);
+        make_room(&mut self.order, 1);
+        self.order.insert(at, number);
+        make_room(&mut self.links, 1 + parents.len() + numbers.len());
+        self.links.push(u32::try_from(parents.len()).unwrap_or(u32::MAX));
+        self.links.extend(parents);
+        self.links.extend(numbers);
+        make_room(&mut self.revisions, 1);
+        self.revisions.push(Known { stamp: step.stamp, end: self.links.len() });
     }
 
     fn number(&mut self, id: SeriesId) -> u32 {
@@ -277,7 +349,7 @@ impl Timeline {
     /// The change that made a series what it is at a revision.
     #[must_use]
     pub fn origin(&self, id: SeriesId, at: Stamp) -> Option<Change> {
-        let head = *self.numbers.get(&at)?;
+        let head = self.number_of(at)?;
         let entries = &self.past(id)?.entries;
         let mut earlier = entries.iter().rev().filter(|entry| self.stamp(**entry) <= at);
         let mut ancestors = Ancestors::of(self, head, self.stamp(*entries.first()?));
@@ -287,7 +359,7 @@ impl Timeline {
     /// The series that none of `heads` has whole: their merge changes them.
     #[must_use]
     pub fn parted(&self, heads: &[Stamp]) -> HashSet<SeriesId> {
-        let numbers: Vec<u32> = heads.iter().filter_map(|head| self.numbers.get(head).copied()).collect();
+        let numbers: Vec<u32> = heads.iter().filter_map(|head| self.number_of(*head)).collect();
         if numbers.len() < 2 { HashSet::new() } else { self.parted_by(&numbers) }
     }
 
@@ -303,14 +375,14 @@ impl Timeline {
         let mut owners: HashMap<u32, Vec<u64>> = HashMap::new();
         while open.values().any(|mask| !full(mask)) {
             let Some(((_, number), mask)) = open.pop_last() else { break };
-            let revision = &self.revisions[number as usize];
+            let (parents, series) = self.links(number);
             if !full(&mask) {
-                for id in &revision.series {
+                for id in series {
                     let common = owners.entry(*id).or_insert_with(|| vec![u64::MAX; words]);
                     common.iter_mut().zip(&mask).for_each(|(common, mask)| *common &= mask);
                 }
             }
-            for parent in &revision.parents {
+            for parent in parents {
                 let known = open.entry(self.key(*parent)).or_insert_with(|| vec![0; words]);
                 known.iter_mut().zip(&mask).for_each(|(known, mask)| *known |= mask);
             }
@@ -340,7 +412,7 @@ impl Ancestors<'_> {
     fn has(&mut self, wanted: u32) -> bool {
         while !self.seen.contains(&wanted) {
             let Some(number) = self.open.pop() else { return false };
-            for parent in &self.timeline.revisions[number as usize].parents {
+            for parent in self.timeline.links(number).0 {
                 if self.timeline.revisions[*parent as usize].stamp >= self.oldest && self.seen.insert(*parent)
                 {
                     self.open.push(*parent);

@@ -7,6 +7,7 @@
 mod files;
 mod forgotten;
 mod horizon;
+mod index;
 mod log;
 mod mend;
 mod outlines;
@@ -30,7 +31,7 @@ use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
 use bytes::Bytes;
-use log::Source;
+use log::{Loose, Source};
 use lru::LruCache;
 use pack::Pack;
 use parking_lot::Mutex;
@@ -76,7 +77,9 @@ pub enum HistoryError {
     #[error(transparent)]
     TooLong(#[from] TooLong),
     /// A revision whose writer did not sync, and whose file is not whole.
-    #[error("revision {0} is torn: it was written with --no-sync, and a power failure came before it was on disk")]
+    #[error(
+        "revision {0} is torn: it was written with --no-sync, and a power failure came before it was on disk"
+    )]
     Torn(Stamp),
     /// A revision that is not there (any more).
     #[error("revision {0} was trimmed meanwhile, or its file is lost")]
@@ -206,7 +209,9 @@ impl Changelog {
         if all.horizon.time == 0 {
             return Ok((Arc::clone(&all), all));
         }
-        let visible = Arc::clone(listing.visible.get_or_insert_with(|| Arc::new(all.visible())));
+        // Mostly what it hides is gone long since: then there is one log, not two.
+        let visible = || if all.hides_any() { Arc::new(all.visible()) } else { Arc::clone(&all) };
+        let visible = Arc::clone(listing.visible.get_or_insert_with(visible));
         Ok((all, visible))
     }
 
@@ -246,6 +251,8 @@ impl Changelog {
                 return Ok(());
             }
             if let Some(log) = self.read_all(&files, attempt > 0)? {
+                // A pack that is gone may be as large as all others.
+                self.packs.lock().retain(|name, _| log.pack_keys.iter().any(|key| key.ends_with(name)));
                 *listing = Listing { files: files.into_iter().collect(), all: Arc::new(log), visible: None };
                 return Ok(());
             }
@@ -280,8 +287,8 @@ impl Changelog {
             if let Some(name) = pack::is_pack(name) {
                 log.pack_keys.push(format!("{}/{name}", folder.key()));
                 let Some(pack) = self.pack(&folder.key(), name)? else { return Ok(None) };
-                for (i, (child, parents)) in pack.revisions().enumerate() {
-                    log.add(child, parents, || Source::Packed(Arc::clone(&pack), i));
+                for (i, (child, parents)) in (0..).zip(pack.revisions()) {
+                    log.add(child, parents.as_slice(), || Source::Packed(Arc::clone(&pack), i));
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
@@ -290,6 +297,7 @@ impl Changelog {
             }
         }
         add_loose(&mut log, loose.into_iter());
+        log.settle();
         Ok((self.read_horizons(horizons, &mut log)? && self.leave_out_torn(&mut log, last)).then_some(log))
     }
 
@@ -341,14 +349,14 @@ impl Changelog {
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
         let found = match &entry.source {
-            Source::Loose(folder, name) => {
-                let key = name.key(*folder);
+            Source::Loose(file) => {
+                let key = file.name.key(file.folder);
                 match self.store.backend().get_within(&key, MOST_FILE as u64) {
                     Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::Damaged(stamp)),
                     found => found.map_err(HistoryError::from),
                 }
             }
-            Source::Packed(pack, i) => pack.read(&self.store, *i),
+            Source::Packed(pack, i) => pack.read(&self.store, *i as usize),
         };
         match found {
             Ok(bytes) if Digest::of(&bytes) == stamp.digest => Ok(Some(bytes)),
@@ -424,6 +432,24 @@ impl Changelog {
         Ok(())
     }
 
+    /// About how many bytes it takes in memory to know which revisions there are.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        let listing = self.listing.lock();
+        // A second log is there only while a horizon hides what is not removed yet.
+        let second = listing.visible.as_ref().filter(|visible| !Arc::ptr_eq(visible, &listing.all));
+        let logs = listing.all.bytes() + second.map_or(0, |log| log.bytes());
+        let files = listing.files.capacity() * size_of::<(Digest, String)>();
+        let names: usize = listing.files.iter().map(|(_, name)| name.capacity()).sum();
+        let packs: usize = self.packs.lock().values().map(|pack| pack.bytes()).sum();
+        logs + files + names + packs
+    }
+
+    /// Forgets what was read of packs: who goes through many revisions leaves groups of them behind that nobody needs next.
+    pub fn rest(&self) {
+        self.packs.lock().values().for_each(|pack| pack.rest());
+    }
+
     /// Packs if there are many loose files.
     pub fn pack_if_many(&self, log: &Log) -> Result<(), HistoryError> {
         if log.loose > MAX_LOOSE {
@@ -448,6 +474,6 @@ fn add_loose<'f>(log: &mut Log, files: impl Iterator<Item = &'f (Digest, String)
         if name.synced {
             log.torn.remove(&name.child);
         }
-        log.add(name.child, &[name.parent], || Source::Loose(folder, name));
+        log.add(name.child, &[name.parent], || Source::Loose(Box::new(Loose { folder, name })));
     }
 }

@@ -16,6 +16,7 @@ use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Tells when it is time to list again.
@@ -207,13 +208,15 @@ pub struct Shelf {
     removed: Mutex<HashMap<SeriesId, u64>>,
     /// What dropped series are that came back by being written.
     returned: Mutex<HashMap<SeriesId, SeriesId>>,
+    /// Is set where revisions went.
+    shrunk: Arc<AtomicBool>,
 }
 
 impl Shelf {
-    fn new(collection: Collection, watcher: Option<Arc<dyn Watcher>>, poll: Duration) -> Shelf {
-        let gate = Mutex::new(Gate::new(&collection, watcher, poll));
-        let (now, turn) = (RwLock::default(), Mutex::default());
-        Shelf { collection, gate, now, turn, removed: Mutex::default(), returned: Mutex::default() }
+    fn new(collection: Collection, gate: Gate, shrunk: Arc<AtomicBool>) -> Shelf {
+        let (gate, now, turn) = (Mutex::new(gate), RwLock::default(), Mutex::default());
+        let (removed, returned) = (Mutex::default(), Mutex::default());
+        Shelf { collection, gate, now, turn, removed, returned, shrunk }
     }
 
     /// The collection.
@@ -284,11 +287,23 @@ impl Shelf {
         // In place: a failure leaves what was learned until then, and the next question goes on from there.
         let state = moment.state.clone();
         let known = now.get_or_insert_with(|| Now::of(Point::written(moment.stamp), state.clone()));
+        let before = known.timeline.len();
         known.timeline.update(changelog, &log)?;
+        if known.timeline.len() < before {
+            self.shrunk.store(true, Ordering::Relaxed);
+        }
         known.parted = parted(&known.timeline, &moment)?;
         (known.point, known.state) = (moment.into(), state);
         known.tell_lost(&log.torn, self.collection.label(), self.collection.context().clock.now());
         Ok(())
+    }
+
+    /// How many revisions are known, and about how many bytes that takes in memory.
+    #[must_use]
+    pub fn history(&self) -> (u64, u64) {
+        let timeline = |now: &Now| (now.timeline.len(), now.timeline.memory());
+        let (revisions, bytes) = self.now.read().as_ref().map(timeline).unwrap_or_default();
+        (revisions as u64, (bytes + self.collection.changelog().memory()) as u64)
     }
 
     /// Lines that tell of revisions that could not be read at the last look.
@@ -327,6 +342,7 @@ pub struct Catalog {
     watcher: Option<Arc<dyn Watcher>>,
     gate: Mutex<Gate>,
     shelves: RwLock<BTreeMap<String, Arc<Shelf>>>,
+    shrunk: Arc<AtomicBool>,
 }
 
 impl Catalog {
@@ -335,7 +351,23 @@ impl Catalog {
     pub fn new(repo: Repo, poll: Duration) -> Catalog {
         let watcher = repo.context().store.backend().watcher();
         let gate = Mutex::new(Gate::new(repo.registry(), watcher.clone(), poll));
-        Catalog { repo, poll, watcher, gate, shelves: RwLock::default() }
+        Catalog { repo, poll, watcher, gate, shelves: RwLock::default(), shrunk: Arc::default() }
+    }
+
+    /// Whether revisions went since this was asked last: what was kept of them is of no use any more.
+    #[must_use]
+    pub fn take_shrunk(&self) -> bool {
+        // A plain look first: every operation asks.
+        self.shrunk.load(Ordering::Relaxed) && self.shrunk.swap(false, Ordering::Relaxed)
+    }
+
+    /// How many revisions are known of all collections, and about how many bytes that takes in memory. Lists nothing.
+    #[must_use]
+    pub fn history(&self) -> (u64, u64) {
+        let shelves = self.shelves.read().clone();
+        let registry = self.repo.registry().changelog().memory() as u64;
+        let sum = |all: (u64, u64), one: (u64, u64)| (all.0 + one.0, all.1 + one.1);
+        shelves.values().map(|shelf| shelf.history()).fold((0, registry), sum)
     }
 
     /// The repository.
@@ -416,7 +448,10 @@ impl Catalog {
             shelf.collection.changelog().folders() == collection.changelog().folders()
                 && shelf.collection.label() == collection.label()
         });
-        same.cloned().unwrap_or_else(|| Arc::new(Shelf::new(collection, self.watcher.clone(), self.poll)))
+        same.cloned().unwrap_or_else(|| {
+            let gate = Gate::new(&collection, self.watcher.clone(), self.poll);
+            Arc::new(Shelf::new(collection, gate, Arc::clone(&self.shrunk)))
+        })
     }
 }
 

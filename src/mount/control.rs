@@ -52,7 +52,11 @@ pub struct Kept {
     pub cache_bytes: u64,
     /// Bytes of the index in memory.
     pub index_bytes: u64,
-    /// Most bytes of both.
+    /// Revisions of all collections that are known.
+    pub revisions: u64,
+    /// About so many bytes it takes to know them.
+    pub history_bytes: u64,
+    /// Most bytes of the cache and the index.
     pub cache_limit: u64,
     /// Parts that were asked for and there, or being made.
     pub cache_hits: u64,
@@ -285,7 +289,9 @@ impl Control {
         family("index_bytes", "gauge", "Bytes of the index in memory.", kept.index_bytes);
         family("cache_hits_total", "counter", "Parts that were there, or being made.", kept.cache_hits);
         family("cache_misses_total", "counter", "Parts that had to be made.", kept.cache_misses);
-        family("cache_limit_bytes", "gauge", "Most bytes of both.", kept.cache_limit);
+        family("cache_limit_bytes", "gauge", "Most bytes of the cache and the index.", kept.cache_limit);
+        family("revisions", "gauge", "Revisions of all collections.", kept.revisions);
+        family("history_bytes", "gauge", "Bytes in memory that it takes to know them.", kept.history_bytes);
         family("last_change_seconds", "gauge", "Time of the newest revision seen.", last_change / 1000);
         out
     }

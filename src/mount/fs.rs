@@ -26,6 +26,7 @@ use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
+use super::users;
 use super::veil::Veils;
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -173,7 +174,10 @@ impl Fs {
     #[must_use]
     pub fn kept(&self) -> Kept {
         let counters = self.renderer.counters();
+        let (revisions, history_bytes) = self.tree.catalog.history();
         Kept {
+            revisions,
+            history_bytes,
             handles: self.handles.len() as u64,
             inodes: self.inodes.len() as u64,
             cache_bytes: counters.kept,
@@ -232,7 +236,20 @@ impl Fs {
             let place = name.to_string_lossy();
             self.fail(Some(caller), format_args!("look up {place:?}{}", shown(&parent)), &e)
         })?;
+        if self.tree.catalog.take_shrunk() {
+            self.give_back();
+        }
         Ok(self.known(child))
+    }
+
+    /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
+    /// there again.
+    fn give_back(&self) {
+        self.tree.sheets.clear();
+        self.recent.lock().clear();
+        self.listings.lock().clear();
+        self.renderer.clear();
+        self.tree.catalog.repo().store().clear_cache();
     }
 
     /// Counts a lookup of what was found.
@@ -290,6 +307,10 @@ impl Fs {
         Counters::add(&self.tree.control.counters.opens, 1);
         let node = self.node(ino)?;
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
+            if caller.uid != rustix::process::geteuid().as_raw() {
+                // The log will name who writes: known by the time of the close.
+                users::system().expect(caller.uid);
+            }
             self.open_to_write(caller, &node, flags)
         } else {
             self.open_to_read(caller, &node)

@@ -95,15 +95,6 @@ pub fn dying_by(proc: &Path, pid: u32) -> Option<i32> {
     (flags & EXITING != 0 && code & 0x7f != 0).then_some(code & 0x7f)
 }
 
-/// The name of a user, from a list of users such as `/etc/passwd`.
-#[must_use]
-pub fn user_name(passwd: &Path, uid: u32) -> Option<String> {
-    let users = read(passwd)?;
-    let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let own = users.find(|fields| fields.get(2).is_some_and(|id| id.parse() == Ok(uid)))?;
-    own.first().filter(|name| !name.is_empty()).map(|name| (*name).to_owned())
-}
-
 /// A file's text; names in it may be of any bytes.
 fn read(path: &Path) -> Option<String> {
     fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -274,20 +265,5 @@ mod tests {
         }
         assert_eq!(dying_by(Path::new(REAL), child.id()), Some(9));
         child.wait().unwrap();
-    }
-
-    #[test]
-    fn users_are_named_by_number() {
-        let folder = tempfile::tempdir().unwrap();
-        let list = folder.path().join("passwd");
-        std::fs::write(
-            &list,
-            "# users\nroot:x:0:0:root:/root:/bin/sh\nann:x:1000:10:A,,:/h:/s\n:x:7::::\nbad\n",
-        )
-        .unwrap();
-        assert_eq!(user_name(&list, 0).as_deref(), Some("root"));
-        assert_eq!(user_name(&list, 1000).as_deref(), Some("ann"));
-        assert_eq!((user_name(&list, 10), user_name(&list, 7)), (None, None));
-        assert_eq!(user_name(&folder.path().join("none"), 0), None);
     }
 }

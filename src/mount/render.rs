@@ -157,6 +157,11 @@ impl Renderer {
         self.counters().kept
     }
 
+    /// Gives up what is kept: most of it is of revisions that are gone.
+    pub fn clear(&self) {
+        self.cache.clear();
+    }
+
     /// What was done so far.
     #[must_use]
     pub fn counters(&self) -> Counters {

@@ -81,6 +81,12 @@ impl Sheets {
         Ok(sheet)
     }
 
+    /// Forgets all: most are of revisions that are gone.
+    pub fn clear(&self) {
+        self.sheets.lock().clear();
+        self.lists.lock().clear();
+    }
+
     /// Loads the newest state of a series and of its neighbours: who walks a collection asks for them next.
     fn load_around(&self, now: &Now, series: &Series, from: &Point) -> Result<(), CollectionError> {
         for entry in now.state.around(&series.label)? {

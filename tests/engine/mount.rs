@@ -4,6 +4,7 @@ mod delta;
 mod directed;
 mod kernel;
 mod live;
+mod memory;
 mod walk;
 mod write_columns;
 mod write_delta;

@@ -4,6 +4,7 @@
 //! not, a second file of a merge that is damaged, and bytes behind a pack.
 
 use super::pack::{self, Pack};
+use super::parents::Parents;
 use super::torn::Name;
 use super::{HistoryError, Horizon};
 use crate::backend::Backend;
@@ -112,7 +113,9 @@ fn check_pack(store: &Arc<Store>, key: String) -> Result<Option<String>, History
             return Ok(Some(format!("revision {stamp} in it is damaged")));
         }
         match Revision::decode(store, &bytes) {
-            Ok(revision) if revision.time == stamp.time && revision.parents == parents => {}
+            Ok(revision)
+                if revision.time == stamp.time
+                    && Parents::from(revision.parents.clone()).as_slice() == parents.as_slice() => {}
             _ => return Ok(Some(format!("revision {stamp} in it is not what its index says"))),
         }
     }

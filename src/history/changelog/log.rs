@@ -6,16 +6,24 @@ use super::parents::Parents;
 use super::torn::Name;
 use crate::clock::Stamp;
 use crate::digest::Digest;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-/// Where a revision's bytes are.
+/// Where a revision's bytes are. Loose ones are few, since writers pack them: they are the ones that take memory of
+/// their own.
 #[derive(Debug, Clone)]
 pub(super) enum Source {
-    /// A file of this folder, under the name one parent gives it: not every parent need have one.
-    Loose(Digest, Name),
-    Packed(Arc<Pack>, usize),
+    /// A file of a folder, under the name that a parent gives it: not every parent need have one.
+    Loose(Box<Loose>),
+    Packed(Arc<Pack>, u32),
+}
+
+/// A file of a revision.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Loose {
+    pub(super) folder: Digest,
+    pub(super) name: Name,
 }
 
 #[derive(Debug, Clone)]
@@ -52,9 +60,9 @@ type Stamps = HashSet<Stamp, BuildHasherDefault<ByDigest>>;
 #[derive(Debug, Clone, Default)]
 pub struct Log {
     entries: BTreeMap<Stamp, Entry>,
-    /// Everything that is a parent.
-    named: Stamps,
-    /// Everything that is not.
+    /// Parents that are not here.
+    absent: Stamps,
+    /// Everything here that is no parent.
     heads: BTreeSet<Stamp>,
     /// Before it, nothing is known.
     pub horizon: Horizon,
@@ -75,23 +83,55 @@ pub struct Log {
 impl Log {
     /// Adds a revision, or parents of one that is there.
     pub(super) fn add(&mut self, child: Stamp, parents: &[Stamp], source: impl FnOnce() -> Source) {
-        if !self.named.contains(&child) {
-            self.heads.insert(child);
-        }
-        let new = || Entry { parents: Parents::default(), source: source() };
-        let entry = self.entries.entry(child).or_insert_with(new);
+        let entry = match self.entries.entry(child) {
+            btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            btree_map::Entry::Vacant(place) => {
+                if !self.absent.remove(&child) {
+                    self.heads.insert(child);
+                }
+                place.insert(Entry { parents: Parents::default(), source: source() })
+            }
+        };
+        // Mostly empty: a parent was a head until now.
+        let mut others = Vec::new();
         for parent in parents {
-            if *parent != Stamp::ROOT && entry.parents.add(*parent) {
-                self.heads.remove(parent);
-                self.named.insert(*parent);
+            if *parent != Stamp::ROOT && entry.parents.add(*parent) && !self.heads.remove(parent) {
+                others.push(*parent);
             }
         }
+        others.retain(|parent| !self.entries.contains_key(parent));
+        self.absent.extend(others);
+    }
+
+    /// Lays what is known out anew, without the room that adding one after the other leaves: a third of it.
+    pub(super) fn settle(&mut self) {
+        self.entries = std::mem::take(&mut self.entries).into_iter().collect();
+    }
+
+    /// Whether a revision is a parent of one that is here.
+    fn is_named(&self, stamp: Stamp) -> bool {
+        self.absent.contains(&stamp) || (self.contains(stamp) && !self.heads.contains(&stamp))
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let several: usize = self.entries.values().map(|entry| entry.parents.bytes()).sum();
+        self.entries.len() * (size_of::<Stamp>() + size_of::<Entry>()) * 5 / 4
+            + several
+            + self.loose * size_of::<Loose>()
+            + self.absent.capacity() * size_of::<Stamp>()
+    }
+
+    /// Whether the horizon hides any revision that is here.
+    pub(super) fn hides_any(&self) -> bool {
+        let end = Stamp { time: self.horizon.time, digest: Digest::ZERO };
+        self.entries.range(..end).any(|(stamp, _)| self.horizon.hides(*stamp))
     }
 
     /// The heads whose writers did not sync.
     pub(super) fn unsynced_heads(&self) -> Vec<Stamp> {
         let unsynced = |head: &Stamp| {
-            self.entry(*head).is_some_and(|e| matches!(&e.source, Source::Loose(_, name) if !name.synced))
+            self.entry(*head).is_some_and(|e| matches!(&e.source, Source::Loose(file) if !file.name.synced))
         };
         self.heads.iter().copied().filter(unsynced).collect()
     }
@@ -104,20 +144,21 @@ impl Log {
         }
     }
 
-    /// Leaves a torn head out, whose `own` file is not whole or what it builds on: what it came from are heads again, unless they have other children.
+    /// Leaves out a torn head. `own`: its own file is not whole, rather than what it builds on. Its parents are heads again,
+    /// unless they have other children.
     pub(super) fn leave_out(&mut self, head: Stamp, own: bool) {
         let Some(entry) = self.entries.remove(&head) else { return };
         self.heads.remove(&head);
         for parent in entry.parents.as_slice() {
             if !self.entries.values().any(|other| other.parents.as_slice().contains(parent)) {
-                self.named.remove(parent);
+                self.absent.remove(parent);
                 if self.entries.contains_key(parent) {
                     self.heads.insert(*parent);
                 }
             }
         }
-        if let Source::Loose(folder, name) = entry.source {
-            self.torn.insert(head, own.then(|| name.key(folder)));
+        if let Source::Loose(file) = entry.source {
+            self.torn.insert(head, own.then(|| file.name.key(file.folder)));
         }
     }
 
@@ -136,6 +177,7 @@ impl Log {
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
             log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
+        log.settle();
         log
     }
 
@@ -165,7 +207,7 @@ impl Log {
     /// Whether a revision is known to be an ancestor of one that is here.
     #[must_use]
     pub fn is_past(&self, stamp: Stamp) -> bool {
-        self.named.contains(&stamp) || self.horizon.forgets(stamp)
+        self.is_named(stamp) || self.horizon.forgets(stamp)
     }
 
     /// The revisions that would be heads if nothing said that they are ancestors of others.
@@ -254,7 +296,7 @@ impl Log {
         // What was forgotten is an ancestor of something, which may be later than `time`.
         let gap = self.missing().any(|(_, child)| child.time >= time);
         unforgotten(heads, |head| {
-            let alone = self.horizon.forgets(head) && !self.named.contains(&head);
+            let alone = self.horizon.forgets(head) && !self.is_named(head);
             alone && (head.time < self.horizon.time || !gap)
         })
     }

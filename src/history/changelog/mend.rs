@@ -258,10 +258,10 @@ impl Changelog {
                 Err(HistoryError::DamagedFile { .. }) => return Ok(()),
                 log => log?,
             };
-            let gap =
-                log.missing().map(|(parent, _)| parent).find(|p| {
-                    (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p)
-                });
+            let gap = log
+                .missing()
+                .map(|(parent, _)| parent)
+                .find(|p| (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
             let Some(bytes) = source.sound(stamp) else {

@@ -55,7 +55,7 @@ impl Changelog {
     ) -> Result<Option<Outline>, HistoryError> {
         let found = match log.entry(stamp).map(|entry| &entry.source) {
             // Checked with its group.
-            Some(Source::Packed(pack, i)) => pack.slice(&self.store, *i).map(Some),
+            Some(Source::Packed(pack, i)) => pack.slice(&self.store, *i as usize).map(Some),
             Some(Source::Loose(..)) => self.bytes(log, stamp),
             None => return Err(HistoryError::Gone(stamp)),
         };
@@ -78,7 +78,7 @@ impl Changelog {
 /// The pack and the group that a revision lies in.
 fn group(log: &Log, stamp: Stamp) -> Option<(*const Pack, usize)> {
     match &log.entry(stamp)?.source {
-        Source::Packed(pack, i) => Some((Arc::as_ptr(pack), pack.group_of(*i)?)),
+        Source::Packed(pack, i) => Some((Arc::as_ptr(pack), pack.group_of(*i as usize)?)),
         Source::Loose(..) => None,
     }
 }

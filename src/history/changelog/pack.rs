@@ -4,6 +4,7 @@
 //! durable before a file it holds is deleted; a pack goes only when another holds all of it.
 
 use super::HistoryError;
+use super::index::{Builder, Index, Place};
 use super::parents::Parents;
 use crate::backend::BackendErrorKind;
 use crate::clock::Stamp;
@@ -46,15 +47,6 @@ const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 const HEADER: usize = 12;
 
 #[derive(Debug)]
-struct Packed {
-    stamp: Stamp,
-    parents: Parents,
-    group: usize,
-    offset: usize,
-    len: usize,
-}
-
-#[derive(Debug)]
 struct Group {
     at: u64,
     stored: usize,
@@ -67,7 +59,7 @@ struct Group {
 pub(super) struct Pack {
     /// Where it lies.
     pub(super) key: String,
-    revisions: Vec<Packed>,
+    index: Index,
     groups: Vec<Group>,
     /// Where the index ends.
     behind_index: u64,
@@ -97,9 +89,9 @@ impl Pack {
         if !key.ends_with(&Digest::of(&index).to_string()) {
             return Err(damaged());
         }
-        let (revisions, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
+        let (index, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
         let behind_index = HEADER as u64 + len;
-        Ok(Pack { key, revisions, groups, behind_index, recent: Mutex::new(LruCache::new(RECENT)) })
+        Ok(Pack { key, index, groups, behind_index, recent: Mutex::new(LruCache::new(RECENT)) })
     }
 
     /// Where its last byte ends, by its index.
@@ -107,8 +99,19 @@ impl Pack {
         self.groups.last().map_or(self.behind_index, |group| group.at.saturating_add(group.stored as u64))
     }
 
-    pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, &[Stamp])> {
-        self.revisions.iter().map(|r| (r.stamp, r.parents.as_slice()))
+    pub(super) fn revisions(&self) -> impl Iterator<Item = (Stamp, Parents)> {
+        self.index.revisions()
+    }
+
+    /// How many bytes it takes in memory.
+    pub(super) fn bytes(&self) -> usize {
+        let recent: usize = self.recent.lock().iter().map(|(_, raw)| raw.len()).sum();
+        self.index.bytes() + self.groups.capacity() * size_of::<Group>() + recent
+    }
+
+    /// Forgets what was read of it.
+    pub(super) fn rest(&self) {
+        self.recent.lock().clear();
     }
 
     /// The file of a revision, a copy: one that is kept must not keep its whole group.
@@ -119,15 +122,15 @@ impl Pack {
     /// The file of a revision, a part of its group.
     pub(super) fn slice(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
         let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
-        let revision = self.revisions.get(i).ok_or_else(damaged)?;
-        let raw = self.group(store, revision.group)?;
-        let end = revision.offset.checked_add(revision.len).filter(|end| *end <= raw.len());
-        end.map(|end| raw.slice(revision.offset..end)).ok_or_else(damaged)
+        let Place { group, offset, len } = self.index.place(i).ok_or_else(damaged)?;
+        let raw = self.group(store, group)?;
+        let end = offset.checked_add(len).filter(|end| *end <= raw.len());
+        end.map(|end| raw.slice(offset..end)).ok_or_else(damaged)
     }
 
     /// The number of the group that a revision lies in.
     pub(super) fn group_of(&self, i: usize) -> Option<usize> {
-        self.revisions.get(i).map(|revision| revision.group)
+        self.index.place(i).map(|place| place.group)
     }
 
     /// A group, decompressed. The last ones are kept: revisions are mostly read one after the other.
@@ -158,9 +161,7 @@ impl Pack {
     }
 }
 
-type Index = (Vec<Packed>, Vec<Group>);
-
-fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
+fn read_index(bytes: &[u8], mut at: u64) -> Result<(Index, Vec<Group>), Damaged> {
     let mut input = Reader::new(bytes, "a pack");
     let block = input.block(MOST_INDEX)?;
     input.end()?;
@@ -173,26 +174,24 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     }
     let count = input.count_of(LEAST_REVISION)?;
     let mut left = most_parents(count);
-    let mut revisions: Vec<Packed> = Vec::with_capacity(count);
+    let mut index = Builder::default();
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
-        let mut parents = Vec::new();
         let several = input.count()?;
         left = left.checked_sub(several).ok_or_else(|| input.damaged())?;
         for _ in 0..several {
-            parents.push(match input.size()? {
-                0 => Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) },
-                back => {
-                    let at = revisions.len().checked_sub(back).ok_or_else(|| input.damaged())?;
-                    revisions[at].stamp
-                }
-            });
+            let known = match input.size()? {
+                0 => index.outside(Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) }),
+                back => index.len().checked_sub(back).and_then(|number| index.parent(number)),
+            };
+            known.ok_or_else(|| input.damaged())?;
         }
-        let (group, offset, len) = (input.size()?, input.size()?, input.size()?);
-        revisions.push(Packed { stamp, parents: Parents::from(parents), group, offset, len });
+        let place = Place { group: input.size()?, offset: input.size()?, len: input.size()? };
+        index.add(stamp, place).ok_or_else(|| input.damaged())?;
     }
     input.end()?;
-    Ok((revisions, groups))
+    let index = index.finish().ok_or_else(|| input.damaged())?;
+    Ok((index, groups))
 }
 
 /// How many parents a pack of so many revisions names at most.
@@ -200,51 +199,84 @@ const fn most_parents(revisions: usize) -> usize {
     revisions.saturating_mul(4).saturating_add(MOST_PARENTS)
 }
 
-/// The bytes of a pack and the digest of its index. Fails if nobody would read it.
-pub(super) fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<(Digest, Bytes), TooLong> {
-    let parents = revisions.iter().map(|(_, parents, _)| parents.len()).sum();
-    TooLong::check("the parents in a pack", parents, most_parents(revisions.len()))?;
-    let mut list = Writer::default();
-    let mut groups: Vec<Vec<u8>> = Vec::new();
-    list.size(revisions.len());
-    for (i, (stamp, parents, bytes)) in revisions.iter().enumerate() {
-        if groups.last().is_none_or(|group| group.len() + bytes.len() > GROUP_BYTES) {
-            groups.push(Vec::new());
+/// A pack in the making: revisions are compressed as they come, since all of them may be more than memory should take.
+#[derive(Debug, Default)]
+pub(super) struct Maker {
+    list: Writer,
+    head: Writer,
+    body: Vec<u8>,
+    /// The group that takes the next revision.
+    open: Vec<u8>,
+    groups: usize,
+    stamps: Vec<Stamp>,
+    parents: usize,
+}
+
+impl Maker {
+    /// How many revisions there are.
+    pub(super) const fn len(&self) -> usize {
+        self.stamps.len()
+    }
+
+    /// Adds the next revision.
+    pub(super) fn add(&mut self, stamp: Stamp, parents: &[Stamp], bytes: &[u8]) {
+        if !self.open.is_empty() && self.open.len() + bytes.len() > GROUP_BYTES {
+            self.close();
         }
-        list.uint(stamp.time);
-        list.raw(stamp.digest.as_bytes());
-        list.size(parents.len());
+        self.list.uint(stamp.time);
+        self.list.raw(stamp.digest.as_bytes());
+        self.list.size(parents.len());
+        self.parents += parents.len();
         for parent in parents {
-            match revisions[..i].iter().rposition(|(s, _, _)| s == parent) {
-                Some(at) => list.size(i - at),
+            match self.stamps.iter().rposition(|known| known == parent) {
+                Some(at) => self.list.size(self.stamps.len() - at),
                 None => {
-                    list.uint(0);
-                    list.uint(parent.time);
-                    list.raw(parent.digest.as_bytes());
+                    self.list.uint(0);
+                    self.list.uint(parent.time);
+                    self.list.raw(parent.digest.as_bytes());
                 }
             }
         }
-        let number = groups.len() - 1;
-        list.size(number);
-        list.size(groups[number].len());
-        list.size(bytes.len());
-        groups[number].extend_from_slice(bytes);
+        self.list.size(self.groups);
+        self.list.size(self.open.len());
+        self.list.size(bytes.len());
+        self.open.extend_from_slice(bytes);
+        self.stamps.push(stamp);
     }
-    let mut head = Writer::default();
-    let mut body = Vec::new();
-    head.size(groups.len());
-    for raw in &groups {
-        let packed = compress(raw);
-        let stored = packed.as_ref().unwrap_or(raw);
-        head.size(stored.len());
-        head.size(raw.len());
-        head.raw(Check::of(stored).as_bytes());
-        body.extend_from_slice(stored);
+
+    fn close(&mut self) {
+        let raw = std::mem::take(&mut self.open);
+        let packed = compress(&raw);
+        let stored = packed.as_ref().unwrap_or(&raw);
+        self.head.size(stored.len());
+        self.head.size(raw.len());
+        self.head.raw(Check::of(stored).as_bytes());
+        self.body.extend_from_slice(stored);
+        self.groups += 1;
     }
-    head.raw(&list.bytes);
-    TooLong::check("the index of a pack in bytes", head.bytes.len(), MOST_INDEX)?;
-    let mut index = Writer::default();
-    index.block(&head.bytes);
-    let len = (index.bytes.len() as u64).to_le_bytes();
-    Ok((Digest::of(&index.bytes), Bytes::from([MAGIC, &len[..], &index.bytes, &body].concat())))
+
+    /// The digest of its index, and its bytes. Fails if nobody would read it.
+    pub(super) fn finish(mut self) -> Result<(Digest, Bytes), TooLong> {
+        TooLong::check("the parents in a pack", self.parents, most_parents(self.stamps.len()))?;
+        if !self.open.is_empty() {
+            self.close();
+        }
+        let mut head = Writer::default();
+        head.size(self.groups);
+        head.raw(&self.head.bytes);
+        head.size(self.stamps.len());
+        head.raw(&self.list.bytes);
+        TooLong::check("the index of a pack in bytes", head.bytes.len(), MOST_INDEX)?;
+        let mut index = Writer::default();
+        index.block(&head.bytes);
+        let len = (index.bytes.len() as u64).to_le_bytes();
+        Ok((Digest::of(&index.bytes), Bytes::from([MAGIC, &len[..], &index.bytes, &self.body].concat())))
+    }
+}
+
+/// The bytes of a pack and the digest of its index. Fails if nobody would read it.
+pub(super) fn encode(revisions: &[(Stamp, Vec<Stamp>, Bytes)]) -> Result<(Digest, Bytes), TooLong> {
+    let mut maker = Maker::default();
+    revisions.iter().for_each(|(stamp, parents, bytes)| maker.add(*stamp, parents, bytes));
+    maker.finish()
 }

@@ -3,7 +3,7 @@
 //! A new pack is durable before any file it replaces is deleted. Readers that miss a file list again.
 
 use super::log::Source;
-use super::pack::{self, Pack};
+use super::pack::{self, Maker, Pack};
 use super::torn::Name;
 use super::{Changelog, Forgotten, HistoryError, Horizon};
 use crate::clock::Stamp;
@@ -18,10 +18,18 @@ impl Changelog {
     /// revisions it holds. Nothing is done where one file would become one file.
     pub fn pack_files(&self, all: bool) -> Result<usize, HistoryError> {
         let log = self.unhidden_log()?;
-        let mut revisions = Vec::new();
-        let mut covered: HashSet<Stamp> = HashSet::new();
+        let covered: HashSet<Stamp> = log.stamps().collect();
+        // Of a revision that a pack holds already, the loose file is left from a packing that was cut short.
+        let mut old = self.loose_files(&covered)?;
+        drop(covered);
+        if all {
+            old.extend(log.pack_keys.iter().cloned());
+        }
+        if old.len() < 2 {
+            return Ok(0);
+        }
+        let mut pack = Maker::default();
         for stamp in log.stamps() {
-            covered.insert(stamp);
             if !all && log.entry(stamp).is_some_and(|entry| matches!(entry.source, Source::Packed(..))) {
                 continue;
             }
@@ -29,24 +37,18 @@ impl Changelog {
             // The file names every parent, also one whose own file of this revision was never written.
             let revision =
                 Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
-            revisions.push((stamp, revision.parents, bytes));
+            pack.add(stamp, &revision.parents, &bytes);
         }
-        // Of a revision that a pack holds already, the loose file is left from a packing that was cut short.
-        let mut old = self.loose_files(&covered)?;
-        if all {
-            old.extend(log.pack_keys.iter().cloned());
-        }
-        if old.len() < 2 {
-            return Ok(0);
-        }
-        if !revisions.is_empty() {
-            let (digest, bytes) = pack::encode(&revisions)?;
+        let packed = pack.len();
+        if packed > 0 {
+            let (digest, bytes) = pack.finish()?;
             let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
             let key = self.put_pack(folder, digest, bytes)?;
             old.retain(|k| *k != key);
         }
         self.store.backend().delete_many(&old)?;
-        Ok(revisions.len())
+        self.rest();
+        Ok(packed)
     }
 
     /// Puts a pack, in whose place files go: it is on disk on return, and so is what its revisions name.
@@ -136,14 +138,14 @@ impl Changelog {
     }
 
     fn rewrite(&self, pack: &Pack, gone: &dyn Fn(Stamp) -> bool, folder: &str) -> Result<(), HistoryError> {
-        let mut revisions = Vec::new();
+        let mut left = Maker::default();
         for (i, (stamp, parents)) in pack.revisions().enumerate() {
             if !gone(stamp) {
-                revisions.push((stamp, parents.to_vec(), pack.read(&self.store, i)?));
+                left.add(stamp, parents.as_slice(), &pack.slice(&self.store, i)?);
             }
         }
-        if !revisions.is_empty() {
-            let (digest, bytes) = pack::encode(&revisions)?;
+        if left.len() > 0 {
+            let (digest, bytes) = left.finish()?;
             self.store.backend().put_settled(&format!("{folder}/pack-{digest}"), bytes)?;
         }
         Ok(self.store.backend().delete_many(std::slice::from_ref(&pack.key))?)

@@ -27,6 +27,15 @@ impl From<Vec<Stamp>> for Parents {
 }
 
 impl Parents {
+    pub(super) fn to_vec(&self) -> Vec<Stamp> {
+        self.as_slice().to_vec()
+    }
+
+    /// Bytes beside its own.
+    pub(super) fn bytes(&self) -> usize {
+        if let Parents::Several(all) = self { all.capacity() * size_of::<Stamp>() } else { 0 }
+    }
+
     pub(super) fn as_slice(&self) -> &[Stamp] {
         match self {
             Parents::First => &[],

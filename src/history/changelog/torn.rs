@@ -6,7 +6,7 @@
 //! its file stays until somebody sets it aside. Any other file that is not whole is damage, and an error: what was
 //! acknowledged must not be passed over.
 
-use super::log::{Log, Source};
+use super::log::{Log, Loose, Source};
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -117,7 +117,8 @@ impl Changelog {
     pub(super) fn any_healed(&self, log: &Log) -> bool {
         let mut files = log.torn.values().flatten();
         files.any(|key| {
-            let digest = Name::parse(key.rsplit('/').next().unwrap_or_default()).map(|name| name.child.digest);
+            let digest =
+                Name::parse(key.rsplit('/').next().unwrap_or_default()).map(|name| name.child.digest);
             let bytes = self.store.backend().get(key).ok();
             bytes.is_none_or(|bytes| Some(Digest::of(&bytes)) == digest)
         })
@@ -133,7 +134,7 @@ impl Changelog {
     #[must_use]
     #[expect(clippy::unused_self, reason = "a log tells of one changelog")]
     pub fn is_unsynced(&self, log: &Log, stamp: Stamp) -> bool {
-        log.entry(stamp).is_some_and(|e| matches!(&e.source, Source::Loose(_, name) if !name.synced))
+        log.entry(stamp).is_some_and(|e| matches!(&e.source, Source::Loose(file) if !file.name.synced))
     }
 
     /// Sets aside the files of revisions that are not whole. Where no whole revision would be left, they stay.
@@ -211,9 +212,10 @@ impl Changelog {
     }
 
     fn look_at(&self, log: &mut Log, stamp: Stamp) -> Found {
-        let Some(Source::Loose(folder, name)) = log.entry(stamp).map(|entry| entry.source.clone()) else {
+        let Some(Source::Loose(file)) = log.entry(stamp).map(|entry| entry.source.clone()) else {
             return Found::Unknown;
         };
+        let Loose { folder, name } = *file;
         // A merge has a file for each parent, of which one may be whole.
         let parents = log.parents(stamp).filter(|parents| !parents.is_empty()).unwrap_or(&[Stamp::ROOT]);
         let names: Vec<Name> = parents.iter().map(|parent| Name { parent: *parent, ..name }).collect();
@@ -223,7 +225,7 @@ impl Changelog {
                 Ok(bytes) if Digest::of(&bytes) == stamp.digest => {
                     let Ok(revision) = Revision::decode(&self.store, &bytes) else { return Found::Unknown };
                     // The file tells all parents; of the names some may be gone.
-                    log.found_in(stamp, Source::Loose(folder, name), &revision.parents);
+                    log.found_in(stamp, Source::Loose(Box::new(Loose { folder, name })), &revision.parents);
                     return look_at_state(&revision);
                 }
                 Ok(_) => torn = true,

@@ -304,9 +304,10 @@ impl Fs {
         what: std::fmt::Arguments<'_>,
         change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
+        // Before the turn: a name may have to be waited for.
+        let author = self.author(writer.uid);
         let _turn = shelf.turn();
-        let mut batch =
-            shelf.collection().batch(&self.message_of(what, writer))?.by(&self.author(writer.uid));
+        let mut batch = shelf.collection().batch(&self.message_of(what, writer))?.by(&author);
         change(&mut batch)?;
         batch.commit()?;
         shelf.written();

@@ -14,14 +14,11 @@ use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
 use crate::mount::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
+use crate::mount::users;
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
-
-/// Users and their names.
-const USERS: &str = "/etc/passwd";
 
 /// Bytes of a `.schema` at most.
 const SCHEMA_BYTES: u64 = 1 << 20;
@@ -212,11 +209,8 @@ impl Fs {
         if uid == rustix::process::geteuid().as_raw() {
             return own.clone();
         }
-        let name = process::user_name(Path::new(USERS), uid).unwrap_or_else(|| uid.to_string());
-        match own.split_once('@') {
-            Some((_, host)) => format!("{name}@{host}"),
-            None => name,
-        }
+        let host = own.split_once('@').map_or("", |(_, host)| host);
+        users::author(&users::system().name(uid), host)
     }
 
     fn save_schema(&self, pen: &Pen, label: &str, writer: &Writer, file: &File) -> Result<(), Failure> {

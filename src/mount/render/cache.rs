@@ -88,6 +88,15 @@ impl Cache {
         self.inner.lock().counters
     }
 
+    /// Gives up everything that is kept.
+    pub(super) fn clear(&self) {
+        let mut inner = self.inner.lock();
+        inner.counters.kept = 0;
+        let gone = std::mem::replace(&mut inner.items, LruCache::unbounded());
+        drop(inner);
+        drop(gone);
+    }
+
     pub(super) fn count_ahead(&self) {
         self.inner.lock().counters.ahead += 1;
     }

@@ -3,6 +3,7 @@
 //! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
 //! changes names, `save` makes revisions of what was written.
 
+mod again;
 mod find;
 mod names;
 mod rename;
@@ -264,7 +265,7 @@ impl Fs {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
         if let What::Copy(copy) = &node.what {
-            return Ok((Attr { ino: copy.shown, ..self.attr(&node) }, ttl));
+            return Ok((Attr { ino: copy.shown(), ..self.attr(&node) }, ttl));
         }
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));

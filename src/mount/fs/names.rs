@@ -354,7 +354,7 @@ pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
 pub(super) fn is_fixed(what: &What) -> bool {
     match what {
         What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
-        _ => matches!(what, What::Control | What::Rejected),
+        _ => matches!(what, What::Control | What::Rejected | What::Again(_)),
     }
 }
 

@@ -6,6 +6,7 @@
 mod again;
 mod find;
 mod names;
+mod remove;
 mod rename;
 mod save;
 mod write;
@@ -377,6 +378,11 @@ impl Fs {
 
     /// What a folder lists; a long listing is made once for each state.
     fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
+        if let (What::Revisions(series), Some(pen)) = (&node.what, &self.pen)
+            && self.is_removing(caller, pen, series)
+        {
+            return Ok(Arc::new([]));
+        }
         let version = self.tree.version(node)?;
         if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
             && *of == version

@@ -15,6 +15,7 @@ mod write_large;
 mod write_model;
 mod write_names;
 mod write_races;
+mod write_removal;
 mod write_rows;
 mod write_steps;
 mod write_times;

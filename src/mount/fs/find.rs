@@ -42,6 +42,12 @@ impl Fs {
                 Err(Failure::Plain(Errno::ENOENT)) => unborn(pen, name),
                 found => found,
             },
+            What::Collection(shelf) => match self.in_tree(caller, parent, name) {
+                Err(Failure::Plain(Errno::ENOENT)) => {
+                    Ok(self.emptied_folder(caller, pen, shelf, name).ok_or(Errno::ENOENT)?)
+                }
+                found => found,
+            },
             What::Unborn(label) => match self.tree.catalog.shelf(label)? {
                 Some(shelf) => self.in_tree(caller, &Node::collection(&shelf, parent.mtime), name),
                 None => Err(Errno::ENOENT.into()),
@@ -260,7 +266,9 @@ impl Fs {
                 let mut children = self.tree.list(node, &asker)?;
                 self.veil(caller, pen, series, &mut children)?;
                 if let Some(held) = self.scratch_of(pen, series)? {
-                    children.extend(scratch_children(series, &held)?);
+                    // Before the link and the history: what removes all of it comes to those last.
+                    let own = children.iter().position(|child| !is_live(child)).unwrap_or(children.len());
+                    children.splice(own..own, scratch_children(series, &held)?);
                 }
                 Ok(children)
             }
@@ -326,6 +334,10 @@ impl Fs {
         *children = shown;
         Ok(())
     }
+}
+
+fn is_live(child: &Child) -> bool {
+    matches!(child.node.what, What::File(_) | What::Empty(..))
 }
 
 fn unborn(pen: &Pen, name: &OsStr) -> Result<Child, Failure> {

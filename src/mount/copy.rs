@@ -118,10 +118,15 @@ impl WorkingCopy {
         self
     }
 
-    /// The same, whose save must not remove some rows.
+    /// The same for bytes that were refused before: its save must not remove some rows, and it adds what is written, in
+    /// whatever way, where the bytes were to be added.
     #[must_use]
-    pub fn guarded(self, guard: Guard) -> WorkingCopy {
-        self.body.lock().guard = guard;
+    pub fn again(self, guard: Guard, way: Way) -> WorkingCopy {
+        {
+            let body = &mut *self.body.lock();
+            (body.again, body.guard) = (true, guard);
+            (body.adds, body.added) = (way == Way::Append, way == Way::Append);
+        }
         self
     }
 
@@ -182,8 +187,8 @@ impl WorkingCopy {
         self.left.load(Ordering::Acquire)
     }
 
-    /// Shows it as what it was saved as: the number and the time of the live file.
-    pub fn show_saved(&self, body: &Body, ino: u64, mtime: u64) {
+    /// Shows it as what it was saved as: the number (where it can have that) and the time of the live file.
+    pub fn show_saved(&self, body: &Body, ino: Option<u64>, mtime: u64) {
         self.mtime.store(mtime, Ordering::Release);
         // It is known as the scratch file that it was.
         if body.shared {
@@ -192,6 +197,7 @@ impl WorkingCopy {
             done.unwrap_or_else(|error| log::debug!("cannot set the time of {}: {error}", self.name));
             return;
         }
+        let Some(ino) = ino else { return };
         let shown = &mut *self.shown.lock();
         if shown.last() != Some(&ino) {
             shown.push(ino);
@@ -352,7 +358,7 @@ impl WorkingCopy {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
             }
-            (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
+            (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
             body.emptied = Instant::now();
         } else if len == body.size() {
             return Ok(());

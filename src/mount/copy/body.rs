@@ -27,6 +27,10 @@ pub struct Body {
     pub(super) len: u64,
     /// Whether others may write to `file`, who know it by itself.
     pub(super) shared: bool,
+    /// Whether it stands for bytes that were refused before.
+    pub again: bool,
+    /// Whether all that is written is added, wherever it is written: there is nothing else in it.
+    pub(super) adds: bool,
     /// Whether nothing but additions was made.
     pub(super) added: bool,
     /// Since when there was nothing in it, where there is nothing.
@@ -63,6 +67,8 @@ impl Body {
             file: None,
             len: 0,
             shared: false,
+            again: false,
+            adds: false,
             added: false,
             emptied: Instant::now(),
             guard: Guard::Nothing,
@@ -150,7 +156,7 @@ impl Body {
 
     /// Makes all of it bytes of its own: it is not only added to.
     pub(super) fn whole(&mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<(), Failure> {
-        if !self.added {
+        if !self.added || self.adds {
             return Ok(());
         }
         let ticket = copy.ticket(Way::Replace, desk.now, self.basis.as_ref());

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Fs {
-    /// A working copy for refused bytes: empty, or (where they were added to a file) one that is added to.
+    /// A working copy for refused bytes, with nothing in it.
     pub(super) fn in_again(
         &self,
         caller: Caller,
@@ -47,17 +47,11 @@ impl Fs {
             (false, Way::Replace, Some(_)) if ticket.may_be_part() => Guard::Lacking,
             (false, Way::Replace, Some(_)) => Guard::Nothing,
         };
-        let front = match ticket.way {
-            Way::Replace => None,
-            Way::Append => {
-                let now = self.basis(&series)?.or_else(|| basis.clone()).ok_or_else(|| gone(ticket))?;
-                Some(Arc::new(self.renderer.open(now.sheet.source.clone(), format)?))
-            }
-        };
         let name = name::live(self.tree.options.names, &series.label, format);
         let purpose = Purpose::Rows(series, format);
-        let copy = WorkingCopy::new(pen.serial(), purpose, &name, Start { basis, front }, self.now());
-        Ok(copy.guarded(guard))
+        let start = Start { basis, front: None };
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name, start, self.now());
+        Ok(copy.again(guard, ticket.way))
     }
 
     /// The series that refused bytes are meant for, whatever its label is now, and what they are a change of, where that

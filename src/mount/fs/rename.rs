@@ -230,7 +230,7 @@ impl Fs {
                 .map_err(Failure::spool)?;
             copy.adopt(basis, adopted);
             if let Some(time) = time {
-                copy.show_saved(&copy.body(), ino, time);
+                copy.show_saved(&copy.body(), None, time);
             }
             let copy = Arc::new(copy);
             // What was written since it was read is found at the close, which may come at once.

@@ -19,6 +19,7 @@ use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// Users and their names.
 const USERS: &str = "/etc/passwd";
@@ -96,6 +97,9 @@ impl Fs {
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
+                    if body.again {
+                        return Ok(());
+                    }
                     pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
@@ -109,7 +113,7 @@ impl Fs {
                 (body.told, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
                     let (ino, mtime) = live(series, *format, shown);
-                    copy.show_saved(body, ino, mtime);
+                    copy.show_saved(body, self.is_free(copy, ino).then_some(ino), mtime);
                 }
                 Ok(())
             }
@@ -118,6 +122,16 @@ impl Fs {
                 _ => Ok(()),
             },
         }
+    }
+
+    /// Whether no other copy that the writer of one has open may show a number: descriptors of the two could not be told
+    /// apart.
+    fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
+        let pid = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
+        let shows = |other: &Arc<WorkingCopy>| {
+            other.ino != copy.ino && !other.is_left() && other.numbers().contains(&number)
+        };
+        !self.handles.copies().iter().any(|other| shows(other) && pid(other) == pid(copy))
     }
 
     /// Saves a whole file; nothing where there is none.

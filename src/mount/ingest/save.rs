@@ -107,7 +107,7 @@ impl Save<'_> {
         let shown = match (&basis, stamp) {
             (Some(basis), _) => Some(basis.clone()),
             (None, Some(stamp)) => self.basis_at(sheets, stamp),
-            (None, None) => self.current(shelf, sheets)?,
+            (None, None) => self.told(self.current(shelf, sheets), "its series"),
         };
         Ok(Saved { stamp, basis, shown })
     }
@@ -220,13 +220,19 @@ impl Save<'_> {
         let point = Point::written(stamp);
         let look = || {
             let now = self.series.shelf.now()?;
-            sheets.get(&now, self.series, &point)
+            Ok(sheets.get(&now, self.series, &point)?)
         };
-        let sheet = look().unwrap_or_else(|error| {
-            log::warn!("cannot look at {stamp}, which was just written: {error}");
-            None
-        });
+        let sheet = self.told(look(), &stamp.to_string());
         sheet.map(|sheet| Basis { point, sheet })
+    }
+
+    /// What was found after a save, which is done whether that can be told or not.
+    fn told<T>(&self, found: Result<Option<T>, Failure>, what: &str) -> Option<T> {
+        found.unwrap_or_else(|error| {
+            let of = self.series.shelf.collection().label();
+            log::warn!("cannot look at {what} of {of}, which was just written: {error}");
+            None
+        })
     }
 }
 

@@ -79,6 +79,34 @@ fn what_was_added_is_added_again() {
     assert_eq!(world.text(), "k,v\n1,12\n2,20\n3,30\n5,50\n");
 }
 
+/// As `cp fix.csv .retry/NAME` does.
+#[test]
+fn what_was_to_be_added_is_added_however_it_is_written() {
+    for flags in [O_TRUNC, 0, O_APPEND | O_TRUNC] {
+        let mut world = World::new();
+        assert_eq!(world.kernel.save(100, LIVE, O_APPEND, b"3,x\n"), Err(Errno::EINVAL));
+        again(&mut world, ".retry", flags, b"3,30\n").unwrap();
+        assert_eq!(world.text(), format!("{ROWS}3,30\n"), "{flags}");
+        let path = format!(".lakota/rejected/.replace/{}", world.kept()[0]);
+        let fd = world.kernel.open(100, &path, O_RDWR).unwrap();
+        world.kernel.pwrite(fd, 0, b"4,41\n").unwrap();
+        world.kernel.pwrite(fd, 3, b"0").unwrap();
+        assert_eq!(world.kernel.read(fd), b"4,40\n");
+        world.kernel.close(fd).unwrap();
+        assert_eq!(world.text(), format!("{ROWS}3,30\n4,40\n"));
+        world.kernel.check_clean();
+    }
+}
+
+#[test]
+fn what_is_opened_and_not_written_changes_nothing() {
+    let mut world = World::new();
+    refused(&mut world);
+    retry(&mut world, "").unwrap();
+    assert_eq!((world.text().as_str(), world.kept().len()), (ROWS, 1), "nor is the live file away");
+    world.kernel.check_clean();
+}
+
 #[test]
 fn a_series_that_was_renamed_is_found() {
     let mut world = World::new();

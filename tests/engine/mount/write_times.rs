@@ -120,6 +120,28 @@ fn a_file_that_was_renamed_over_the_live_one_has_its_time() {
     assert_eq!(world.text(), "k,v\n1,11\n2,22\n");
 }
 
+/// One of them saves what the other has saved: both are the same rows then.
+#[test]
+fn two_copies_of_one_process_that_were_saved_as_the_same_are_told_apart() {
+    let mut world = World::new();
+    let one = world.open(O_RDWR);
+    let two = world.open(O_RDWR);
+    for fd in [one, two] {
+        world.kernel.pwrite(fd, 4, b"1,11\n2,20\n").unwrap();
+        world.kernel.fsync(fd).unwrap();
+    }
+    assert_ne!(world.kernel.fstat(one).unwrap().ino, world.kernel.fstat(two).unwrap().ino);
+    let dup = world.kernel.dup(two, 100);
+    world.kernel.pwrite(two, 14, b"3,3").unwrap();
+    world.kernel.close(two).unwrap();
+    assert_eq!(world.text(), "k,v\n1,11\n2,20\n", "its other descriptor goes on");
+    world.kernel.pwrite(dup, 17, b"0\n").unwrap();
+    world.kernel.close(dup).unwrap();
+    assert_eq!(world.text(), "k,v\n1,11\n2,20\n3,30\n");
+    world.kernel.close(one).unwrap();
+    world.kernel.check_clean();
+}
+
 #[test]
 fn two_copies_of_one_process_are_told_apart_after_a_save() {
     let mut world = World::new();

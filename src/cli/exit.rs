@@ -23,6 +23,11 @@ impl Usage {
     }
 }
 
+/// Something that takes away what others wrote, unless it is asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Conflict(pub(crate) String);
+
 /// A reader that went away, such as `head`: no failure of ours.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output")]
@@ -43,7 +48,7 @@ pub(crate) fn of_error(error: &anyhow::Error) -> ExitCode {
     }
     ExitCode::from(if error.is::<Usage>() {
         USAGE
-    } else if error.chain().any(is_conflict) {
+    } else if error.is::<Conflict>() || error.chain().any(is_conflict) {
         CONFLICT
     } else {
         FAILURE
@@ -87,6 +92,12 @@ mod tests {
         let error = RepoError::from(HistoryError::Schemas(Vec::new()));
         let error = anyhow::Error::new(error).context("cannot write");
         assert!(error.chain().any(is_conflict));
+    }
+
+    #[test]
+    fn what_takes_rows_of_others_away_is_a_conflict() {
+        let error = anyhow::Error::new(Conflict("2 rows would go".into()));
+        assert_eq!((of_error(&error), error.to_string().as_str()), (ExitCode::from(3), "2 rows would go"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::commands::mounts::{self, LOOK};
 use super::session::Session;
-use crate::mount::name::CONTROL;
+use crate::mount::name::{CONTROL, REPLACE, RETRY};
 use crate::mount::session::error::word;
 use crate::mount::spool::Kept;
 use crate::mount::table::{self, Health, Mount};
@@ -74,6 +74,12 @@ impl Mountpoint {
     /// The path of rejected bytes.
     pub(crate) fn rejected(&self, name: &str) -> PathBuf {
         self.0.join(CONTROL).join(REJECTED).join(name)
+    }
+
+    /// Where rejected bytes are written again; `replace`: also if rows go that are there.
+    pub(crate) fn again(&self, name: &str, replace: bool) -> PathBuf {
+        let folder = if replace { REPLACE } else { RETRY };
+        self.0.join(CONTROL).join(REJECTED).join(folder).join(name)
     }
 
     /// What is rejected, oldest first.

@@ -214,6 +214,7 @@ mod tests {
             file: file.into(),
             way: Way::Append,
             reason: "line 3, column value: \"abc\" is not a float".into(),
+            basis: None,
         }
     }
 

@@ -42,6 +42,15 @@ pub(crate) fn target(mountpoint: &Path, ticket: &Ticket, to: Option<&Place>) -> 
     found.with_context(|| format!("{} has no live file", folder.display()))
 }
 
+/// The rows of the series that a live file belongs to.
+pub(crate) fn rows(live: &Path) -> Result<u64> {
+    let path = live.with_file_name(name::AT).join("latest").join(name::COMMIT);
+    let text = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let commit: serde_json::Value =
+        serde_json::from_slice(&text).with_context(|| format!("cannot read {}", path.display()))?;
+    commit["rows"].as_u64().with_context(|| format!("{} tells no number of rows", path.display()))
+}
+
 /// Writes all of `source` to a file, as the bytes were meant.
 pub(crate) fn write(source: &mut File, target: &Path, way: Way) -> io::Result<()> {
     let mut options = File::options();
@@ -115,6 +124,7 @@ mod tests {
             file: file.into(),
             way: Way::Append,
             reason: String::new(),
+            basis: None,
         }
     }
 

@@ -3,6 +3,7 @@
 use super::catalog::Catalog;
 use super::errno::{Errno, Failure};
 use super::options::{MountOptions, Names};
+use super::spool::one_line;
 use crate::clock::iso;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -139,14 +140,24 @@ pub struct Control {
     began: u64,
     /// What was done.
     pub counters: Counters,
-    errors: Mutex<VecDeque<(Option<u32>, String)>>,
+    errors: Mutex<VecDeque<Told>>,
+    lines: AtomicU64,
+}
+
+/// A line of `errors`.
+#[derive(Debug)]
+struct Told {
+    number: u64,
+    /// Whose it is; none: the mount's.
+    uid: Option<u32>,
+    line: String,
 }
 
 impl Control {
     /// Of a mount that begins now: milliseconds since 1970-01-01 UTC.
     #[must_use]
     pub fn new(began: u64) -> Control {
-        Control { began, counters: Counters::default(), errors: Mutex::default() }
+        Control { began, counters: Counters::default(), errors: Mutex::default(), lines: AtomicU64::new(0) }
     }
 
     /// When the mount began.
@@ -167,18 +178,30 @@ impl Control {
 
     /// Adds a line to `errors`, which begins with a time.
     pub fn tell(&self, uid: Option<u32>, line: String) {
+        self.retell(None, uid, line);
+    }
+
+    /// The same, in the place of a line that told of the same failure, where there is one. Gives the number of the new
+    /// line.
+    pub fn retell(&self, old: Option<u64>, uid: Option<u32>, line: String) -> u64 {
+        let line = one_line(&line);
         log::error!("{}", line.split_once(' ').map_or("", |(_, rest)| rest));
-        Counters::add(&self.counters.failures, 1);
-        self.keep(uid, line);
+        match old {
+            Some(old) => self.errors.lock().retain(|told| told.number != old),
+            None => Counters::add(&self.counters.failures, 1),
+        }
+        self.keep(uid, line)
     }
 
     /// Adds a line to `errors` that was told before.
-    pub fn keep(&self, uid: Option<u32>, line: String) {
+    pub fn keep(&self, uid: Option<u32>, line: String) -> u64 {
+        let number = self.lines.fetch_add(1, Ordering::Relaxed);
         let mut errors = self.errors.lock();
         if errors.len() == ERRORS {
             errors.pop_front();
         }
-        errors.push_back((uid, line));
+        errors.push_back(Told { number, uid, line });
+        number
     }
 
     /// The text of a control file; `None` where there is none of that name.
@@ -194,9 +217,10 @@ impl Control {
             "errors" => {
                 let lost = if asker.owner { catalog.lost() } else { Vec::new() };
                 let errors = self.errors.lock();
-                let own = errors.iter().filter(|(uid, _)| asker.owner || *uid == Some(asker.uid));
-                let lines = lost.iter().chain(own.map(|(_, line)| line));
-                lines.fold(String::new(), |text, line| text + line + "\n")
+                let own = errors.iter().filter(|told| asker.owner || told.uid == Some(asker.uid));
+                let lost = lost.iter().map(|line| one_line(line));
+                let lines = lost.chain(own.map(|told| told.line.clone()));
+                lines.fold(String::new(), |text, line| text + &line + "\n")
             }
             // All of them also where the repository cannot be read: that is when they are asked for.
             "metrics" => self.metrics(catalog.last_change().ok().flatten().unwrap_or(self.began), kept),

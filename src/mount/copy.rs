@@ -3,23 +3,26 @@
 //! A copy begins as the rows that were opened, of which nothing is stored until it must be: bytes added behind them
 //! are kept alone, any other change makes the whole a file of the spool. It knows its bytes, not what becomes of them.
 
-use super::errno::{Errno, Failure};
-use super::ingest::{Basis, Reached};
-use super::intake::{Intake, Intakes, LEAST};
+mod body;
+
+use super::errno::{Errno, Failure, caught};
+use super::ingest::Basis;
+use super::intake::{Intakes, LEAST};
 use super::number::number;
 use super::render::{Content, Format};
 use super::series::Series;
 use super::spool::{Spool, SpoolFile, Ticket, Way};
+pub(super) use body::Body;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::fs::FallocateFlags;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
-/// Bytes copied at once.
-const PIECE: usize = 1 << 20;
+/// Numbers of inodes that descriptors of a copy may still show: the kernel has the one that it was told last.
+const NUMBERS: usize = 4;
 
 /// What a copy is to become.
 #[derive(Debug, Clone)]
@@ -41,6 +44,18 @@ pub struct Writer {
     pub name: String,
 }
 
+/// Rows that a save must not remove unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// None: they are meant to go.
+    #[default]
+    Nothing,
+    /// Those that are there now, nor may their values change: what the bytes are a change of is not known.
+    Present,
+    /// Those that the bytes lack: they may be a part of a file.
+    Lacking,
+}
+
 /// Where and when bytes are written.
 #[derive(Debug, Clone, Copy)]
 pub struct Desk<'a> {
@@ -57,8 +72,9 @@ pub struct Desk<'a> {
 pub struct WorkingCopy {
     /// The number of its inode.
     pub ino: u64,
-    /// The number that `stat` shows: that of the rows it was opened as, since editors compare them.
-    pub shown: u64,
+    /// The number that `stat` shows, the last one: that of the rows it was opened as, then of those it was saved as,
+    /// since editors compare them; and those that it showed before.
+    shown: Mutex<Vec<u64>>,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -69,41 +85,10 @@ pub struct WorkingCopy {
     size: AtomicU64,
     mtime: AtomicU64,
     unsaved: AtomicBool,
+    /// Whether its writer was seen without a descriptor of it.
+    left: AtomicBool,
     /// How many have it open; none any more once nobody had.
     handles: Mutex<Option<usize>>,
-}
-
-/// The bytes of a copy, and what is to be saved of them.
-#[derive(Debug)]
-pub struct Body {
-    /// What the program opened; none where the name was free.
-    pub basis: Option<Basis>,
-    /// The rows that were opened: the first `kept` bytes.
-    front: Option<Arc<Content>>,
-    kept: u64,
-    file: Option<SpoolFile>,
-    /// Bytes of `file`.
-    len: u64,
-    /// Whether others may write to `file`, who know it by itself.
-    shared: bool,
-    /// Whether nothing but additions was made.
-    added: bool,
-    /// Since when there was nothing in it, where there is nothing.
-    pub(super) emptied: Instant,
-    /// How far they are saved.
-    pub(super) reached: Option<Reached>,
-    /// Whether what was written is not on disk yet.
-    soft: bool,
-    /// Whether a descriptor was closed since the last byte was written.
-    pub closed: bool,
-    /// The rows of what was written, where it was written from its start to its end.
-    intake: Option<Intake>,
-    /// Whether it is written so.
-    straight: bool,
-    /// Why it is not to be saved: the signal that ended the writer.
-    pub stopped: Option<i32>,
-    /// Why it is not to be saved: what a write that failed was told, since it is not all there.
-    pub failed: Option<Errno>,
 }
 
 /// How a copy begins.
@@ -118,15 +103,31 @@ pub struct Start {
 impl WorkingCopy {
     /// A copy of its own number: `serial` tells it from all others of the mount.
     #[must_use]
-    pub fn new(serial: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
-        let ino = number(&[b"copy", &mtime.to_le_bytes(), &serial.to_le_bytes()]);
+    pub fn new(serial: u64, purpose: Purpose, name: &str, start: Start, now: u64) -> WorkingCopy {
+        let ino = number(&[b"copy", &now.to_le_bytes(), &serial.to_le_bytes()]);
+        // Until it is written, it is the rows that were opened.
+        let opened = start.basis.as_ref().filter(|_| start.front.is_some());
+        let mtime = opened.map_or(now, |basis| basis.sheet.origin.time);
         WorkingCopy::with_number(ino, purpose, name, start, mtime)
     }
 
     /// The same, shown as another inode.
     #[must_use]
     pub fn shown_as(self, shown: u64) -> WorkingCopy {
-        WorkingCopy { shown, ..self }
+        self.shown.lock().push(shown);
+        self
+    }
+
+    /// The same for bytes that were refused before: its save must not remove some rows, and it adds what is written, in
+    /// whatever way, where the bytes were to be added.
+    #[must_use]
+    pub fn again(self, guard: Guard, way: Way) -> WorkingCopy {
+        {
+            let body = &mut *self.body.lock();
+            (body.again, body.guard) = (true, guard);
+            (body.adds, body.added) = (way == Way::Append, way == Way::Append);
+        }
+        self
     }
 
     /// A copy of an inode that is known already.
@@ -134,26 +135,10 @@ impl WorkingCopy {
     pub fn with_number(ino: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
         let kept = start.front.as_ref().map_or(0, |front| front.size());
         let added = start.front.is_some();
-        let body = Body {
-            basis: start.basis,
-            front: start.front,
-            kept,
-            file: None,
-            len: 0,
-            shared: false,
-            added,
-            emptied: Instant::now(),
-            reached: None,
-            soft: false,
-            closed: false,
-            intake: None,
-            straight: true,
-            stopped: None,
-            failed: None,
-        };
+        let body = Body { kept, added, ..Body::of(start.basis, start.front) };
         WorkingCopy {
             ino,
-            shown: ino,
+            shown: Mutex::new(vec![ino]),
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),
@@ -161,6 +146,7 @@ impl WorkingCopy {
             body: Mutex::new(body),
             mtime: AtomicU64::new(mtime),
             unsaved: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             handles: Mutex::new(Some(0)),
         }
     }
@@ -169,6 +155,57 @@ impl WorkingCopy {
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size.load(Ordering::Acquire)
+    }
+
+    /// The number that `stat` shows.
+    #[must_use]
+    pub fn shown(&self) -> u64 {
+        self.shown.lock().last().copied().unwrap_or(self.ino)
+    }
+
+    /// All numbers that descriptors of it may show.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u64> {
+        self.shown.lock().clone()
+    }
+
+    /// Whether descriptors of it and of another one cannot be told apart.
+    #[must_use]
+    pub fn looks_like(&self, other: &WorkingCopy) -> bool {
+        let own = self.numbers();
+        other.numbers().iter().any(|number| own.contains(number))
+    }
+
+    /// Notes that its writer has no descriptor of it any more: its release is on its way.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Release);
+    }
+
+    /// Whether its writer was seen without a descriptor of it.
+    #[must_use]
+    pub fn is_left(&self) -> bool {
+        self.left.load(Ordering::Acquire)
+    }
+
+    /// Shows it as what it was saved as: the number (where it can have that) and the time of the live file.
+    pub fn show_saved(&self, body: &Body, ino: Option<u64>, mtime: u64) {
+        self.mtime.store(mtime, Ordering::Release);
+        // It is known as the scratch file that it was.
+        if body.shared {
+            let time = SystemTime::UNIX_EPOCH + Duration::from_millis(mtime);
+            let done = body.file.as_ref().map_or(Ok(()), |file| file.file().set_modified(time));
+            done.unwrap_or_else(|error| log::debug!("cannot set the time of {}: {error}", self.name));
+            return;
+        }
+        let Some(ino) = ino else { return };
+        let shown = &mut *self.shown.lock();
+        if shown.last() != Some(&ino) {
+            shown.push(ino);
+        }
+        if shown.len() > NUMBERS {
+            // Its own is the first one, and stays.
+            shown.remove(1);
+        }
     }
 
     /// When it was written last, in milliseconds since 1970-01-01 UTC.
@@ -263,7 +300,8 @@ impl WorkingCopy {
     /// Writes bytes at an offset, or behind all others.
     pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
-        self.put(body, at, bytes, desk).inspect_err(|failure| self.spoil(body, failure))
+        let done = caught("writing to the spool", || self.put(body, at, bytes, desk));
+        done.inspect_err(|failure| self.spoil(body, failure))
     }
 
     /// Notes that bytes are missing: what is there must not pass for what was meant.
@@ -282,7 +320,8 @@ impl WorkingCopy {
         };
         let kept = body.kept;
         body.straight &= at - kept == body.len;
-        body.file(self, desk)?.set_committed(false).map_err(Failure::spool)?;
+        body.file(self, desk)?;
+        body.reopen(self, desk)?;
         body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
         self.changed(body, desk.now);
@@ -319,14 +358,14 @@ impl WorkingCopy {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
             }
-            (body.kept, body.front, body.added, body.failed) = (0, None, false, None);
+            (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
             body.emptied = Instant::now();
         } else if len == body.size() {
             return Ok(());
         }
         body.whole(self, desk)?;
+        body.reopen(self, desk)?;
         if let Some(file) = &body.file {
-            file.set_committed(false).map_err(Failure::spool)?;
             file.file().set_len(len).map_err(Failure::spool)?;
         } else if len > 0 {
             body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
@@ -347,9 +386,9 @@ impl WorkingCopy {
     ) -> Result<(), Failure> {
         let body = &mut *self.body();
         body.whole(self, desk)?;
-        let file = body.file(self, desk)?;
-        file.set_committed(false).map_err(Failure::spool)?;
-        let file = file.file();
+        body.file(self, desk)?;
+        body.reopen(self, desk)?;
+        let file = body.file(self, desk)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
         (body.intake, body.straight) = (None, false);
@@ -362,9 +401,9 @@ impl WorkingCopy {
         self.body.lock().sync()
     }
 
-    /// What who finds the bytes must know of them.
+    /// What who finds the bytes must know of them. `basis`: what they are a change of.
     #[must_use]
-    pub fn ticket(&self, way: Way, now: u64) -> Ticket {
+    pub fn ticket(&self, way: Way, now: u64, basis: Option<&Basis>) -> Ticket {
         let (collection, series) = match &self.purpose {
             Purpose::Rows(series, _) => (series.shelf.collection().label(), &*series.label),
             Purpose::Schema(label) => (label.as_str(), ""),
@@ -380,104 +419,23 @@ impl WorkingCopy {
             file: self.name.clone(),
             way,
             reason: String::new(),
+            basis: match (&self.purpose, basis) {
+                (Purpose::Rows(series, _), Some(basis)) => Some(basis.told(series)),
+                _ => None,
+            },
         }
     }
 }
 
-impl Body {
-    /// Bytes of all.
-    #[must_use]
-    pub const fn size(&self) -> u64 {
-        self.kept + self.len
-    }
-
-    /// How what was written is meant.
-    #[must_use]
-    pub const fn way(&self) -> Way {
-        if self.added { Way::Append } else { Way::Replace }
-    }
-
-    /// What is to be saved: bytes that were added, or all; none where nothing was written.
-    #[must_use]
-    pub const fn written(&self) -> Option<&SpoolFile> {
-        self.file.as_ref()
-    }
-
-    /// Bytes of what is to be saved.
-    #[must_use]
-    pub const fn written_len(&self) -> u64 {
-        self.len
-    }
-
-    /// The rows of what was written, where they were read meanwhile. They are given once.
-    pub(super) fn intake(&mut self) -> Option<Intake> {
-        self.straight = false;
-        self.intake.take()
-    }
-
-    /// Gives its bytes away, and refuses what else is written.
-    pub fn leave(&mut self) -> Option<SpoolFile> {
-        (self.len, self.failed) = (0, Some(Errno::EIO));
-        self.file.take()
-    }
-
-    /// Forgets the bytes: nobody has it open.
-    pub fn clear(&mut self) {
-        (self.file, self.intake, self.front, self.kept) = (None, None, None, 0);
-    }
-
-    fn file<'a>(&'a mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<&'a SpoolFile, Failure> {
-        if self.file.is_none() {
-            self.file = Some(desk.spool.file(&copy.ticket(self.way(), desk.now)).map_err(Failure::spool)?);
+impl Drop for WorkingCopy {
+    fn drop(&mut self) {
+        // Something failed before it was saved or kept: the next server finds the bytes.
+        let body = self.body.get_mut();
+        if self.unsaved.load(Ordering::Acquire)
+            && body.len > 0
+            && let Some(file) = body.file.take()
+        {
+            file.leave();
         }
-        self.file.as_ref().ok_or(Failure::Plain(Errno::EIO))
-    }
-
-    /// Makes all of it bytes of its own: it is not only added to.
-    fn whole(&mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<(), Failure> {
-        if !self.added {
-            return Ok(());
-        }
-        let file = desk.spool.file(&copy.ticket(Way::Replace, desk.now)).map_err(Failure::spool)?;
-        let size = self.size();
-        let mut at = 0;
-        while at < size {
-            let bytes = self.read(at, PIECE)?;
-            if bytes.is_empty() {
-                return Err(Failure::Plain(Errno::EIO));
-            }
-            file.file().write_all_at(&bytes, at).map_err(Failure::spool)?;
-            at += bytes.len() as u64;
-        }
-        (self.file, self.front, self.kept, self.len, self.added) = (Some(file), None, 0, size, false);
-        Ok(())
-    }
-
-    fn read(&self, offset: u64, len: usize) -> Result<Bytes, Failure> {
-        let front = self.front.as_ref().filter(|_| offset < self.kept);
-        if let Some(front) = front {
-            let most = usize::try_from(self.kept - offset).unwrap_or(usize::MAX);
-            let start = front.read(offset, len.min(most))?;
-            if start.len() == len || start.len() < most || self.len == 0 {
-                return Ok(start);
-            }
-            let rest = self.read(self.kept, len - start.len())?;
-            return Ok([start, rest].concat().into());
-        }
-        let Some(file) = &self.file else { return Ok(Bytes::new()) };
-        let at = offset - self.kept;
-        let most = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; len.min(most)];
-        file.file().read_exact_at(&mut bytes, at).map_err(Failure::unread)?;
-        Ok(bytes.into())
-    }
-
-    /// Makes what was written durable.
-    pub fn sync(&mut self) -> Result<(), Failure> {
-        if let Some(file) = self.file.as_ref().filter(|_| self.soft) {
-            file.sync().map_err(Failure::spool)?;
-            self.soft = false;
-        }
-        Ok(())
     }
 }

@@ -6,7 +6,9 @@ use crate::data::schema::SchemaError;
 use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
 use crate::series::RowsError;
+use std::any::Any;
 use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::{fmt, io};
 
 /// An error number, as the kernel takes it.
@@ -139,6 +141,22 @@ impl From<&RepoError> for Errno {
     }
 }
 
+/// What a panic said.
+#[must_use]
+pub fn message(payload: &(dyn Any + Send)) -> &str {
+    let text = payload.downcast_ref::<&str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+}
+
+/// Does something with bytes that a program wrote. A panic is a failure like others: the bytes are to be kept, with
+/// the reason. No lock of the mount is poisoned by it, and what a batch staged is named by nothing.
+pub fn caught<T>(what: &str, act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|payload| {
+        let said = message(payload.as_ref());
+        Err(Failure::refused(Errno::EIO, format!("{what} failed by a fault of lakota itself: {said}")))
+    })
+}
+
 /// Why an operation of the mount failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
@@ -252,5 +270,26 @@ impl Failure {
             Failure::Spool { source, .. } => source.raw_os_error().map_or(Errno::EIO, Errno),
             Failure::Refused { errno, .. } => *errno,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_panic_said_is_known_for_texts() {
+        assert_eq!(message(&"a"), "a");
+        assert_eq!(message(&"b".to_owned()), "b");
+        assert_eq!(message(&3), "no message");
+    }
+
+    #[test]
+    fn a_panic_is_a_failure_that_says_what_panicked() {
+        assert_eq!(caught("x", || Ok(1)).unwrap(), 1);
+        let failed =
+            caught("reading rows", || -> Result<(), Failure> { panic!("index 3 of 2") }).unwrap_err();
+        assert_eq!(failed.errno(), Errno::EIO);
+        assert_eq!(failed.line(), "reading rows failed by a fault of lakota itself: index 3 of 2");
     }
 }

@@ -3,8 +3,10 @@
 //! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
 //! changes names, `save` makes revisions of what was written.
 
+mod again;
 mod find;
 mod names;
+mod remove;
 mod rename;
 mod save;
 mod write;
@@ -281,7 +283,7 @@ impl Fs {
         let node = self.node(ino)?;
         let ttl = self.tree.attr_ttl(&node);
         if let What::Copy(copy) = &node.what {
-            return Ok((Attr { ino: copy.shown, ..self.attr(&node) }, ttl));
+            return Ok((Attr { ino: copy.shown(), ..self.attr(&node) }, ttl));
         }
         if !node.is_folder() {
             return Ok((self.attr(&node), ttl));
@@ -397,6 +399,11 @@ impl Fs {
 
     /// What a folder lists; a long listing is made once for each state.
     fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
+        if let (What::Revisions(series), Some(pen)) = (&node.what, &self.pen)
+            && self.is_removing(caller, pen, series)
+        {
+            return Ok(Arc::new([]));
+        }
         let version = self.tree.version(node)?;
         if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
             && *of == version

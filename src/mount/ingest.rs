@@ -1,17 +1,14 @@
-//! Bytes that a program wrote become rows, and rows a revision.
-//!
-//! A save is a change against what the program opened: where the series changed meanwhile, the revision is made on
-//! that older state and merged at once, so that neither side loses rows it alone changed. All input is read before
-//! anything is written.
+//! Bytes that a program wrote become rows, and rows (in `save`) a revision. All input is read before anything is written.
 
-use super::catalog::{Point, Shelf};
-use super::errno::{Errno, Failure};
+mod save;
+
+use super::catalog::Point;
+use super::errno::Failure;
 use super::render::Format;
 use super::series::Series;
-use super::sheet::{Sheet, Sheets, content};
-use super::spool::Way;
-use crate::clock::Stamp;
-use crate::collection::{Batch, Collection, CollectionError};
+use super::sheet::Sheet;
+use super::spool::Opened;
+use crate::collection::Collection;
 use crate::data::csv::{CsvReader, Header};
 use crate::data::files::kind::{self, Kind};
 use crate::data::files::parquet;
@@ -19,16 +16,16 @@ use crate::data::input::{InputError, Problem};
 use crate::data::key::Keys;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
-use crate::interval::{Interval, Key};
-use crate::series::write::Mode;
+use crate::interval::Key;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+
+pub(super) use save::{Save, Saved};
 
 /// Rows of a frame at most.
 const FRAME_ROWS: usize = 131_072;
@@ -38,9 +35,6 @@ const BLOCKS: usize = 8;
 
 /// Index values kept of lines that are added out of order.
 const KEYS: usize = 1 << 20;
-
-/// Looks at a collection that commits while a batch is begun.
-const LOOKS: usize = 16;
 
 /// What a program opened: the rows that its save is a change of.
 #[derive(Debug, Clone)]
@@ -56,6 +50,17 @@ impl Basis {
     #[must_use]
     pub fn columns(&self) -> &Arc<Schema> {
         &self.sheet.source.schema
+    }
+
+    /// What a ticket tells of it.
+    #[must_use]
+    pub fn told(&self, series: &Series) -> Opened {
+        Opened {
+            collection: series.shelf.key().to_string(),
+            series: series.id.to_string(),
+            revision: self.point.stamp.file_name(),
+            content: self.sheet.content.to_string(),
+        }
     }
 
     /// Whether the columns were altered since.
@@ -105,25 +110,16 @@ pub(super) fn read(
 ) -> Result<Input, Failure> {
     let start = kind::start(file).map_err(Failure::unread)?;
     expect(format, &start)?;
-    caught(|| match format {
+    match format {
         Format::Csv => {
             let text = At::new(file, 0);
-            onto(series, columns, |schema| Ok(explained(reader(schema, text), start)))
+            onto(series, columns, |schema| Ok(explained(whole(schema, text), start)))
         }
         Format::Parquet => {
             let file = file.try_clone().map_err(Failure::unread)?;
             onto(series, columns, |schema| Ok(parquet::read(file, schema, false)?))
         }
-    })
-}
-
-/// Reads what somebody wrote. A panic there is a failure of that file alone: its bytes are kept as those of any other.
-fn caught<T>(read: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_said| {
-        // What it said is in the log: the hook of the process is asked first.
-        let why = "lakota panicked while it read the file, which is a fault of lakota: the log tells where";
-        Err(Failure::refused(Errno::EIO, why))
-    })
+    }
 }
 
 /// Fails if a file begins as one of another format than its name tells.
@@ -149,15 +145,12 @@ fn expect(format: Format, start: &[u8]) -> Result<(), Failure> {
 }
 
 /// Reads all rows of a text, to be those of a series.
-///
-/// A file of rows begins with a header, unless its first line has a value that no name could be: nobody can say here
-/// whether a line of texts is one, and as a row it would stay.
 pub(super) fn read_csv(
     series: &Series,
     columns: Option<&Arc<Schema>>,
     text: impl Read,
 ) -> Result<Input, Failure> {
-    onto(series, columns, |schema| Ok(reader(schema, text).header(Header::Needed)))
+    onto(series, columns, |schema| Ok(whole(schema, text)))
 }
 
 /// Reads rows, most of which a series may have already.
@@ -182,6 +175,12 @@ fn explained(
     start: Vec<u8>,
 ) -> impl Iterator<Item = Result<RecordBatch, InputError>> {
     frames.map(move |frame| frame.map_err(|error| kind::explained(error, &start)))
+}
+
+/// A reader of all rows of a series. The text begins with a header, unless its first line has a value that no name could
+/// be: nobody can say here whether a line of texts is one, and as a row it would stay.
+fn whole<R: Read>(schema: &Arc<Schema>, text: R) -> CsvReader<R> {
+    reader(schema, text).header(Header::Needed)
 }
 
 fn reader<R: Read>(schema: &Arc<Schema>, text: R) -> CsvReader<R> {
@@ -210,7 +209,7 @@ pub(super) fn read_added(
 ) -> Result<(Input, Option<Reached>), Failure> {
     let start = kind::start(file).map_err(Failure::unread)?;
     expect(Format::Csv, &start)?;
-    caught(|| added(series, columns, (file, len), (reached, start)))
+    added(series, columns, (file, len), (reached, start))
 }
 
 fn added(
@@ -307,172 +306,4 @@ fn sorted(
 ) -> Result<Input, Failure> {
     let (rows, _count) = collection.sort(schema, frames)?;
     Ok(Input { schema: Arc::clone(schema), rows })
-}
-
-/// A save on its way.
-#[derive(Debug)]
-pub(super) struct Save<'a> {
-    /// The series.
-    pub(super) series: &'a Series,
-    /// How the rows are meant.
-    pub(super) way: Way,
-    /// What the program opened; none where that is not known, or there was nothing; of rows that are added: only where
-    /// the columns were altered since.
-    pub(super) basis: Option<&'a Basis>,
-    /// `user@host`.
-    pub(super) author: &'a str,
-    /// For the log.
-    pub(super) message: &'a str,
-}
-
-/// What a save did.
-#[derive(Debug)]
-pub(super) struct Saved {
-    /// The revision; none where nothing changed.
-    pub(super) stamp: Option<Stamp>,
-    /// What the program has from now on: the rows it wrote, where they are all of the series.
-    pub(super) basis: Option<Basis>,
-}
-
-impl Save<'_> {
-    /// Makes the rows a revision: durable on return.
-    pub(super) fn run(&self, sheets: &Sheets, input: Input) -> Result<Saved, Failure> {
-        let shelf = &self.series.shelf;
-        let collection = shelf.collection();
-        // One after the other: writers of one mount need not merge.
-        let _turn = shelf.turn();
-        let mode = match self.way {
-            Way::Replace => Mode::Overlay(Interval::ALL),
-            Way::Append => Mode::Upsert,
-        };
-        let (mut batch, label) = self.batch(shelf, sheets)?;
-        // What the batch is made on tells, not the last look: that may not have heard of what is newest.
-        let there = match self.way {
-            Way::Replace => content(batch.base(), self.series.id, &label)?,
-            Way::Append => None,
-        };
-        let moved = |basis: &&Basis| match self.way {
-            Way::Replace => there.is_some_and(|there| there != basis.sheet.content),
-            Way::Append => *basis.columns() != batch.base().schema,
-        };
-        if let Some(basis) = self.basis.filter(moved) {
-            drop(batch);
-            return self.beside(collection, sheets, (basis, &mode), input);
-        }
-        same(&input.schema, &batch)?;
-        let dropped = batch.base().id(&label).map_err(CollectionError::from)?.is_none();
-        batch.write(&label, &mode, input.rows)?;
-        let stamp = batch.commit()?;
-        shelf.written();
-        if stamp.is_some() && dropped {
-            self.note_return(shelf, &label);
-        }
-        let basis = match (self.way, stamp) {
-            (Way::Append, _) => None,
-            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
-            // Not what came since, which the writer does not have.
-            (Way::Replace, None) => {
-                self.current(shelf, sheets)?.filter(|now| Some(now.sheet.content) == there)
-            }
-        };
-        Ok(Saved { stamp, basis })
-    }
-
-    /// The series changed since it was opened: the revision is one beside the newest, and merged with it.
-    fn beside(
-        &self,
-        collection: &Collection,
-        sheets: &Sheets,
-        (basis, mode): (&Basis, &Mode),
-        input: Input,
-    ) -> Result<Saved, Failure> {
-        let Point { stamp, pending } = &basis.point;
-        let heads = pending.as_ref().map_or(&[][..], |moment| &moment.heads);
-        let mut batch = collection.batch_on(*stamp, heads, self.message)?.by(self.author);
-        same(&input.schema, &batch)?;
-        batch.write(&basis.sheet.label, mode, input.rows)?;
-        let Some(stamp) = batch.commit()? else { return Ok(Saved { stamp: None, basis: None }) };
-        if let Err(error) = collection.settle() {
-            // The revision is durable, and shown merged: the next writer settles it.
-            log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
-        }
-        self.series.shelf.written();
-        Ok(Saved { stamp: Some(stamp), basis: self.basis_at(sheets, stamp) })
-    }
-
-    /// The series came back under its label, as another one: what its writers save next is meant for that.
-    fn note_return(&self, shelf: &Shelf, label: &str) {
-        match shelf.now().and_then(|now| now.state.id(label).map_err(CollectionError::from)) {
-            Ok(Some(id)) => shelf.came_back(self.series.id, id),
-            Ok(None) => {}
-            Err(error) => log::warn!("cannot look at {label:?}, which was just written: {error}"),
-        }
-    }
-
-    fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
-        let now = shelf.now()?;
-        let sheet = sheets.get(&now, self.series, &now.point)?;
-        Ok(sheet.map(|sheet| Basis { point: now.point.clone(), sheet }))
-    }
-
-    /// A batch on the newest state, and the label that the series has there.
-    fn batch<'a>(&self, shelf: &'a Arc<Shelf>, sheets: &Sheets) -> Result<(Batch<'a>, String), Failure> {
-        for _ in 0..LOOKS {
-            let label = match self.current(shelf, sheets)? {
-                Some(current) => current.sheet.label.clone(),
-                None => self.series.label.to_string(),
-            };
-            let batch = shelf.collection().batch(self.message)?.by(self.author);
-            if batch.base().id(&label).map_err(CollectionError::from)? == Some(self.series.id) {
-                return Ok((batch, label));
-            }
-            // The look was too old, or somebody renamed the series since.
-            shelf.written();
-            if self.current(shelf, sheets)?.is_none() {
-                // Dropped, it comes back under its name; but rows of another series that has that now are not touched.
-                let taken = batch.base().id(&label).map_err(CollectionError::from)?;
-                if taken.is_some() && taken != shelf.returned(self.series.id) {
-                    let why = format!("the series was dropped, {label:?} is another one now: open it again");
-                    return Err(Failure::refused(Errno::ESTALE, why));
-                }
-                return Ok((batch, label));
-            }
-        }
-        Err(Failure::refused(Errno::EIO, "the series is renamed again and again: save it once more"))
-    }
-
-    /// What the writer has after its revision, which is durable whether this can be told or not.
-    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Option<Basis> {
-        let point = Point::written(stamp);
-        let look = || {
-            let now = self.series.shelf.now()?;
-            sheets.get(&now, self.series, &point)
-        };
-        let sheet = look().unwrap_or_else(|error| {
-            log::warn!("cannot look at {stamp}, which was just written: {error}");
-            None
-        });
-        sheet.map(|sheet| Basis { point, sheet })
-    }
-}
-
-/// The columns may have changed since the rows were read.
-fn same(schema: &Schema, batch: &Batch<'_>) -> Result<(), Failure> {
-    if *schema == *batch.base().schema {
-        return Ok(());
-    }
-    let message = "the columns of the collection were changed meanwhile: open the file again".to_owned();
-    Err(InputError::new(Problem::Other(message)).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_panic_of_a_reader_is_a_failure_of_its_file() {
-        let failure = caught::<()>(|| panic!("out of bounds")).unwrap_err();
-        assert_eq!(failure.errno(), Errno::EIO);
-        assert!(failure.line().contains("a fault of lakota"));
-    }
 }

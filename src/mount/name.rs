@@ -25,6 +25,11 @@ pub const COMMIT: &str = "commit.json";
 /// What a revision changed, row by row.
 pub const DELTA: &str = "delta.csv";
 
+/// In the folder of refused bytes: where they are written again as they were meant.
+pub const RETRY: &str = ".retry";
+/// The same, where rows may go that are there now.
+pub const REPLACE: &str = ".replace";
+
 /// Longest name of a file, in bytes.
 pub(super) const MAX_NAME: usize = 255;
 

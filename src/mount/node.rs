@@ -82,6 +82,9 @@ pub enum What {
     Rejected,
     /// Bytes that were refused: a name in `rejected`, and its bytes.
     Kept(Arc<str>, u64),
+    /// `rejected/.retry` (or, where rows may go, `rejected/.replace`): what is written to a name of refused bytes there
+    /// is saved as those were meant.
+    Again(bool),
 }
 
 /// An inode.
@@ -177,6 +180,12 @@ impl Node {
     #[must_use]
     pub fn rejected(mtime: u64) -> Node {
         Node::new(number(&[b"rejected"]), mtime, What::Rejected)
+    }
+
+    /// The folder where refused bytes are written again; `consent`: whether rows may go.
+    #[must_use]
+    pub fn again(consent: bool, mtime: u64) -> Node {
+        Node::new(number(&[b"again", &[u8::from(consent)]]), mtime, What::Again(consent))
     }
 
     /// Refused bytes.

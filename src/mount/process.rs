@@ -38,20 +38,20 @@ pub fn of_thread(proc: &Path, tid: u32) -> Option<Process> {
     Some(Process { pid, name: name.collect() })
 }
 
-/// How many descriptors of a process stand for the file with this inode number, or can write one that is shown as `shown`;
-/// `None` where they cannot be counted: it may not be looked at, or the kernel (before 5.14) does not tell numbers.
+/// How many descriptors of a process stand for the file with this inode number, or can write one that is shown by a number of
+/// `shown`; `None` where they cannot be counted: it may not be looked at, or the kernel (before 5.14) does not tell numbers.
 ///
 /// A descriptor that is being closed does not count any more when the file system hears of it (FLUSH): the kernel
 /// takes it out of the table first, and all at once when a process ends. So 0 there means that this was the last one.
 /// Maps and descriptors that are on their way through a socket do not count. `pid` is best the thread that asks: the process has
 /// no descriptors where its first thread has ended.
 #[must_use]
-pub fn others(proc: &Path, pid: u32, ino: u64, shown: u64) -> Option<usize> {
+pub fn others(proc: &Path, pid: u32, ino: u64, shown: &[u64]) -> Option<usize> {
     let is_it = |info: &str| {
-        let number = field(info, "ino:").and_then(|text| text.parse().ok());
+        let number: Option<u64> = field(info, "ino:").and_then(|text| text.parse().ok());
         let flags = || field(info, "flags:").and_then(|text| i32::from_str_radix(text, 8).ok());
         let writes = || flags().is_some_and(|flags| flags & libc::O_ACCMODE != libc::O_RDONLY);
-        number == Some(ino) || (number == Some(shown) && writes())
+        number == Some(ino) || (number.is_some_and(|number| shown.contains(&number)) && writes())
     };
     let mut count = 0;
     for entry in fs::read_dir(proc.join(format!("{pid}/fdinfo"))).ok()? {
@@ -70,7 +70,7 @@ pub fn others(proc: &Path, pid: u32, ino: u64, shown: u64) -> Option<usize> {
 
 /// Whether any process that may be looked at has such a descriptor.
 #[must_use]
-pub fn anyone(proc: &Path, ino: u64, shown: u64) -> bool {
+pub fn anyone(proc: &Path, ino: u64, shown: &[u64]) -> bool {
     let pids = fs::read_dir(proc).into_iter().flatten().flatten();
     let mut pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.any(|pid| others(proc, pid, ino, shown).is_some_and(|count| count > 0))
@@ -175,24 +175,24 @@ mod tests {
     #[test]
     fn descriptors_are_counted_by_inode_number() {
         let (_folder, root) = proc();
-        assert_eq!(others(&root, 70, 1234, 1234), Some(3));
-        assert_eq!(others(&root, 70, 99, 99), Some(0));
-        assert_eq!(others(&root, 72, 1234, 1234), None);
-        assert!(anyone(&root, 1234, 1234) && !anyone(&root, 99, 99));
+        assert_eq!(others(&root, 70, 1234, &[1234]), Some(3));
+        assert_eq!(others(&root, 70, 99, &[99]), Some(0));
+        assert_eq!(others(&root, 72, 1234, &[1234]), None);
+        assert!(anyone(&root, 1234, &[1234]) && !anyone(&root, 99, &[99]));
     }
 
     #[test]
     fn a_kernel_that_tells_no_numbers_is_no_count() {
         let (_folder, root) = proc();
         std::fs::write(root.join("70/fdinfo/3"), "pos:\t0\nflags:\t0100002\n").unwrap();
-        assert_eq!(others(&root, 70, 1234, 1234), None);
+        assert_eq!(others(&root, 70, 1234, &[1234]), None);
     }
 
     #[test]
     fn a_descriptor_that_is_closed_meanwhile_does_not_count() {
         let (_folder, root) = proc();
         symlink("gone", root.join("70/fdinfo/9")).unwrap();
-        assert_eq!(others(&root, 70, 1234, 1234), Some(3));
+        assert_eq!(others(&root, 70, 1234, &[1234]), Some(3));
     }
 
     #[test]
@@ -201,7 +201,7 @@ mod tests {
         let path = folder.path().join("file");
         let file = File::create(&path).unwrap();
         let (ino, count) =
-            (file.metadata().unwrap().ino(), |ino| others(Path::new(REAL), std::process::id(), ino, ino));
+            (file.metadata().unwrap().ino(), |ino| others(Path::new(REAL), std::process::id(), ino, &[ino]));
         assert_eq!(count(ino), Some(1));
         let (dup, second) = (file.try_clone().unwrap(), File::open(&path).unwrap());
         std::fs::remove_file(&path).unwrap();
@@ -219,7 +219,7 @@ mod tests {
         let writer = File::create(&path).unwrap();
         let reader = File::open(&path).unwrap();
         let ino = writer.metadata().unwrap().ino();
-        let count = || others(Path::new(REAL), std::process::id(), 1, ino);
+        let count = || others(Path::new(REAL), std::process::id(), 1, &[ino]);
         assert_eq!(count(), Some(1));
         drop(writer);
         assert_eq!(count(), Some(0));

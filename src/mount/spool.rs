@@ -17,7 +17,7 @@ pub use base::{default_base, room};
 pub use error::SpoolError;
 pub use file::SpoolFile;
 pub use rejected::Kept;
-pub use ticket::{ENDED, SHORT, STOPPED, Ticket, Way};
+pub use ticket::{ENDED, Opened, SHORT, STOPPED, Ticket, Way, one_line};
 
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
@@ -132,7 +132,7 @@ impl Spool {
     pub fn keep(&self, file: SpoolFile, ticket: &Ticket) -> io::Result<String> {
         let kept = file.keep(ticket);
         if kept.is_err() {
-            std::mem::forget(file);
+            file.leave();
         }
         kept
     }

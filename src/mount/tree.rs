@@ -339,7 +339,8 @@ fn data(series: &Series, point: &Point, sheet: &Sheet, format: Format) -> Child 
     Child::new(name::data(format), file(series, sheet, point.clone(), format), FOREVER)
 }
 
-fn file(series: &Series, sheet: &Sheet, from: Point, format: Format) -> Node {
+/// A live file, or the file of a revision.
+pub(super) fn file(series: &Series, sheet: &Sheet, from: Point, format: Format) -> Node {
     let size = format.size(&sheet.source.schema, &sheet.sums);
     let file = File { series: series.clone(), from, format, size, places: sheet.places };
     Node::file(file, sheet.content.as_bytes(), sheet.origin.time)

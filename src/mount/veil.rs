@@ -3,6 +3,7 @@
 //! Zero bytes never make a revision, nor does unlinking a live file. Programs save in two steps through such states,
 //! so the name shows them for a while; if nothing follows, the rows are back and their owner is told.
 
+use super::catalog::Shelf;
 use super::copy::Writer;
 use super::render::Format;
 use super::series::Series;
@@ -63,7 +64,18 @@ type Key = (Digest, SeriesId, Format);
 pub(super) struct Veils {
     all: Mutex<HashMap<Key, (Instant, Over)>>,
     written: Mutex<LruCache<Key, Instant>>,
+    removals: Mutex<HashMap<(Digest, SeriesId), Removal>>,
     time: Duration,
+}
+
+/// A series' folder of which a process has removed the live names and the link.
+#[derive(Debug)]
+struct Removal {
+    since: Instant,
+    series: Series,
+    by: u32,
+    /// The number of the folder, once it has removed the history too: then the series is dropped.
+    dropped: Option<u64>,
 }
 
 fn key(series: &Series, format: Format) -> Key {
@@ -73,7 +85,59 @@ fn key(series: &Series, format: Format) -> Key {
 impl Veils {
     /// None yet; each is to last so long.
     pub(super) fn lasting(time: Duration) -> Veils {
-        Veils { all: Mutex::default(), written: Mutex::new(LruCache::new(WRITTEN)), time }
+        let written = Mutex::new(LruCache::new(WRITTEN));
+        Veils { all: Mutex::default(), written, removals: Mutex::default(), time }
+    }
+
+    /// Notes that who removed the live names of a series has removed the link as well.
+    pub(super) fn remove(&self, series: &Series, by: &Writer) {
+        self.removal(series, by, None);
+    }
+
+    /// Notes that the series is dropped, whose folder `ino` its remover has emptied.
+    pub(super) fn dropped(&self, series: &Series, ino: u64, by: &Writer) {
+        self.removal(series, by, Some(ino));
+    }
+
+    fn removal(&self, series: &Series, by: &Writer, dropped: Option<u64>) {
+        let mut removals = self.removals.lock();
+        removals.retain(|_, removal| removal.since.elapsed() < self.time);
+        let removal = Removal { since: Instant::now(), series: series.clone(), by: by.pid, dropped };
+        removals.insert((series.shelf.key(), series.id), removal);
+    }
+
+    /// Whether a process has removed the link of a series.
+    #[must_use]
+    pub(super) fn is_removed(&self, series: &Series, by: impl FnOnce() -> u32) -> bool {
+        let removals = self.removals.lock();
+        let removal = removals.get(&(series.shelf.key(), series.id));
+        removal.is_some_and(|removal| {
+            removal.since.elapsed() < self.time && removal.dropped.is_none() && removal.by == by()
+        })
+    }
+
+    /// The series of a label that a process has dropped by emptying its folder, and the number of that.
+    #[must_use]
+    pub(super) fn dropped_by(
+        &self,
+        shelf: &Shelf,
+        label: &str,
+        by: impl FnOnce() -> u32,
+    ) -> Option<(Series, u64)> {
+        let removals = self.removals.lock();
+        let mut removals = removals.values();
+        let found = removals.find(|removal| {
+            let of = &removal.series;
+            of.shelf.key() == shelf.key() && &*of.label == label && removal.since.elapsed() < self.time
+        })?;
+        let ino = found.dropped?;
+        (found.by == by()).then(|| (found.series.clone(), ino))
+    }
+
+    /// Forgets of such a series that its folder is there still; whether it was.
+    pub(super) fn take_dropped(&self, shelf: &Shelf, label: &str, by: impl FnOnce() -> u32) -> bool {
+        let Some((series, _)) = self.dropped_by(shelf, label, by) else { return false };
+        self.removals.lock().remove(&(series.shelf.key(), series.id)).is_some()
     }
 
     fn time(&self, veil: Veil) -> Duration {

@@ -22,6 +22,7 @@ mod memory;
 mod mounted;
 mod open;
 mod options;
+mod overlay;
 mod readonly;
 mod revisions;
 mod sandbox;

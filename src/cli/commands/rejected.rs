@@ -1,7 +1,8 @@
 //! `rejected`: bytes that a mount refused and keeps, listed, shown, written again, removed.
 
 use crate::cli::args::Place;
-use crate::cli::exit::Usage;
+use crate::cli::commands::mounts::LOOK;
+use crate::cli::exit::{Conflict, Usage};
 use crate::cli::mounted::Mountpoint;
 use crate::cli::output::{self, Output};
 use crate::cli::refused::{age, who};
@@ -11,7 +12,8 @@ use crate::clock::{Clock, SystemClock, iso};
 use crate::data::files::table::{Table, Texts};
 use crate::data::label::closest;
 use crate::data::schema::Schema;
-use crate::mount::spool::Kept;
+use crate::mount::spool::{Kept, Way};
+use crate::mount::table;
 use anyhow::{Context, Result, anyhow, bail};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde_json::json;
@@ -27,6 +29,7 @@ use std::sync::Arc;
   lakota rejected --json
   lakota rejected show 2026-11-22T16-30-12.506Z-temp-bxl.csv > fix.csv
   lakota rejected retry mnt/.lakota/rejected/2026-11-22T16-30-12.506Z-temp-bxl.csv
+  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv --with fix.csv
   lakota rejected mnt drop 2026-11-22T16-30-12.506Z-temp-bxl.csv")]
 pub(crate) struct Args {
     /// Folder where the repository is mounted; else all mounts of it are asked
@@ -49,16 +52,7 @@ enum Verb {
         name: PathBuf,
     },
     /// Write the bytes again as they were meant, and drop them if that succeeds
-    #[command(after_help = "Examples:
-  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv
-  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv --to temp/brussels")]
-    Retry {
-        /// Name of the kept file, as `lakota rejected` lists it
-        name: PathBuf,
-        /// Another series to write to
-        #[arg(long, value_name = "COLLECTION/SERIES")]
-        to: Option<Place>,
-    },
+    Retry(Retry),
     /// Remove the bytes for good
     #[command(after_help = "Example:
   lakota rejected drop 2026-11-22T16-30-12.506Z-temp-bxl.csv")]
@@ -69,6 +63,33 @@ enum Verb {
     },
 }
 
+/// Write the bytes again as they were meant, and drop them if that succeeds
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A whole file is written as a change of the rows that the program had opened: rows that others wrote since stay. If these \
+rows are gone from the history, and if the bytes may be a part of a file, a retry that takes rows away is refused with \
+the exit code 3, and tells how many; --replace does it.
+
+Examples:
+  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv
+  lakota rejected show 2026-11-22T16-30-12.506Z-temp-bxl.csv > fix.csv
+  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv --with fix.csv
+  lakota rejected retry 2026-11-22T16-30-12.506Z-temp-bxl.csv --to temp/brussels"
+)]
+struct Retry {
+    /// Name of the kept file, as `lakota rejected` lists it
+    name: PathBuf,
+    /// A file to write instead: the kept one, corrected
+    #[arg(long, value_name = "FILE")]
+    with: Option<PathBuf>,
+    /// Another series to write to
+    #[arg(long, value_name = "COLLECTION/SERIES")]
+    to: Option<Place>,
+    /// Write it also if rows go that are there now
+    #[arg(long)]
+    replace: bool,
+}
+
 pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     if args.json && args.verb.is_some() {
         return Err(Usage::of("rejected", "--json is for the list").into());
@@ -77,7 +98,7 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     match &args.verb {
         None => list(args, session),
         Some(Verb::Show { name }) => show(&find(name)?),
-        Some(Verb::Retry { name, to }) => retry(&find(name)?, to.as_ref(), session),
+        Some(Verb::Retry(how)) => retry(&find(&how.name)?, how, session),
         Some(Verb::Drop { names }) => {
             // All of them are there, or none is removed.
             let found = names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
@@ -214,42 +235,90 @@ fn show(found: &Found) -> Result<()> {
         .map_err(|error| error.context(format!("cannot show {}", found.kept.name)))
 }
 
-fn retry(found: &Found, to: Option<&Place>, session: &Session) -> Result<()> {
+fn retry(found: &Found, how: &Retry, session: &Session) -> Result<()> {
     let Found { mount, kept } = found;
-    if kept.size == 0 {
-        bail!("{} is empty: there is nothing to write", kept.name);
-    }
-    let target = rewrite::target(&mount.0, &kept.ticket, to)?;
+    let mut source = match &how.with {
+        Some(path) => File::open(path).with_context(|| format!("cannot open {}", path.display()))?,
+        None if kept.size == 0 => bail!("{} is empty: there is nothing to write", kept.name),
+        None => found.open()?,
+    };
+    let target = target(found, how)?;
     let before: Vec<String> = mount.index()?.into_iter().map(|kept| kept.name).collect();
-    let mut source = found.open()?;
-    if let Err(error) = rewrite::write(&mut source, &target, kept.ticket.way) {
-        return Err(refused_again(found, &before, error, &target));
+    if let Err(error) = rewrite::write(&mut source, &target.path, kept.ticket.way) {
+        return Err(refused_again(found, &before, error, &target.shown));
     }
     found.remove()?;
-    session.say(format!("wrote {} to {}", kept.name, target.display()));
+    session.say(format!("wrote {} to {}", target.what, target.shown.display()));
     Ok(())
+}
+
+/// Where bytes are written again.
+struct Target {
+    path: PathBuf,
+    /// The same, for people.
+    shown: PathBuf,
+    what: String,
+}
+
+/// Where bytes are written again: where the mount knows what they are a change of, unless that is of no use.
+fn target(found: &Found, how: &Retry) -> Result<Target> {
+    let Found { mount, kept } = found;
+    let ticket = &kept.ticket;
+    let what = how.with.as_ref().map_or_else(|| kept.name.clone(), |path| path.display().to_string());
+    let own = |place: &&Place| {
+        place.collection == ticket.collection && place.series.as_ref() == Some(&ticket.series)
+    };
+    let to = how.to.as_ref().filter(|place| !own(place));
+    let rows_are_known = !ticket.collection.is_empty() && !ticket.series.is_empty();
+    if to.is_none() && rows_are_known {
+        let path = mount.again(&kept.name, how.replace);
+        return match table::within(LOOK, {
+            let path = path.clone();
+            move || path.symlink_metadata()
+        }) {
+            // The folder of the series tells what is missing; where it is there, the mount is of another version.
+            Some(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                let shown = rewrite::target(&mount.0, ticket, None)?;
+                let at = mount.0.display();
+                Err(anyhow!("the mount at {at} cannot write {} again: mount it again", shown.display()))
+            }
+            _ => Ok(Target { path, shown: mount.0.join(ticket.place()), what }),
+        };
+    }
+    let path = rewrite::target(&mount.0, ticket, to)?;
+    if let (Some(place), Way::Replace, false) = (to, ticket.way, how.replace) {
+        let rows = rewrite::rows(&path)?;
+        if rows > 0 {
+            let place = format!("{}/{}", place.collection, place.series.as_deref().unwrap_or_default());
+            let why = format!(
+                "{place} has {rows} rows, and {what} is a whole file: --replace puts it in their place"
+            );
+            return Err(Conflict(why).into());
+        }
+    }
+    Ok(Target { shown: path.clone(), path, what })
 }
 
 /// Says why the bytes were refused again. The mount has kept them a second time, and once is enough.
 fn refused_again(found: &Found, before: &[String], error: io::Error, target: &Path) -> anyhow::Error {
-    let own = |kept: &Kept| {
-        kept.ticket.pid == std::process::id() && kept.size == found.kept.size && !before.contains(&kept.name)
-    };
+    let own = |kept: &Kept| kept.ticket.pid == std::process::id() && !before.contains(&kept.name);
     // What cannot be told any more is in the error of the write.
     let again = found.mount.index().unwrap_or_default().into_iter().rev().find(own);
     let shown = format!("cannot write {} again to {}", found.kept.name, target.display());
+    let conflict = error.raw_os_error() == Some(rustix::io::Errno::STALE.raw_os_error());
     let Some(kept) = again else { return anyhow::Error::new(error).context(shown) };
-    let reason = kept.ticket.reason.clone();
+    let told = format!("{shown}: {}", kept.ticket.reason);
+    let told = if conflict { Conflict(told).into() } else { anyhow!(told) };
     match (Found { mount: found.mount.clone(), kept }).remove() {
-        Ok(()) => anyhow!("{shown}: {reason}"),
-        Err(left) => left.context(format!("{shown}: {reason}")),
+        Ok(()) => told,
+        Err(left) => left.context(format!("{told}")),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::{Ticket, Way};
+    use crate::mount::spool::Ticket;
 
     fn found(reason: &str) -> Found {
         let ticket = Ticket {
@@ -262,6 +331,7 @@ mod tests {
             file: "live.csv".into(),
             way: Way::Append,
             reason: reason.into(),
+            basis: None,
         };
         Found { mount: Mountpoint("/mnt".into()), kept: Kept { name: "a.csv".into(), size: 83, ticket } }
     }

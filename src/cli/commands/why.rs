@@ -119,7 +119,7 @@ fn note(ticket: &Ticket) -> &'static str {
         (false, _) => "",
         (true, Way::Append) => "the last line may not be whole: `lakota rejected show` it first",
         (true, Way::Replace) => {
-            "this may be a part of the file, and a retry drops the rows that it lacks: `lakota rejected show` it first"
+            "this may be a part of the file: `lakota rejected show` it first; a retry that drops rows wants --replace"
         }
     }
 }
@@ -140,6 +140,7 @@ mod tests {
             file: "live.csv".into(),
             way: Way::Replace,
             reason: "no rows".into(),
+            basis: None,
         };
         let name = "2026-11-22T16-30-12.506Z-temp-b l.csv".to_owned();
         let line = ticket.line(Some(&name));
@@ -170,7 +171,7 @@ mod tests {
         let mut cut = refusal(true);
         cut.kept.as_mut().unwrap().ticket.reason = ENDED.into();
         let told = paragraph(&mount, &cut, 0, 0);
-        assert!(told.contains("\nnote   this may be a part of the file, and a retry drops"), "{told}");
+        assert!(told.contains("\nnote   this may be a part of the file: "), "{told}");
         cut.kept.as_mut().unwrap().ticket.way = Way::Append;
         assert!(paragraph(&mount, &cut, 0, 0).contains("\nnote   the last line may not be whole"));
         assert!(!paragraph(&mount, &refusal(true), 0, 0).contains("note "));

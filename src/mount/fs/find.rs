@@ -10,6 +10,7 @@ use crate::mount::ingest::Basis;
 use crate::mount::name;
 use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
+use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::scratch::{self, Held};
 use crate::mount::series::Series;
@@ -41,12 +42,19 @@ impl Fs {
                 Err(Failure::Plain(Errno::ENOENT)) => unborn(pen, name),
                 found => found,
             },
+            What::Collection(shelf) => match self.in_tree(caller, parent, name) {
+                Err(Failure::Plain(Errno::ENOENT)) => {
+                    Ok(self.emptied_folder(caller, pen, shelf, name).ok_or(Errno::ENOENT)?)
+                }
+                found => found,
+            },
             What::Unborn(label) => match self.tree.catalog.shelf(label)? {
                 Some(shelf) => self.in_tree(caller, &Node::collection(&shelf, parent.mtime), name),
                 None => Err(Errno::ENOENT.into()),
             },
             What::Control if name == REJECTED => Ok(rejected_folder(caller, self.tree.control.began())),
             What::Rejected => self.in_rejected(caller, pen, name),
+            What::Again(consent) => self.in_again(caller, pen, *consent, name),
             _ => self.in_tree(caller, parent, name),
         }
     }
@@ -150,12 +158,30 @@ impl Fs {
         }
         let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
         // One that its process writes as well must be told apart when it is closed.
-        let twice = self.handles.copies().into_iter().any(|other| {
-            other.shown == reopen.ino && other.writer().map(|writer| writer.pid) == self.pid(pen, caller)
-        });
+        let twice = self.is_written_by(pen, caller, reopen.ino);
         let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
         pen.give(who, &copy);
         Ok(Some(copy))
+    }
+
+    /// Whether the process of a caller has a working copy open that is shown by a number.
+    fn is_written_by(&self, pen: &Pen, caller: Caller, number: u64) -> bool {
+        let mut copies = self.handles.copies();
+        copies.retain(|copy| copy.numbers().contains(&number) && !copy.is_left());
+        if copies.is_empty() {
+            return false;
+        }
+        let pid = self.pid(pen, caller);
+        copies.retain(|copy| copy.writer().map(|writer| writer.pid) == pid);
+        // The kernel does not wait for releases: one that is closed may be open here still.
+        copies.retain(|copy| {
+            let gone = process::others(&pen.proc, caller.pid, copy.ino, &copy.numbers()) == Some(0);
+            if gone {
+                copy.leave();
+            }
+            !gone
+        });
+        !copies.is_empty()
     }
 
     /// A working copy of a live file: of its rows, or one that begins without a byte.
@@ -195,6 +221,10 @@ impl Fs {
     }
 
     fn in_rejected(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+        if name == name::RETRY || name == name::REPLACE {
+            let node = Node::again(name == name::REPLACE, self.tree.control.began()).private(caller.uid);
+            return Ok(Child::new(name, node, Duration::ZERO));
+        }
         let own = self.rejected_of(caller, pen);
         if name == INDEX {
             let lines: Result<Vec<String>, _> = own.iter().map(serde_json::to_string).collect();
@@ -236,7 +266,9 @@ impl Fs {
                 let mut children = self.tree.list(node, &asker)?;
                 self.veil(caller, pen, series, &mut children)?;
                 if let Some(held) = self.scratch_of(pen, series)? {
-                    children.extend(scratch_children(series, &held)?);
+                    // Before the link and the history: what removes all of it comes to those last.
+                    let own = children.iter().position(|child| !is_live(child)).unwrap_or(children.len());
+                    children.splice(own..own, scratch_children(series, &held)?);
                 }
                 Ok(children)
             }
@@ -249,6 +281,7 @@ impl Fs {
             What::Rejected => {
                 Ok(self.rejected_of(caller, pen).iter().map(|kept| kept_child(caller, kept)).collect())
             }
+            What::Again(_) => Ok(Vec::new()),
             _ => self.tree.list(node, &asker),
         }
     }
@@ -301,6 +334,10 @@ impl Fs {
         *children = shown;
         Ok(())
     }
+}
+
+fn is_live(child: &Child) -> bool {
+    matches!(child.node.what, What::File(_) | What::Empty(..))
 }
 
 fn unborn(pen: &Pen, name: &OsStr) -> Result<Child, Failure> {

@@ -4,7 +4,6 @@ use super::find::{scratch_child, series_of, unborn_child};
 use super::{Caller, Found, Fs, Opened};
 use crate::collection::Batch;
 use crate::data::label;
-use crate::history::tree::Sums;
 use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Purpose, Start, WorkingCopy, Writer};
 use crate::mount::errno::{Errno, Failure};
@@ -212,90 +211,6 @@ impl Fs {
         self.in_tree(caller, &Node::collection(shelf, 0), name)
     }
 
-    /// Removes a file: of the scratch area, a refused one, or the name of a live file for a moment.
-    pub fn unlink(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
-        self.told(caller, "remove", parent, name, |pen, node| match &node.what {
-            What::Series(series) => {
-                if let Some(format) = self.tree.live_format(series, name)? {
-                    let name = name.to_string_lossy();
-                    pen.veils.draw(Veil::Gone, series, format, &name, &self.writer(pen, caller));
-                    return Ok(());
-                }
-                if self.is_own(pen, series, name)? {
-                    return Err(Errno::EROFS.into());
-                }
-                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
-                held.unlink(name).map_err(Failure::spool)
-            }
-            What::Scratch(_, held) => held.unlink(name).map_err(Failure::spool),
-            What::Rejected => {
-                let own = self.rejected_of(caller, pen);
-                let kept = own.iter().find(|kept| name == kept.name.as_str()).ok_or(Errno::ENOENT)?;
-                pen.spool.remove_rejected(&kept.name).map_err(Failure::spool)?;
-                Ok(())
-            }
-            other => Err(not_here(other)),
-        })
-    }
-
-    /// Removes a folder: drops a series, deletes a collection without series.
-    pub fn rmdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
-        self.told(caller, "remove folder", parent, name, |pen, node| match &node.what {
-            What::Root => self.drop_collection(caller, pen, name),
-            What::Collection(shelf) => self.drop_series(caller, pen, shelf, name),
-            What::Unborn(label) => {
-                let shelf = self.tree.catalog.shelf(label)?.ok_or(Errno::ENOENT)?;
-                self.drop_series(caller, pen, &shelf, name)
-            }
-            What::Series(series) => {
-                if self.is_own(pen, series, name)? {
-                    return Err(Errno::EROFS.into());
-                }
-                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
-                held.rmdir(name).map_err(Failure::spool)
-            }
-            What::Scratch(_, held) => held.rmdir(name).map_err(Failure::spool),
-            other => Err(not_here(other)),
-        })
-    }
-
-    fn drop_collection(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<(), Failure> {
-        let label = name::label_of(name).ok_or(Errno::EPERM)?;
-        if pen.unborn.lock().remove(&label).is_some() {
-            return Ok(());
-        }
-        let shelf = self.tree.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
-        let sums: Sums = shelf.now()?.state.sums();
-        if sums.series > 0 {
-            return Err(Errno::ENOTEMPTY.into());
-        }
-        self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?;
-        self.tree.catalog.written();
-        Ok(())
-    }
-
-    fn drop_series(
-        &self,
-        caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
-        name: &OsStr,
-    ) -> Result<(), Failure> {
-        let label = name::label_of(name).ok_or(Errno::ENOENT)?;
-        let series = series_of(shelf, &label)?.ok_or(Errno::ENOENT)?;
-        if let Some(held) = self.scratch_of(pen, &series)?
-            && !held.is_empty().map_err(Failure::spool)?
-        {
-            let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
-            return Err(Failure::refused(Errno::ENOTEMPTY, why));
-        }
-        let drop = |batch: &mut Batch<'_>| Ok(batch.drop_series(&label)?);
-        self.revise(&self.writer(pen, caller), shelf, format_args!("drop {label}"), drop)?;
-        shelf.remove(series.id);
-        pen.veils.forget(&series);
-        Ok(())
-    }
-
     /// Changes the series of a collection: one revision, in turn with what else this mount writes.
     pub(super) fn revise(
         &self,
@@ -355,12 +270,12 @@ pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
 pub(super) fn is_fixed(what: &What) -> bool {
     match what {
         What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
-        _ => matches!(what, What::Control | What::Rejected),
+        _ => matches!(what, What::Control | What::Rejected | What::Again(_)),
     }
 }
 
 /// Why a name cannot be made, removed or changed in a folder.
-fn not_here(what: &What) -> Failure {
+pub(super) fn not_here(what: &What) -> Failure {
     match what {
         What::Root | What::Collection(_) => {
             let why = "only folders are made here: of collections, and in them of series; other files go into a series' folder";

@@ -4,14 +4,14 @@
 //! renaming is refused. A live file that takes another name leaves a copy of its rows there.
 
 use super::names::{is_fixed, new_label};
-use super::save::Rows;
+use super::save::{self, Rows, SAVING};
 use super::{Caller, Fs};
 use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::mount::catalog::Shelf;
-use crate::mount::copy::{Purpose, Start, WorkingCopy};
-use crate::mount::errno::{Errno, Failure};
-use crate::mount::ingest::Basis;
+use crate::mount::copy::{Guard, Purpose, Start, WorkingCopy};
+use crate::mount::errno::{Errno, Failure, caught};
+use crate::mount::ingest::{Basis, Saved};
 use crate::mount::name;
 use crate::mount::node::{Node, What};
 use crate::mount::pen::Pen;
@@ -205,12 +205,18 @@ impl Fs {
         let purpose = Purpose::Rows(series.clone(), format);
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
         copy.adopt_writer(writer.clone());
+        let mut time = None;
         if len > 0 {
             pen.veils.written(series, format);
-            let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer };
-            let saved = self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino));
+            let guard = Guard::Nothing;
+            let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer, guard };
+            let saved =
+                caught(SAVING, || self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino)));
             let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
-            basis = saved.or(basis);
+            if let Some(saved) = saved {
+                basis = saved.basis.or(basis);
+                time = saved.shown.map(|shown| save::live(series, format, shown).1);
+            }
             pen.veils.written(series, format);
         }
         // Nor is what came while it was read: from who opened it since, and may have closed it again.
@@ -218,9 +224,14 @@ impl Fs {
         let grown = || file.metadata().is_ok_and(|now| state(&now) != state(&began));
         if open || self.handles.is_written(ino) || grown() {
             let path = folder.path(name).map_err(Failure::spool)?;
-            let adopted =
-                pen.spool.adopt(&path, &copy.ticket(Way::Replace, self.now())).map_err(Failure::spool)?;
+            let adopted = pen
+                .spool
+                .adopt(&path, &copy.ticket(Way::Replace, self.now(), basis.as_ref()))
+                .map_err(Failure::spool)?;
             copy.adopt(basis, adopted);
+            if let Some(time) = time {
+                copy.show_saved(&copy.body(), None, time);
+            }
             let copy = Arc::new(copy);
             // What was written since it was read is found at the close, which may come at once.
             copy.touch();
@@ -251,16 +262,17 @@ impl Fs {
         basis: Option<&Basis>,
         lay: bool,
         open: Option<u64>,
-    ) -> Result<Option<Basis>, Failure> {
-        let save =
-            |basis: Option<&Basis>| self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?);
+    ) -> Result<Option<Saved>, Failure> {
+        let save = |basis: Option<&Basis>| {
+            self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?).map(Some)
+        };
         match (save(basis), open) {
             // As a change it says nothing (any more): the rows of then are to be those of now.
-            (Ok(None) | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))), _)
-                if lay =>
-            {
-                save(None)
-            }
+            (
+                Ok(Some(Saved { basis: None, .. }))
+                | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))),
+                _,
+            ) if lay => save(None),
             (Err(failure), Some(ino)) if failure.errno() == Errno::EINVAL => {
                 let since = Instant::now();
                 while self.handles.is_written(ino) && since.elapsed() < ENDING {

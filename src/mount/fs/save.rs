@@ -5,20 +5,25 @@ use crate::clock::iso;
 use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::mount::control::Counters;
-use crate::mount::copy::{Body, Purpose, WorkingCopy, Writer};
-use crate::mount::errno::{Errno, Failure};
-use crate::mount::ingest::{self, Basis, Input, Save};
+use crate::mount::copy::{Body, Guard, Purpose, WorkingCopy, Writer};
+use crate::mount::errno::{Errno, Failure, caught};
+use crate::mount::ingest::{self, Basis, Input, Save, Saved};
 use crate::mount::intake::Intake;
 use crate::mount::pen::Pen;
 use crate::mount::process;
 use crate::mount::render::Format;
 use crate::mount::series::Series;
 use crate::mount::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
+use crate::mount::tree;
 use crate::mount::users;
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// What failed where it was a fault of the mount.
+pub(super) const SAVING: &str = "making a revision of what was written";
 
 /// Bytes of a `.schema` at most.
 const SCHEMA_BYTES: u64 = 1 << 20;
@@ -30,6 +35,7 @@ pub(super) struct Rows<'a> {
     pub(super) name: &'a str,
     pub(super) way: Way,
     pub(super) writer: &'a Writer,
+    pub(super) guard: Guard,
 }
 
 impl Fs {
@@ -40,7 +46,7 @@ impl Fs {
         if !copy.is_unsaved() {
             return Ok(());
         }
-        let done = self.save_body(pen, copy, body);
+        let done = caught(SAVING, || self.save_body(pen, copy, body));
         let done = done.map_err(|failure| self.keep_refused(pen, copy, body, failure));
         copy.settled(body);
         done
@@ -50,7 +56,7 @@ impl Fs {
     pub(super) fn try_save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
         let _busy = pen.busy();
         let body = &mut *copy.body();
-        self.save_body(pen, copy, body)?;
+        caught(SAVING, || self.save_body(pen, copy, body))?;
         copy.settled(body);
         Ok(())
     }
@@ -89,22 +95,24 @@ impl Fs {
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
+                    if body.again {
+                        return Ok(());
+                    }
                     pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
                 pen.veils.written(series, *format);
                 let way = body.way();
-                let rows = Rows { series, format: *format, name: &copy.name, way, writer };
-                if way == Way::Append {
-                    return self.save_added(&rows, body);
+                let rows = Rows { series, format: *format, name: &copy.name, way, writer, guard: body.guard };
+                let saved = match way {
+                    Way::Append => self.save_added(&rows, body)?,
+                    Way::Replace => self.save_whole(pen, &rows, body)?,
+                };
+                (body.told, body.guard) = (None, Guard::Nothing);
+                if let Some(shown) = saved.and_then(|saved| saved.shown) {
+                    let (ino, mtime) = live(series, *format, shown);
+                    copy.show_saved(body, self.is_free(copy, ino).then_some(ino), mtime);
                 }
-                let intake = body.intake();
-                let Some(file) = body.written() else { return Ok(()) };
-                let basis = body.basis.as_ref();
-                let input = self.read_rows(&rows, basis, file.file(), intake)?;
-                let basis = self.save_rows(&rows, basis, input)?;
-                pen.veils.lift(series, *format);
-                body.basis = basis.or(body.basis.take());
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
@@ -114,13 +122,41 @@ impl Fs {
         }
     }
 
-    /// Saves the rows that were added.
-    fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<(), Failure> {
-        let Some(file) = body.written() else { return Ok(()) };
+    /// Whether no other copy that the writer of one has open may show a number: descriptors of the two could not be told
+    /// apart.
+    fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
+        let pid = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
+        let shows = |other: &Arc<WorkingCopy>| {
+            other.ino != copy.ino && !other.is_left() && other.numbers().contains(&number)
+        };
+        !self.handles.copies().iter().any(|other| shows(other) && pid(other) == pid(copy))
+    }
+
+    /// Saves a whole file; nothing where there is none.
+    fn save_whole(&self, pen: &Pen, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
+        let intake = body.intake();
+        let Some(file) = body.written() else { return Ok(None) };
+        let basis = body.basis.as_ref();
+        let input = self.read_rows(rows, basis, file.file(), intake)?;
+        let again = match rows.guard {
+            Guard::Nothing => None,
+            _ => Some(self.read_rows(rows, basis, file.file(), None)?),
+        };
+        let saved = self.save_guarded(rows, basis, input, again)?;
+        pen.veils.lift(rows.series, rows.format);
+        if let Some(basis) = saved.basis.clone() {
+            body.rebase(basis);
+        }
+        Ok(Some(saved))
+    }
+
+    /// Saves the rows that were added; nothing where that is no line.
+    fn save_added(&self, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
+        let Some(file) = body.written() else { return Ok(None) };
         let file = (file.file(), body.written_len());
         // As `echo >> live.csv` does, to end a line that may not have ended.
         if ingest::is_blank(file)? {
-            return Ok(());
+            return Ok(None);
         }
         let basis = match &body.basis {
             Some(basis) if basis.is_recolumned(rows.series)? => Some(basis),
@@ -128,9 +164,9 @@ impl Fs {
         };
         let columns = basis.map(Basis::columns);
         let (input, reached) = ingest::read_added(rows.series, columns, file, body.reached.as_ref())?;
-        self.save_rows(rows, basis, input)?;
+        let saved = self.save_rows(rows, basis, input)?;
         body.reached = reached;
-        Ok(())
+        Ok(Some(saved))
     }
 
     /// The rows of a whole file.
@@ -148,25 +184,37 @@ impl Fs {
         ingest::read(rows.series, basis.map(Basis::columns), rows.format, file)
     }
 
-    /// Makes rows a revision; gives what the writer has from now on.
+    /// Makes rows a revision.
     pub(super) fn save_rows(
         &self,
         rows: &Rows<'_>,
         basis: Option<&Basis>,
         input: Input,
-    ) -> Result<Option<Basis>, Failure> {
+    ) -> Result<Saved, Failure> {
+        self.save_guarded(rows, basis, input, None)
+    }
+
+    /// The same; `again`: the same rows, where some must not go.
+    fn save_guarded(
+        &self,
+        rows: &Rows<'_>,
+        basis: Option<&Basis>,
+        input: Input,
+        again: Option<Input>,
+    ) -> Result<Saved, Failure> {
         if !self.tree.catalog.has(&rows.series.shelf)? {
             let label = rows.series.shelf.collection().label();
             let why = format!("collection {label} was deleted: nobody would find the rows");
             return Err(Failure::refused(Errno::ESTALE, why));
         }
         let (message, author) = (self.message(rows), self.author(rows.writer.uid));
-        let save = Save { series: rows.series, way: rows.way, basis, author: &author, message: &message };
-        let saved = save.run(&self.tree.sheets, input)?;
+        let Rows { series, way, guard, .. } = *rows;
+        let save = Save { series, way, basis, author: &author, message: &message, guard };
+        let saved = save.run(&self.tree.sheets, input, again)?;
         if saved.stamp.is_some() {
             Counters::add(&self.tree.control.counters.saves, 1);
         }
-        Ok(saved.basis)
+        Ok(saved)
     }
 
     /// The name of a writer: a shell opens files for the programs that it becomes.
@@ -174,9 +222,9 @@ impl Fs {
         process::of_thread(&pen.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
     }
 
-    /// What is to be known of a copy that is refused.
-    fn ticket(&self, copy: &WorkingCopy, way: Way, failure: &Failure) -> Ticket {
-        let ticket = copy.ticket(way, self.now());
+    /// What is to be known of a copy that is refused; `basis`: what it is a change of.
+    fn ticket(&self, copy: &WorkingCopy, way: Way, basis: Option<&Basis>, failure: &Failure) -> Ticket {
+        let ticket = copy.ticket(way, self.now(), basis);
         let process = match (&self.pen, copy.writer()) {
             (Some(pen), Some(writer)) => self.name_now(pen, writer),
             _ => ticket.process,
@@ -241,7 +289,7 @@ impl Fs {
 
     /// Keeps refused bytes where their writer finds them, and says where.
     fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
-        let ticket = self.ticket(copy, body.way(), &failure);
+        let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
         let kept = file.map(|file| pen.spool.reject(file.file(), &ticket)).transpose();
         // A full disk has no space for a copy: then it ends here.
@@ -250,7 +298,8 @@ impl Fs {
             None => Err(error),
         });
         let name = kept.as_ref().ok().and_then(Option::as_deref);
-        self.tree.control.tell(Some(ticket.uid), ticket.line(name));
+        // One line tells of one save, though it was refused to an `fsync` already.
+        self.tree.control.retell(body.told.take(), Some(ticket.uid), ticket.line(name));
         if let Err(error) = &kept {
             let place = ticket.place();
             let what =
@@ -262,7 +311,7 @@ impl Fs {
 
     /// The same of a file that was written under another name, which has it still.
     pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
-        let ticket = self.ticket(copy, Way::Replace, &failure);
+        let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
         let kept = pen.spool.reject(file, &ticket);
         self.tree.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
         Failure::Told(failure.errno())
@@ -273,9 +322,10 @@ impl Fs {
         if let Failure::Told(errno) = failure {
             return *errno;
         }
-        let way = copy.body().way();
-        let ticket = self.ticket(copy, way, failure);
-        self.tree.control.tell(Some(ticket.uid), ticket.line(None));
+        let body = &mut *copy.body();
+        let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), failure);
+        let told = self.tree.control.retell(body.told, Some(ticket.uid), ticket.line(None));
+        body.told = Some(told);
         failure.errno()
     }
 
@@ -309,6 +359,12 @@ impl Fs {
             self.tree.control.tell(Some(over.by.uid), line);
         }
     }
+}
+
+/// The number and the time of a live file.
+pub(super) fn live(series: &Series, format: Format, now: Basis) -> (u64, u64) {
+    let node = tree::file(series, &now.sheet, now.point, format);
+    (node.ino, node.mtime)
 }
 
 /// ` (cp, pid 412)`, or nothing where it cannot be told.

@@ -261,11 +261,14 @@ impl Fs {
 
     /// Whether the process of a thread has no descriptor of a copy any more.
     fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, asking: u32) -> bool {
-        let count = process::others(&pen.proc, asking, copy.ino, copy.shown).unwrap_or(0);
+        let count = process::others(&pen.proc, asking, copy.ino, &copy.numbers()).unwrap_or(0);
         // What other threads of it write shows the same number, and has a descriptor each: theirs is not this one.
         let beside = |other: &&Arc<WorkingCopy>| {
             let writer = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
-            other.ino != copy.ino && other.shown == copy.shown && writer(other) == writer(copy)
+            other.ino != copy.ino
+                && other.looks_like(copy)
+                && !other.is_left()
+                && writer(other) == writer(copy)
         };
         count == 0 || count <= self.handles.copies().iter().filter(beside).count()
     }
@@ -324,10 +327,11 @@ impl Fs {
             let open = match process::of_thread(&pen.proc, writer) {
                 None => writer == 0,
                 Some(_) => {
-                    process::others(&pen.proc, writer, copy.ino, copy.shown).is_none_or(|count| count > 0)
+                    let count = process::others(&pen.proc, writer, copy.ino, &copy.numbers());
+                    count.is_none_or(|count| count > 0)
                 }
             };
-            let open = open || process::anyone(&pen.proc, copy.ino, copy.shown);
+            let open = open || process::anyone(&pen.proc, copy.ino, &copy.numbers());
             // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
             if open || !copy.body().closed {
                 self.keep_unclosed(pen, &copy);

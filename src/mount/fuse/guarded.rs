@@ -1,7 +1,7 @@
 //! The file system as requests reach it: panics are caught, and what may take long has a thread of its own.
 
-use super::words::{answer, message};
-use crate::mount::errno::Errno;
+use super::words::answer;
+use crate::mount::errno::{Errno, message};
 use crate::mount::fs::Fs;
 use crate::mount::pen::Busy;
 use fuser::ReplyEmpty;

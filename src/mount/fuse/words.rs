@@ -7,12 +7,6 @@ use fuser::{
 };
 use std::time::{Duration, SystemTime};
 
-/// What a panic said.
-pub(super) fn message(payload: &(dyn std::any::Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
 pub(super) fn caller(request: &Request) -> Caller {
     Caller { uid: request.uid(), gid: request.gid(), pid: request.pid() }
 }
@@ -89,13 +83,6 @@ pub(super) fn milliseconds(time: TimeOrNow) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_a_panic_said_is_known_for_texts() {
-        assert_eq!(message(&"a"), "a");
-        assert_eq!(message(&"b".to_owned()), "b");
-        assert_eq!(message(&3), "no message");
-    }
 
     #[test]
     fn attributes_show_blocks_of_512_bytes_rounded_up() {

@@ -19,11 +19,20 @@ pub struct SpoolFile {
     placed: AtomicBool,
     /// Whether the bytes are of no use to a later server; they lie in `tmp/` then.
     committed: Mutex<bool>,
+    /// Whether it stays for the next server.
+    left: AtomicBool,
 }
 
 impl SpoolFile {
     pub(super) fn new(file: File, name: String, slot: Arc<Slot>) -> SpoolFile {
-        SpoolFile { file, name, slot, placed: AtomicBool::new(false), committed: Mutex::new(false) }
+        SpoolFile {
+            file,
+            name,
+            slot,
+            placed: AtomicBool::new(false),
+            committed: Mutex::new(false),
+            left: AtomicBool::new(false),
+        }
     }
 
     /// The file, open for reading and writing.
@@ -59,6 +68,25 @@ impl SpoolFile {
         })
     }
 
+    /// Puts another ticket beside bytes that are committed: what is written from now on is a change of something else.
+    pub fn renew(&self, ticket: &Ticket) -> io::Result<()> {
+        let text = serde_json::to_vec(ticket)?;
+        // A server that is killed between the two has no use for these bytes: they lie in `tmp/`.
+        self.slot.tickets.forget(&self.name);
+        self.slot.tickets.put(&self.name, &text).map(|_| ())
+    }
+
+    /// Whether all its bytes are in the store, as far as that was told.
+    #[must_use]
+    pub fn is_committed(&self) -> bool {
+        *self.committed.lock()
+    }
+
+    /// Leaves the file where it is, for the next server.
+    pub fn leave(self) {
+        self.left.store(true, Ordering::Release);
+    }
+
     /// Tells whether all its bytes are in the store: then they are not rejected when this server is killed. To be taken back
     /// before more is written. The file stays open either way.
     pub fn set_committed(&self, committed: bool) -> io::Result<()> {
@@ -80,6 +108,9 @@ impl SpoolFile {
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
+        if self.left.load(Ordering::Acquire) {
+            return;
+        }
         // The bytes first: without its ticket a file would be one that nobody knows.
         if *self.committed.lock() {
             self.slot.tmp.forget(&parked(&self.name));

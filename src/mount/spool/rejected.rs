@@ -222,5 +222,6 @@ pub(super) fn unknown(file: &File, there: &Metadata, reason: &str) -> Ticket {
         // Of the two, what removes no rows; Parquet cannot be appended.
         way: if parquet { Way::Replace } else { Way::Append },
         reason: reason.to_owned(),
+        basis: None,
     }
 }

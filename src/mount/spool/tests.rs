@@ -24,6 +24,7 @@ fn ticket() -> Ticket {
         file: "live.csv".into(),
         way: Way::Replace,
         reason: String::new(),
+        basis: None,
     }
 }
 

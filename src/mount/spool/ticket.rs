@@ -39,6 +39,19 @@ impl fmt::Display for Way {
     }
 }
 
+/// The state of a series that bytes are a change of: what the program had opened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Tells the collection from all others, whatever its label: a digest, in hex.
+    pub collection: String,
+    /// Tells the series from all others of it, in hex.
+    pub series: String,
+    /// The revision, as its file is named.
+    pub revision: String,
+    /// Tells the rows: a series that has the same ones did not change since, in whatever revision. A digest, in hex.
+    pub content: String,
+}
+
 /// What is known of bytes that were written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ticket {
@@ -60,6 +73,9 @@ pub struct Ticket {
     pub way: Way,
     /// Why they were refused; empty while they are not.
     pub reason: String,
+    /// What they are a change of; none where nothing was opened, or where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basis: Option<Opened>,
 }
 
 impl Ticket {
@@ -126,8 +142,9 @@ fn cut(name: &mut String, most: usize) {
     name.truncate(end);
 }
 
-/// A text with its control characters escaped.
-fn one_line(text: &str) -> String {
+/// A text with its control characters escaped: one line, whatever a label or a message of somebody else holds.
+#[must_use]
+pub fn one_line(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
     }
@@ -149,6 +166,7 @@ mod tests {
             file: "live.csv".into(),
             way: Way::Replace,
             reason: "line 3, column value: \"abc\" is not a float".into(),
+            basis: None,
         }
     }
 
@@ -222,6 +240,11 @@ mod tests {
     fn tickets_come_back_from_json() {
         let text = serde_json::to_string(&ticket()).unwrap();
         assert_eq!(serde_json::from_str::<Ticket>(&text).unwrap(), ticket());
-        assert!(text.contains("\"way\":\"replace\""), "{text}");
+        assert!(text.contains("\"way\":\"replace\"") && !text.contains("basis"), "{text}");
+        let text = || "x".to_owned();
+        let basis = Opened { collection: text(), series: text(), revision: text(), content: text() };
+        let known = Ticket { basis: Some(basis), ..ticket() };
+        let text = serde_json::to_string(&known).unwrap();
+        assert_eq!(serde_json::from_str::<Ticket>(&text).unwrap(), known);
     }
 }

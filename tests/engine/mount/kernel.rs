@@ -297,6 +297,23 @@ impl Kernel {
         self.within(pid, path, |folder, name| self.fs.rmdir(self.caller(pid), folder, name))
     }
 
+    /// The names that a folder lists.
+    pub(super) fn list(&self, pid: u32, path: &str) -> Result<Vec<String>, Errno> {
+        let ino = self.stat_of(pid, path)?.ino;
+        self.within(pid, path, |folder, name| {
+            self.fs.lookup(self.caller(pid), folder, name)?;
+            let opened = self.fs.opendir(self.caller(pid), ino)?;
+            let mut names = Vec::new();
+            self.fs.readdir(opened.handle, 2, false, &mut |line| {
+                names.push(line.name.to_str().unwrap().to_owned());
+                true
+            })?;
+            self.fs.releasedir(opened.handle);
+            self.fs.forget(ino, 1);
+            Ok(names)
+        })
+    }
+
     pub(super) fn rename(&self, pid: u32, from: &str, to: &str, replace: bool) -> Result<(), Errno> {
         self.stat_of(pid, from)?;
         let (caller, how) = (self.caller(pid), Renaming { replace });

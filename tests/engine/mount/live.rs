@@ -44,8 +44,11 @@ impl World {
     }
 
     pub(super) fn with(options: MountOptions, veil: Duration) -> World {
+        World::on(Arc::new(MemoryBackend::new()), options, veil)
+    }
+
+    pub(super) fn on(backend: Arc<dyn Backend>, options: MountOptions, veil: Duration) -> World {
         let clock = CountingClock::new();
-        let backend: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
         let repo = repo_on(&backend, &clock, None);
         let other = repo.create_collection("c", &Schema::parse(["k int*", "v int"]).unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -66,6 +69,23 @@ impl World {
         let rows = lakota::data::sort::Sorted::of(&schema, vec![rows]);
         batch.write(label, &lakota::series::write::Mode::Upsert, rows).unwrap();
         batch.commit().unwrap();
+    }
+
+    /// The same after its server was killed: nobody heard of the end of what was open.
+    pub(super) fn killed(self) -> World {
+        let World { kernel, other, repo, folder } = self;
+        drop(kernel);
+        std::fs::remove_dir_all(folder.path().join("proc")).unwrap();
+        let fs = Fs::writable(repo.by("again"), options(), spool(folder.path()));
+        let mut kernel = Kernel::new(fs.with_veil(NEVER), &folder.path().join("proc"));
+        kernel.spawn(100, 0, "one");
+        kernel.spawn(200, 0, "two");
+        World { kernel, other, repo, folder }
+    }
+
+    /// The names of what is kept as rejected, in order.
+    pub(super) fn kept(&self) -> Vec<String> {
+        Walk(&self.kernel.fs).names(".lakota/rejected")
     }
 
     pub(super) fn open(&mut self, flags: i32) -> Fd {

@@ -229,7 +229,7 @@ fn a_live_file_that_cannot_be_moved_leaves_what_has_the_name() {
     assert!(world.kernel.rename(100, LIVE, "c/s/folder", true).is_err());
     let walk = Walk(&world.kernel.fs);
     assert_eq!((walk.text("c/s/old").as_str(), world.text().as_str()), ("mine", ROWS));
-    assert_eq!(walk.names("c/s"), ["live.csv", "live.parquet", "latest", "revisions", "folder", "old"]);
+    assert_eq!(walk.names("c/s"), ["live.csv", "live.parquet", "folder", "old", "latest", "revisions"]);
 }
 
 #[test]

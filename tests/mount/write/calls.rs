@@ -239,6 +239,38 @@ fn copies_by_the_kernel_are_rows() {
     desk.end();
 }
 
+/// As editors compare them, to tell their own saves from those of others.
+#[test]
+fn a_descriptor_shows_what_its_name_shows_once_it_is_saved() {
+    let desk = Desk::new();
+    let live = desk.series("s");
+    let same = "
+def same(f, path):
+    own, named = os.fstat(f), os.stat(path)
+    assert (own.st_mtime_ns, own.st_ctime_ns, own.st_ino) == (named.st_mtime_ns, named.st_ctime_ns, named.st_ino), (own, named)
+    return own
+for i in range(3):
+    f = os.open(F, os.O_WRONLY | os.O_TRUNC); os.write(f, b'2020-07-01,%d\\n' % i); os.fsync(f)
+    saved = same(f, F); os.close(f)
+    # Opened again, it is what it was saved as: emacs looks.
+    f = os.open(F, os.O_WRONLY); again = same(f, F); os.close(f)
+    assert (again.st_ino, again.st_mtime_ns) == (saved.st_ino, saved.st_mtime_ns)
+    assert again.st_size == os.stat(F).st_size == len(open(F, 'rb').read())
+f = os.open(F, os.O_WRONLY | os.O_APPEND)
+for i in range(3):
+    os.write(f, b'2020-07-0%d,1\\n' % (i + 2)); os.fsync(f); same(f, F)
+os.close(f)
+rows = open(P, 'rb').read(); open(F, 'w').write('2020-07-09,1\\n')
+f = os.open(P, os.O_RDWR | os.O_TRUNC); os.write(f, rows); os.fsync(f); same(f, P)
+m = mmap.mmap(f, 0); m.flush(); same(f, P); m.close(); os.close(f)
+f = os.open(D + 'new', os.O_WRONLY | os.O_CREAT); os.write(f, b'2020-07-09,2\\n'); os.rename(D + 'new', F); os.fsync(f)
+assert os.fstat(f).st_mtime_ns == os.stat(F).st_mtime_ns; os.close(f)
+";
+    live.python(same).went_well();
+    live.has("2020-07-09T00:00:00,2.0\n");
+    desk.end();
+}
+
 #[test]
 fn unlinked_and_created_again_is_replaced() {
     let desk = Desk::new();

@@ -93,20 +93,59 @@ fn what_has_a_name_keeps_it() {
 }
 
 #[test]
-fn rm_of_a_folder_drops_a_series_where_its_history_is_hidden() {
+fn what_removes_a_folder_with_all_that_is_in_it_drops_the_series() {
+    for options in ["", "hide_revisions"] {
+        let desk = Desk::with(options);
+        for (script, by) in [
+            ("rm -r temp/s", "rm"),
+            ("touch temp/s/x; mkdir temp/s/f; touch temp/s/f/y; rm -rf temp/s", "rm"),
+            ("find temp/s -delete", "find"),
+            ("python3 -c 'import shutil; shutil.rmtree(\"temp/s\")'", "python3"),
+            (
+                "mv temp/s \"$OLDPWD/moved\"; grep -q 27.9 \"$OLDPWD/moved/live.csv\"; rm -r \"$OLDPWD/moved\"",
+                "mv",
+            ),
+        ] {
+            desk.series("s");
+            let before = newest(&desk, "temp").0;
+            let from = format!("cd {}; cd \"$OLDPWD\"; {script}", desk.sandbox.path("").display());
+            within_mount(&desk, &from).ok();
+            let (count, message) = newest(&desk, "temp");
+            assert_eq!(count, before + 1, "{script}");
+            assert!(
+                message.starts_with(&format!("drop s through the mount ({by}, pid ")),
+                "{script}: {message}"
+            );
+            assert!(!desk.mount.at("temp/s").exists(), "{script}");
+            assert_eq!(desk.errors(), [""; 0], "{script}");
+        }
+        // It is there, with its history, by its name.
+        within_mount(&desk, "mkdir temp/s; cp temp/s/at/~1/data.csv temp/s/live.csv").ok();
+        assert_eq!(desk.sandbox.read("temp/s"), format!("{HEADER}{ROWS}"));
+        desk.end();
+    }
+}
+
+#[test]
+fn history_is_never_said_to_be_removed() {
     let desk = Desk::with("");
     let live = desk.series("s");
-    let err = within_mount(&desk, "rm -r temp/s").fails(1);
-    assert!(err.contains("Read-only file system"), "{err}");
+    for script in ["rm -rf temp/s/revisions", "rm -rf temp/s/revisions/*/data.csv", "rm -rf temp/s/*"] {
+        let before = newest(&desk, "temp").0;
+        let err = within_mount(&desk, script).fails(1);
+        assert!(err.contains("Read-only file system"), "{script}: {err}");
+        assert_eq!(newest(&desk, "temp").0, before, "{script}");
+    }
     let is_back = || live.at("live.csv").exists() && live.at("live.parquet").exists();
     crate::tools::within(super::VEIL + super::SOON, "the rows are back", is_back);
     live.has(ROWS);
-    let hidden = desk.sandbox.mount_at("hidden", &["-o", "hide_revisions"]);
-    run(limited("rm").arg("-r").arg(hidden.at("temp/s")), "").ok();
-    assert!(newest(&desk, "temp").1.starts_with("drop s through the mount (rm, pid "));
-    assert_eq!(hidden.text(".lakota/errors"), "");
-    hidden.unmount();
-    desk.end();
+    // The series of a collection go, each by a revision; the collection stays.
+    let err = within_mount(&desk, "rm -rf temp").fails(1);
+    assert_eq!(err.lines().count(), 1, "{err}");
+    assert!(err.contains("temp/.schema': Operation not permitted"), "{err}");
+    assert_eq!(names(&desk.mount.at("temp")), [".schema"]);
+    assert!(desk.errors().last().unwrap().contains("`rmdir` of its folder"), "{:?}", desk.errors());
+    within_mount(&desk, "rmdir temp").ok();
 }
 
 #[test]

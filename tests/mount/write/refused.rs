@@ -161,6 +161,53 @@ fn why_and_rejected_tell_what_was_refused_and_write_it_again() {
     desk.end();
 }
 
+/// Rows that others wrote between a refusal and its retry.
+#[test]
+fn what_is_written_again_leaves_the_rows_of_others() {
+    let desk = Desk::new();
+    let live = desk.series("s");
+    let others = |rows: &str| desk.sandbox.upsert("temp/s", rows);
+    // Corrected.
+    let kept = live.bash("sed s/24.2/x/ $F > bad; cat bad > $F || exit 1").refused(1, "", "\"x\"").unwrap();
+    others("2020-07-01,1\n");
+    std::fs::write(desk.sandbox.path("good.csv"), format!("{HEADER}{}", ROWS.replace("24.2", "9.0")))
+        .unwrap();
+    live.bash(&format!("$LAKOTA rejected retry {kept} --with bad")).fails(1, "\"x\" is not a float");
+    live.bash(&format!("$LAKOTA rejected retry {kept} --with good.csv")).went_well();
+    live.has(&format!("{}2020-07-01T00:00:00,1.0\n", ROWS.replace("24.2", "9.0")));
+    // As it was, of a program that was killed; a part of the rows.
+    let cut = "bash -c 'exec 3>$F; printf \"2020-06-22,7\\n2020-06-23,9\\n\" >&3; kill -9 $$'; true";
+    let kept = live.bash(cut).refused(0, "", "ended by signal 9").unwrap();
+    others("2020-07-02,2\n");
+    assert!(live.bash("$LAKOTA why $F").ran.ok().contains("wants --replace"));
+    live.bash(&format!("$LAKOTA rejected retry {kept}")).fails(3, "2 rows that they lack would go");
+    live.bash(&format!("$LAKOTA rejected retry {kept} --replace")).ran.ok();
+    live.has("2020-06-22T00:00:00,7.0\n2020-06-23T00:00:00,9.0\n2020-07-02T00:00:00,2.0\n");
+    // Of rows that are gone from the history; and a Parquet file.
+    for (file, good) in [("$F", "good.csv"), ("$P", "good.parquet")] {
+        live.bash("cat $P > good.parquet").ran.ok();
+        let words = format!("echo words > bad; cat bad > {file} || exit 1");
+        let kept = live.bash(&words).refused(1, "", "").unwrap();
+        others("2020-07-03,3\n");
+        desk.sandbox.run(&["squash", "temp"]).ok();
+        others("2020-07-04,4\n");
+        let before = live.csv();
+        let done = live.bash(&format!("$LAKOTA rejected retry {kept} --with {good}"));
+        assert_eq!((done.ran.code, live.csv()), (Some(3), before), "{}", done.ran.err);
+        assert!(done.ran.err.contains("rows that are there now") && done.ran.err.contains("--replace"));
+        live.bash(&format!("$LAKOTA rejected retry {kept} --with {good} --replace")).ran.ok();
+        assert!(!live.csv().contains("2020-07-04"), "{file}: {}", live.csv());
+    }
+    // To another series, whose rows are those of nobody who wrote them.
+    let other = desk.series("t");
+    let kept = live.bash("echo words > $F; true").refused(0, "", "words").unwrap();
+    let to = format!("$LAKOTA rejected retry {kept} --with good.csv --to temp/t");
+    other.bash(&to).fails(3, "temp/t has 3 rows");
+    live.bash(&format!("{to} --replace")).ran.ok();
+    other.has(&ROWS.replace("24.2", "9.0"));
+    assert_eq!(crate::sandbox::names(&desk.mount.at(".lakota/rejected")), [""; 0]);
+}
+
 #[test]
 fn the_message_may_be_the_mounts() {
     let desk = Desk::with("message=by hand\\, at night");

@@ -44,13 +44,13 @@ pub fn stop() -> Stopped {
 pub struct Stopped {
     /// Whether it did something that others see.
     pub changed: bool,
-    /// Unfinished files that were removed.
+    /// Unfinished files and folders that were removed.
     pub removed: usize,
     /// No step begins while this lives.
     _turn: RecursiveRwLockWriteGuard<'static, ()>,
 }
 
-/// A file that is removed if the program is stopped while this lives.
+/// A file, or an empty folder, that is removed if the program is stopped while this lives.
 #[derive(Debug)]
 pub struct Unfinished {
     path: PathBuf,
@@ -58,7 +58,7 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Makes a file, and knows it from then on: `make` gives what it made and where that is.
+    /// Makes a file or a folder, and knows it from then on: `make` gives what it made and where that is.
     pub fn make<T>(make: impl FnOnce() -> io::Result<(T, PathBuf)>) -> io::Result<(T, Unfinished)> {
         PROCESS.make(make)
     }
@@ -97,8 +97,12 @@ impl Process {
 
     fn stop(&'static self) -> Stopped {
         let turn = self.turn.write();
-        let unfinished = std::mem::take(&mut *self.unfinished.lock());
-        let removed = unfinished.iter().filter(|path| std::fs::remove_file(path).is_ok()).count();
+        let mut unfinished: Vec<PathBuf> = std::mem::take(&mut *self.unfinished.lock()).into_iter().collect();
+        // What lies in a folder before the folder; one that is not empty stays.
+        unfinished.sort_by_key(|path| std::cmp::Reverse(path.as_os_str().len()));
+        let remove =
+            |path: &&PathBuf| std::fs::remove_file(path).or_else(|_| std::fs::remove_dir(path)).is_ok();
+        let removed = unfinished.iter().filter(remove).count();
         Stopped { changed: self.changed.load(Ordering::Relaxed), removed, _turn: turn }
     }
 }
@@ -118,7 +122,11 @@ mod tests {
         let (kept, gone) = (folder.path().join("kept"), folder.path().join("gone"));
         let made = |path: &Path| process.make(|| Ok((File::create(path)?, path.to_owned()))).unwrap().1;
         drop(made(&kept));
-        let unfinished = made(&gone);
+        let inner = folder.path().join("made/inner");
+        let made_folder =
+            |path: &Path| process.make(|| Ok((std::fs::create_dir(path)?, path.to_owned()))).unwrap().1;
+        let folders = [folder.path().join("made"), inner.clone()].map(|path| made_folder(&path));
+        let unfinished = [made(&gone), made(&inner.join("file"))];
         let (sender, receiver) = channel();
         let stopper = process.whole(|| {
             let stopper = std::thread::spawn(move || {
@@ -133,8 +141,8 @@ mod tests {
             process.whole(|| assert!(gone.exists(), "a step in a step goes on"));
             stopper
         });
-        assert_eq!(stopper.join().unwrap(), (1, false));
-        assert!(kept.exists() && !gone.exists());
-        drop(unfinished);
+        assert_eq!(stopper.join().unwrap(), (4, false));
+        assert!(kept.exists() && !gone.exists() && !folder.path().join("made").exists());
+        drop((unfinished, folders));
     }
 }

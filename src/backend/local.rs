@@ -56,10 +56,12 @@ impl LocalBackend {
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
     /// disk on return, and opens it as durable.
     pub fn create(root: &Path) -> Result<LocalBackend, BackendError> {
-        if !root.join("00").exists() {
-            halt::changed();
-        }
-        folder::create_root(root)?;
+        halt::whole(|| {
+            if !root.join("00").exists() {
+                halt::changed();
+            }
+            folder::create_root(root)
+        })?;
         LocalBackend::open(root, true)
     }
 
@@ -245,15 +247,17 @@ impl Backend for LocalBackend {
         let (source, target) = (self.path("rename", from)?, self.path("rename", to)?);
         let failed = |e| self.error("rename", from, e);
         fs::symlink_metadata(&source).map_err(failed)?;
-        halt::changed();
-        match retry(|| fs::rename(&source, &target)) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                self.make_folder(parent_of(to)).map_err(failed)?;
-                retry(|| fs::rename(&source, &target)).map_err(failed)?;
+        halt::whole(|| {
+            halt::changed();
+            match retry(|| fs::rename(&source, &target)) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    self.make_folder(parent_of(to)).map_err(failed)?;
+                    retry(|| fs::rename(&source, &target)).map_err(failed)?;
+                }
+                done => done.map_err(failed)?,
             }
-            done => done.map_err(failed)?,
-        }
-        if self.durable { self.sync_folders("rename", [to, from].into_iter()) } else { Ok(()) }
+            if self.durable { self.sync_folders("rename", [to, from].into_iter()) } else { Ok(()) }
+        })
     }
 
     fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
@@ -263,10 +267,13 @@ impl Backend for LocalBackend {
         // What others put may be the reason, or take the place of what goes.
         self.settle()?;
         let mut deleted = Vec::new();
-        halt::changed();
         for key in keys {
             let path = self.path("delete", key)?;
-            match retry(|| fs::remove_file(&path)) {
+            let delete = || {
+                halt::changed();
+                retry(|| fs::remove_file(&path))
+            };
+            match halt::whole(delete) {
                 Ok(()) => deleted.push(key.as_str()),
                 Err(e) if e.kind() == io::ErrorKind::NotFound => {}
                 Err(e) => return Err(self.error("delete", key, e)),

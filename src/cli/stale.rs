@@ -120,11 +120,12 @@ impl Stale {
     /// Removes what may be; gives how many files.
     pub(crate) fn remove(self) -> Result<usize> {
         let mut removed = 0;
-        if !self.ours.is_empty() {
-            halt::changed();
-        }
         for path in &self.ours {
-            match fs::remove_file(path) {
+            let remove = || {
+                halt::changed();
+                fs::remove_file(path)
+            };
+            match halt::whole(remove) {
                 Ok(()) => removed += 1,
                 Err(e) if e.kind() == ErrorKind::NotFound => {}
                 Err(e) => return Err(e).with_context(|| format!("cannot remove {}", path.display())),

@@ -290,7 +290,10 @@ mod tests {
         let returning = mapping.returning(&old, &new);
         let column = Take::Column;
         let constant = |text: Option<&str>| Take::Constant(text.map(str::to_owned));
-        assert_eq!(returning.takes(), [column(0), column(1), constant(Some("7")), column(2), constant(None)]);
+        assert_eq!(
+            returning.takes(),
+            [column(0), column(1), constant(Some("7.0")), column(2), constant(None)]
+        );
         assert_eq!((returning.left_out(4), returning.constants()), (vec![3], vec![2, 4]));
     }
 

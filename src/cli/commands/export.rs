@@ -8,6 +8,7 @@ use crate::cli::session::Session;
 use crate::cli::stale::{ENDINGS, Stale};
 use crate::cli::target;
 use crate::collection::At;
+use crate::halt::Unfinished;
 use crate::history::entry::Entry;
 use crate::history::state::State;
 use crate::repo::Repo;
@@ -15,6 +16,7 @@ use crate::series::read::{Query, Rows};
 use anyhow::{Context, Result};
 use rayon::prelude::*;
 use std::collections::HashSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -73,8 +75,10 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let plans = labels.iter().map(|label| plan(args, &repo, label)).collect::<Result<Vec<_>>>()?;
     let stale = stale(args, &plans)?;
     stale.check(&args.dir, args.delete)?;
-    put_labels(args, &plans)?;
+    // Known until the end: those that are empty go where a signal ends it.
+    let mut made = put_labels(args, &plans)?;
     for plan in &plans {
+        made.extend(make_folders(&plan.folder)?);
         export(plan, args.file_type).with_context(|| format!("cannot export {}", plan.label))?;
         let (series, folder) = (plan.entries.len(), plan.folder.display());
         session.say(format!("exported {series} series of {} to {folder}", plan.label));
@@ -122,18 +126,29 @@ fn file_name(label: &str, file_type: FileType) -> String {
 }
 
 /// Tells the labels of collections whose names are too long for a folder, beside those of an earlier export.
-fn put_labels(args: &Args, plans: &[Plan]) -> Result<()> {
+fn put_labels(args: &Args, plans: &[Plan]) -> Result<Vec<Unfinished>> {
     let mut shortened = Shortened::read(&args.dir)?;
     shortened.join(Shortened::of(plans.iter().map(|plan| plan.label.as_str()), ""));
-    if let Some(text) = shortened.text()? {
-        make_folder(&args.dir)?;
-        put(&args.dir.join(layout::LABELS_FILE), &text)?;
-    }
-    Ok(())
+    let Some(text) = shortened.text()? else { return Ok(Vec::new()) };
+    let made = make_folders(&args.dir)?;
+    put(&args.dir.join(layout::LABELS_FILE), &text)?;
+    Ok(made)
 }
 
-fn make_folder(folder: &Path) -> Result<()> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+/// Makes a folder and what is missing above it.
+fn make_folders(folder: &Path) -> Result<Vec<Unfinished>> {
+    let missing: Vec<&Path> =
+        folder.ancestors().take_while(|path| *path != Path::new("") && !path.exists()).collect();
+    let mut made = Vec::with_capacity(missing.len());
+    for path in missing.into_iter().rev() {
+        match Unfinished::make(|| Ok((std::fs::create_dir(path)?, path.to_owned()))) {
+            Ok((_, one)) => made.push(one),
+            // Somebody else makes it too.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists && path.is_dir() => {}
+            Err(e) => return Err(e).with_context(|| format!("cannot create {}", path.display())),
+        }
+    }
+    Ok(made)
 }
 
 fn put(path: &Path, text: &str) -> Result<()> {
@@ -144,7 +159,6 @@ fn put(path: &Path, text: &str) -> Result<()> {
 
 fn export(plan: &Plan, file_type: FileType) -> Result<()> {
     let Plan { folder, state, entries, .. } = plan;
-    make_folder(folder)?;
     let format = match file_type {
         FileType::Csv => OutFormat::Csv,
         FileType::Parquet => OutFormat::Parquet,

@@ -47,9 +47,8 @@ fn claim(raw: u64, packed: u64) -> Result<(), String> {
 
 /// The error of a file that is none of its format: in one line, whatever its reader says.
 fn unreadable(format: &'static str, message: &str) -> InputError {
-    let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    InputError::new(Problem::Format { format, message: words.chars().map(shown).collect() })
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    InputError::new(Problem::Format { format, message })
 }
 
 /// Makes each batch a frame of `schema`; rows in errors count from the file's start. With `partial`, value

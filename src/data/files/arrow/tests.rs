@@ -1,7 +1,10 @@
 //! Files and streams that say what cannot be, and batches larger than frames.
 
 use super::*;
-use arrow_array::{ArrayRef, Float64Array, Int64Array, NullArray};
+use arrow_array::builder::StringViewBuilder;
+use arrow_array::{
+    ArrayRef, DictionaryArray, Float64Array, Int16Array, Int64Array, LargeStringArray, NullArray,
+};
 use arrow_ipc::writer::StreamWriter;
 
 fn schema() -> Schema {
@@ -100,4 +103,31 @@ fn a_large_batch_becomes_frames_and_rows_are_counted_from_its_start() {
     let message = drain(&stream(&RecordBatch::try_from_iter(columns).unwrap()), &schema());
     let message = message.unwrap_err().to_string();
     assert!(message.starts_with(&format!("row {}, column k: ", rows - 2)), "{message}");
+}
+
+/// A dictionary of one word, or one word that all views are of.
+#[test]
+fn few_bytes_do_not_become_more_text_than_a_frame_holds() {
+    let schema = Schema::parse_text("k str*, v float").unwrap();
+    let word = "x".repeat(1 << 20);
+    let rows = 5_000;
+    let values: ArrayRef = Arc::new(LargeStringArray::from(vec![word.as_str()]));
+    let keyed = DictionaryArray::new(Int16Array::from(vec![0; rows]), values);
+    let mut views = StringViewBuilder::new();
+    let block = views.append_block(word.into_bytes().into());
+    (0..rows).for_each(|_| views.try_append_view(block, 0, 1 << 20).unwrap());
+    for texts in [Arc::new(keyed) as ArrayRef, Arc::new(views.finish())] {
+        let v: ArrayRef = Arc::new(Float64Array::from(vec![1.0; rows]));
+        let batch = RecordBatch::try_from_iter([("k", texts), ("v", v)]).unwrap();
+        let message = drain(&file(&batch, None), &schema).unwrap_err().to_string();
+        assert_eq!(message, "column k: the texts of 5000 rows are 5242880000 bytes, more than 2 GiB");
+    }
+}
+
+#[test]
+fn a_dictionary_without_words_is_one_of_nulls() {
+    let values: ArrayRef = Arc::new(LargeStringArray::from(Vec::<&str>::new()));
+    let keyed: ArrayRef = Arc::new(DictionaryArray::new(Int16Array::from(vec![None; 3]), values));
+    let batch = RecordBatch::try_from_iter([("k", batch(3).column(0).clone()), ("v", keyed)]).unwrap();
+    assert_eq!(drain(&file(&batch, None), &Schema::parse_text("k int*, v str").unwrap()).unwrap(), 3);
 }

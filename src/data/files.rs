@@ -16,8 +16,9 @@ pub mod table;
 use super::frame;
 use super::input::{InputError, Problem};
 use super::schema::Schema;
-use arrow_array::RecordBatch;
-use arrow_schema::SchemaRef;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Field, SchemaRef};
 use std::sync::Arc;
 
 /// Batches of a file as frames of a schema, in turn.
@@ -47,9 +48,8 @@ fn claim(raw: u64, packed: u64) -> Result<(), String> {
 
 /// The error of a file that is none of its format: in one line, whatever its reader says.
 fn unreadable(format: &'static str, message: &str) -> InputError {
-    let words = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    InputError::new(Problem::Format { format, message: words.chars().map(shown).collect() })
+    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
+    InputError::new(Problem::Format { format, message })
 }
 
 /// Makes each batch a frame of `schema`; rows in errors count from the file's start. With `partial`, value
@@ -68,7 +68,12 @@ fn conform(
     let mut before = 0;
     let frames = batches.flat_map(Pieces::of).map(move |batch| {
         let batch = batch?;
-        let result = made(&schema, &batch).map_err(|e| {
+        let fits = batch
+            .columns()
+            .iter()
+            .zip(batch.schema_ref().fields())
+            .try_for_each(|(array, field)| fits(field, array));
+        let result = fits.and_then(|()| made(&schema, &batch)).map_err(|e| {
             let row = if e.row == 0 { 0 } else { e.row + before };
             e.at_row(row)
         });
@@ -76,6 +81,44 @@ fn conform(
         result
     });
     Ok(Box::new(frames))
+}
+
+/// Fails if the texts of a column are more than a frame holds. Words that come again are there once in a file, and once
+/// for each row in a frame.
+fn fits(field: &Field, array: &ArrayRef) -> Result<(), InputError> {
+    let bytes = match array.data_type() {
+        DataType::Dictionary(..) if !array.as_any_dictionary().values().is_empty() => {
+            let keyed = array.as_any_dictionary();
+            let lengths = lengths(keyed.values());
+            let length = |key: usize| lengths.get(key).copied().unwrap_or(0);
+            match lengths.is_empty() {
+                true => 0,
+                false => keyed.normalized_keys().into_iter().map(length).sum(),
+            }
+        }
+        DataType::LargeUtf8 | DataType::Utf8View => lengths(array).iter().sum::<u64>(),
+        _ => 0,
+    };
+    if i32::try_from(bytes).is_ok() {
+        return Ok(());
+    }
+    let rows = array.len();
+    let problem = Problem::Other(format!("the texts of {rows} rows are {bytes} bytes, more than 2 GiB"));
+    Err(InputError::new(problem).in_column(field.name()))
+}
+
+/// How long the texts of an array are that may lie at one place.
+fn lengths(array: &ArrayRef) -> Vec<u64> {
+    match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().offsets().lengths().map(|length| length as u64).collect(),
+        DataType::LargeUtf8 => {
+            array.as_string::<i64>().offsets().lengths().map(|length| length as u64).collect()
+        }
+        DataType::Utf8View => {
+            array.as_string_view().views().iter().map(|view| (view & 0xffff_ffff) as u64).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A batch as pieces of a frame's rows: what a file calls a batch may be all of it.

@@ -137,11 +137,12 @@ impl InputError {
     }
 }
 
-/// `input.csv: line 3, column value: "abc" is not a float`.
+/// `input.csv: line 3, column value: "abc" is not a float`. In one line, whatever the names in it are.
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = String::new();
         if !self.file.is_empty() {
-            write!(f, "{}: ", self.file)?;
+            text = format!("{}: ", self.file);
         }
         let shown = |column: &String| match column.is_empty() {
             true => "column \"\"".to_owned(),
@@ -155,14 +156,31 @@ impl fmt::Display for InputError {
         };
         let place: Vec<String> = place.into_iter().chain(column).collect();
         if !place.is_empty() {
-            write!(f, "{}: ", place.join(", "))?;
+            text.push_str(&format!("{}: ", place.join(", ")));
         }
-        write!(f, "{}", self.problem)
+        text.push_str(&self.problem.to_string());
+        // Names of damaged files may be anything, also what a terminal obeys.
+        text.chars().try_for_each(|c| match c.is_control() {
+            true => write!(f, "{}", c.escape_default()),
+            false => write!(f, "{c}"),
+        })
     }
 }
 
 impl std::error::Error for InputError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         std::error::Error::source(&self.problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_one_line_whatever_names_are() {
+        let error =
+            InputError::new(Problem::Other("a\x1b[2J".to_owned())).at_row(3).in_column("b\nc").in_file("d\r");
+        assert_eq!(error.to_string(), "d\\r: row 3, column b\\nc: a\\u{1b}[2J");
     }
 }

@@ -107,6 +107,23 @@ def pandas_times():
         takes(f"{zone} as index", "temp/x", of_pandas(zoned.set_index("timestamp")), TEMP)
     takes("version 1.0", "temp/x", of_pandas(frame, version="1.0"), TEMP)
     takes("int96", "temp/x", of_pandas(frame, use_deprecated_int96_timestamps=True), TEMP)
+    bare = frame.set_index("timestamp").rename_axis(None)
+    takes("the index without a name", "temp/x", of_pandas(bare), TEMP)
+    for codec in ["lz4", "zstd", "uncompressed"]:
+        file = path("feather")
+        pa.feather.write_feather(pa.Table.from_pandas(bare), file, compression=codec)
+        takes(f"the index without a name, feather {codec}", "temp/x", file, TEMP)
+    file = of_pandas(frame[["value"]])
+    refuses("rows without times", "temp/x", file, "column timestamp", "range of row numbers", "df.index.names")
+    file = of_pandas(frame[["value"]].set_axis([5, 9]))
+    refuses("numbers for times", "temp/x", file, "column timestamp", "__index_level_0__ (", "df.index.names")
+    v1 = path("feather")
+    pa.feather.write_feather(frame, v1, version=1)
+    refuses("feather 1", "temp/x", v1, "this is Feather of version 1", "version 2")
+    far = pd.DataFrame({"timestamp": np.array(["9999-12-31T23:59:59.999", "0001-01-01"], "M8[ms]"), "value": [1.5, 2.5]})
+    file = of_pandas(far, use_deprecated_int96_timestamps=True)
+    takes("int96, far", "temp/x", file, "timestamp,value\n0001-01-01T00:00:00,2.5\n9999-12-31T23:59:59.999,1.5\n")
+    refuses("int96, too far", "nanos/x", file, "row 1, column timestamp", "9999-12-31T23:59:59.999")
     for codec in ["snappy", "gzip", "brotli", "zstd", "lz4", None]:
         takes(f"codec {codec}", "temp/x", of_pandas(frame, compression=codec), TEMP)
     takes("no rows", "temp/x", of_pandas(frame.iloc[:0]), "timestamp,value\n")
@@ -254,6 +271,7 @@ def main():
     columns = ["t timestamp*", "who str*", "day date", "n int", "x float", "ok bool", "u timestamp[us]"]
     lakota("create", "all", *columns)
     lakota("create", "seconds", "t timestamp[s]*", "v int")
+    lakota("create", "nanos", "timestamp timestamp[ns]*", "value float")
     cases = [pandas_times, pandas_types, polars_types, pyarrow_types, duckdb_types, what_was_read, what_cannot_be]
     for case in cases:
         before = len(failures)

@@ -57,6 +57,9 @@ fn batch(start: i64, texts: impl Fn(Vec<Option<String>>) -> ArrayRef) -> RecordB
     RecordBatch::try_from_iter(columns).unwrap()
 }
 
+/// How a column of words is kept.
+type Texts = fn(Vec<Option<String>>) -> ArrayRef;
+
 fn plain(words: Vec<Option<String>>) -> ArrayRef {
     Arc::new(StringArray::from(words))
 }
@@ -114,7 +117,7 @@ fn parquet_files() -> Vec<Vec<u8>> {
 
 fn arrow_files(streams: bool) -> Vec<Vec<u8>> {
     let mut made = Vec::new();
-    let forms: [fn(Vec<Option<String>>) -> ArrayRef; 3] = [plain, keyed, views];
+    let forms: [Texts; 3] = [plain, keyed, views];
     for compression in [None, Some(CompressionType::LZ4_FRAME), Some(CompressionType::ZSTD)] {
         for texts in forms {
             let options = IpcWriteOptions::default().try_with_compression(compression).unwrap();
@@ -240,8 +243,11 @@ fn read(frames: Result<Frames, InputError>) -> Result<usize, InputError> {
 
 type Open = fn(&[u8], &Schema) -> Result<Frames, InputError>;
 
-fn forms() -> BTreeMap<&'static str, (Open, Vec<Vec<u8>>)> {
-    let forms: [(&str, (Open, Vec<Vec<u8>>)); 4] = [
+/// A reader, and whole files of it.
+type Form = (Open, Vec<Vec<u8>>);
+
+fn forms() -> BTreeMap<&'static str, Form> {
+    let forms: [(&str, Form); 4] = [
         ("parquet", (parquet::of_bytes, parquet_files())),
         ("arrow", (arrow::of_bytes, arrow_files(false))),
         ("stream", (arrow::of_bytes, arrow_files(true))),

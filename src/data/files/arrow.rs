@@ -86,3 +86,6 @@ impl<W: Write> std::fmt::Debug for Sink<W> {
         f.debug_struct("Sink").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! The one place where panics of foreign readers are caught.
 //!
-//! Files come from anywhere, and may be damaged. What can be checked is checked before a reader sees it; still, of
-//! 10,000 damaged files each, arrow-ipc 60.1 and parquet 60.1 panic on some, for instance on a run of levels that ends
-//! behind its page. Such a panic is an error of the file, not of this program.
+//! Files come from anywhere, and may be damaged. What can be checked is checked before a reader sees it, so that of
+//! 10,000 damaged files arrow-ipc 60.1 panics on none; parquet 60.1 does on some 50, in the levels of a page that end behind
+//! it, in runs of bits that are wider than a word, in pages of keys without a dictionary. Such a panic is an error of the
+//! file, not of this program.
 
 use super::{Frames, unreadable};
 use crate::data::input::InputError;
@@ -41,7 +42,11 @@ impl Iterator for Guarded {
         if let Some(Err(_)) = &next {
             let frames = self.frames.take();
             // The first error is the one to be told.
-            caught(self.format, || Ok(drop(frames))).unwrap_or_default();
+            let dropped = caught(self.format, || {
+                drop(frames);
+                Ok(())
+            });
+            dropped.unwrap_or_default();
         }
         next
     }

@@ -56,7 +56,7 @@ pub(super) fn footer(file: &impl ChunkReader) -> Result<()> {
     }
 }
 
-const ENCRYPTED: &str = "it is encrypted: write it again without encryption, with the keys that made it";
+const ENCRYPTED: &str = "it is encrypted, and there is no way to give its keys: save it without encryption";
 
 /// Fails if columns are more than are there, or nested deeper than any reader of rows needs.
 fn tree(walk: &mut Walk<'_>) -> Option<()> {

@@ -28,7 +28,7 @@ pub(super) fn is_int96(metadata: &ArrowReaderMetadata, place: usize) -> bool {
         .is_some_and(|field| field.is_primitive() && field.get_physical_type() == Physical::INT96)
 }
 
-/// Metadata with which times and decimals are read as the file stores them, and INT96 in a unit.
+/// Metadata with which times, decimals and texts are read as the file stores them, and INT96 in a unit.
 ///
 /// Arrow's own schema in the file may tell another unit: the reader would truncate to it.
 pub(super) fn exact(
@@ -42,7 +42,8 @@ pub(super) fn exact(
     let fields = told.fields().iter().zip(bare.schema().fields()).enumerate().map(|(place, (told, own))| {
         let ty = match own.data_type() {
             _ if is_int96(metadata, place) => DataType::Timestamp(int96, None),
-            ty @ DataType::Timestamp(..) => ty.clone(),
+            // Long texts too: a frame holds 2 GiB of them, which short offsets tell before there are more.
+            ty @ (DataType::Timestamp(..) | DataType::Utf8) => ty.clone(),
             ty if ty.is_decimal() => ty.clone(),
             _ => told.data_type().clone(),
         };

@@ -282,3 +282,25 @@ fn columns_nested_without_end_are_refused_before_they_are_followed() {
     let message = drain(&file, &small().1).unwrap_err().to_string();
     assert_eq!(message, "not a readable Parquet file: its footer is damaged");
 }
+
+/// A plain footer of a column whose pages are encrypted with the key of the footer.
+#[test]
+fn encrypted_columns_are_named_as_such() {
+    let mut footer = vec![0x15, 2, 0x19, 0x2c];
+    footer.extend([0x48, 1, b'm', 0x15, 2, 0]);
+    footer.extend([0x15, 4, 0x25, 0, 0x18, 1, b't', 0]);
+    footer.extend([0x16, 2, 0x19, 0x1c, 0x19, 0x1c]);
+    // Where it is, then how it is encrypted.
+    footer.extend([0x26, 8, 0x6c, 0x1c, 0, 0, 0]);
+    footer.extend([0x16, 0, 0x16, 2, 0, 0]);
+    let mut file = b"PAR1".to_vec();
+    file.extend(&footer);
+    file.extend(u32::try_from(footer.len()).unwrap().to_le_bytes());
+    file.extend(b"PAR1");
+    let message = drain(&file, &schema("t int*")).unwrap_err().to_string();
+    assert!(message.starts_with("not a readable Parquet file: it is encrypted"), "{message}");
+    let at = file.len() - 1;
+    file[at] = b'E';
+    let message = drain(&file, &schema("t int*")).unwrap_err().to_string();
+    assert!(message.starts_with("not a readable Parquet file: it is encrypted"), "{message}");
+}

@@ -8,6 +8,7 @@ mod forgotten;
 mod horizon;
 mod log;
 mod mend;
+mod name;
 mod outlines;
 mod pack;
 mod packing;
@@ -30,12 +31,12 @@ use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use log::Source;
 use lru::LruCache;
+use name::Name;
 use pack::Pack;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
-use torn::Name;
 
 /// Loose files beyond which writers pack by themselves.
 const MAX_LOOSE: usize = 256;
@@ -71,7 +72,9 @@ pub enum HistoryError {
         file: String,
     },
     /// A revision whose writer did not sync, and whose file is not whole.
-    #[error("revision {0} is torn: it was written with --no-sync, and a power failure came before it was on disk")]
+    #[error(
+        "revision {0} is torn: it was written with --no-sync, and a power failure came before it was on disk"
+    )]
     Torn(Stamp),
     /// A revision that is not there (any more).
     #[error("revision {0} was trimmed meanwhile, or its file is lost")]
@@ -281,7 +284,7 @@ impl Changelog {
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
             } else {
-                log.aside.extend(torn::set_aside(name));
+                log.aside.extend(name::set_aside(name));
             }
         }
         add_loose(&mut log, loose.into_iter());

@@ -4,8 +4,8 @@
 //! revisions are taken by their stamps. A pack is replaced only by one that holds all its index names; one whose index is
 //! lost is renamed, never deleted, since only it could tell what it held.
 
+use super::name::Name;
 use super::pack::{self, Pack};
-use super::torn::Name;
 use super::{Changelog, HistoryError, Horizon};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -240,10 +240,10 @@ impl Changelog {
                 Err(HistoryError::DamagedFile { .. }) => return Ok(()),
                 log => log?,
             };
-            let gap =
-                log.missing().map(|(parent, _)| parent).find(|p| {
-                    (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p)
-                });
+            let gap = log
+                .missing()
+                .map(|(parent, _)| parent)
+                .find(|p| (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
             let Some(bytes) = source.sound(stamp) else {

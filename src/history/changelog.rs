@@ -10,6 +10,7 @@ mod horizon;
 mod index;
 mod log;
 mod mend;
+mod name;
 mod outlines;
 mod pack;
 mod packing;
@@ -33,12 +34,12 @@ use crate::store::{Store, StoreError};
 use bytes::Bytes;
 use log::{Loose, Source};
 use lru::LruCache;
+use name::Name;
 use pack::Pack;
 use parking_lot::Mutex;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
-use torn::Name;
 
 /// Loose files beyond which writers pack by themselves.
 const MAX_LOOSE: usize = 256;
@@ -293,7 +294,7 @@ impl Changelog {
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
             } else {
-                log.aside.extend(torn::set_aside(name));
+                log.aside.extend(name::set_aside(name));
             }
         }
         add_loose(&mut log, loose.into_iter());

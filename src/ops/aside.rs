@@ -29,12 +29,16 @@ pub struct SetAside {
 /// Sets aside the revisions of all collections, of the registry and of the tags that are not whole.
 pub fn set_aside(repo: &Repo) -> Result<SetAside, OpError> {
     let mut done = SetAside::default();
+    let mut each = |label: &str, folders| {
+        // What cannot be looked at is left as it is; others still are.
+        if let Err(error) = one(repo, label, folders, &mut done) {
+            done.left.push(format!("{label}: {error}"));
+        }
+    };
     // The registry first: it tells which collections there are.
-    one(repo, "the registry", vec![Digest::ZERO], &mut done)?;
-    one(repo, "the tags", vec![tags::FOLDER], &mut done)?;
-    for collection in repo.named()? {
-        one(repo, &collection.label, collection.folders, &mut done)?;
-    }
+    each("the registry", vec![Digest::ZERO]);
+    each("the tags", vec![tags::FOLDER]);
+    repo.named()?.into_iter().for_each(|collection| each(&collection.label, collection.folders));
     Ok(done)
 }
 
@@ -42,7 +46,7 @@ fn one(repo: &Repo, label: &str, folders: Vec<Digest>, done: &mut SetAside) -> R
     // A store of its own without a cache: what is read here must be what is on disk.
     let store = Arc::new(Store::new(Arc::clone(repo.store().backend())));
     store.limit_cache(0);
-    let changelog = Changelog::new(store, folders).named(label);
+    let changelog = Changelog::new(store, folders);
     let line = |stamp: &Stamp, why: &str| format!("revision {stamp} of {label}: {why}");
     let broken = changelog.set_aside_broken()?;
     done.revisions.extend(broken.aside.iter().map(|stamp| line(stamp, "its file is not whole")));

@@ -125,3 +125,70 @@ fn trim_needs_a_time() {
     assert!(message.contains("--before"), "{message}");
     assert_eq!(log(), before);
 }
+
+/// Empties what a write without sync put, as a power failure may.
+fn tear(sandbox: &Sandbox) {
+    sandbox.pipe("2021-01-01,1\n", &["write", "--no-sync", "temp/bulk"]).ok();
+    assert!(sandbox.path(".lakota/unsynced").exists());
+    let said = sandbox.shell("find .lakota -name '*.unsynced' -size +0 -exec truncate -s 0 {} + -print").ok();
+    assert_eq!(said.lines().count(), 1, "{said}");
+}
+
+#[test]
+fn a_torn_write_is_told_and_the_rest_reads_writes_and_is_set_aside_for() {
+    let sandbox = Sandbox::with_rows();
+    let rows = sandbox.run(&["read", "temp/bxl"]).ok();
+    tear(&sandbox);
+    let read = sandbox.run(&["read", "temp/bxl"]);
+    assert!(read.err.starts_with("lakota: warning: temp: revision "), "{}", read.err);
+    assert!(read.err.contains("--no-sync") && read.err.contains("lakota verify --set-aside"), "{}", read.err);
+    assert_eq!((read.code, read.out.as_str()), (Some(0), rows.as_str()));
+    assert!(sandbox.run(&["read", "temp/bulk"]).fails(1).contains("there is no series"));
+    sandbox.pipe("2021-01-01,2\n", &["write", "temp/other"]).ok();
+    assert!(!sandbox.path(".lakota/unsynced").exists());
+    assert!(sandbox.run(&["gc"]).fails(1).contains("lakota verify --set-aside"));
+    assert!(sandbox.run(&["verify"]).fails(1).contains("1 damaged"));
+    let done = sandbox.run(&["verify", "--set-aside"]);
+    assert!(done.err.starts_with("set aside revision ") && done.err.contains("all is well"), "{}", done.err);
+    assert_eq!(sandbox.run(&["gc"]).code, Some(0));
+    let read = sandbox.run(&["read", "temp/bxl"]);
+    assert_eq!((read.out, read.err), (rows, String::new()));
+}
+
+#[test]
+fn a_pull_brings_back_what_was_torn() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe("2021-01-01,1\n", &["write", "--no-sync", "temp/bulk"]).ok();
+    sandbox.run(&["clone", ".lakota", "backup"]).ok();
+    sandbox.shell("find .lakota -name '*.unsynced' -exec truncate -s 0 {} +").ok();
+    sandbox.pipe("2021-01-01,2\n", &["write", "temp/other"]).ok();
+    sandbox.run(&["pull", "backup"]).ok();
+    sandbox.run(&["merge", "temp"]).ok();
+    sandbox.run(&["verify"]).ok();
+    for (label, value) in [("bulk", "1.0"), ("other", "2.0")] {
+        assert!(sandbox.run(&["read", &format!("temp/{label}")]).ok().ends_with(&format!(",{value}\n")));
+    }
+}
+
+#[test]
+fn a_repair_brings_back_what_was_torn() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.pipe("2021-01-01,1\n", &["write", "--no-sync", "temp/bulk"]).ok();
+    sandbox.run(&["clone", ".lakota", "backup"]).ok();
+    sandbox.shell("find .lakota -name '*.unsynced' -exec truncate -s 0 {} +").ok();
+    sandbox.pipe("2021-01-01,2\n", &["write", "temp/other"]).ok();
+    let said = sandbox.run(&["verify", "--repair-from", "backup"]).err;
+    assert!(said.contains("healed temp: revision ") && said.contains("all is well"), "{said}");
+    assert!(sandbox.run(&["read", "temp/bulk"]).ok().ends_with(",1.0\n"));
+    assert!(sandbox.run(&["read", "temp/other"]).ok().ends_with(",2.0\n"));
+}
+
+#[test]
+fn a_damaged_revision_is_an_error_that_names_the_way_out() {
+    let sandbox = corrected();
+    sandbox.shell("truncate -s 1 \"$(ls -t .lakota/*/*/*.* | head -1)\"").ok();
+    assert!(sandbox.run(&["read", "temp/bxl"]).fails(1).contains("is damaged"));
+    assert!(sandbox.run(&["verify"]).fails(1).contains("lakota verify --set-aside"));
+    sandbox.run(&["verify", "--set-aside"]).ok();
+    assert!(!sandbox.run(&["read", "temp/bxl"]).ok().is_empty());
+}

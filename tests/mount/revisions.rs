@@ -1,7 +1,7 @@
 //! The revisions of a series: those that changed it, each as it was; series that come, go and change names.
 
 use crate::gallery::gallery;
-use crate::sandbox::{INPUT, Sandbox, names};
+use crate::sandbox::{INPUT, Sandbox, files_below, names, text};
 use crate::tools::within;
 use std::time::Duration;
 
@@ -108,4 +108,27 @@ fn upkeep_beside_a_mount_changes_nothing_that_is_read() {
         .unwrap();
         assert!(live() == before, "after {words:?}");
     }
+}
+
+#[test]
+fn a_torn_write_is_told_and_the_state_before_it_shows() {
+    let sandbox = Sandbox::quickstart();
+    let before = sandbox.read("temp/bxl");
+    let rows = "timestamp,value\n2021-01-01T00:00:00,1.0\n";
+    let bulk = sandbox.path("bulk.csv");
+    std::fs::write(&bulk, rows).unwrap();
+    sandbox.run(&["write", "--no-sync", "temp/bxl", bulk.to_str().unwrap()]).ok();
+    let files = files_below(&sandbox.repo());
+    let torn = files.iter().find(|file| file.to_string_lossy().ends_with(".unsynced")).unwrap();
+    std::fs::write(torn, "").unwrap();
+    let mount = sandbox.mount();
+    let live = mount.at("temp/bxl/live.csv");
+    assert_eq!(text(&live), before);
+    let errors = text(&mount.at(".lakota/errors"));
+    assert!(errors.contains("temp: revision ") && errors.contains("is torn"), "{errors}");
+    std::fs::write(&live, format!("{before}2021-01-02T00:00:00,2.0\n")).unwrap();
+    assert_eq!(text(&live), format!("{before}2021-01-02T00:00:00,2.0\n"));
+    sandbox.run(&["verify", "--set-aside"]).ok();
+    assert_eq!(text(&live), format!("{before}2021-01-02T00:00:00,2.0\n"));
+    assert_eq!(text(&mount.at(".lakota/errors")), "");
 }

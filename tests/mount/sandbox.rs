@@ -135,12 +135,8 @@ impl Sandbox {
 
     /// The repository, opened in this process, with a clock to set.
     pub(crate) fn open(&self, clock: &Arc<SetClock>) -> Repo {
-        let options = Options {
-            durable: false,
-            clock: Arc::<SetClock>::clone(clock),
-            author: "me@here".into(),
-            ..Options::default()
-        };
+        let options =
+            Options { clock: Arc::<SetClock>::clone(clock), author: "me@here".into(), ..Options::default() };
         Repo::create(&self.repo(), options).unwrap()
     }
 }

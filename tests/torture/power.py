@@ -7,7 +7,7 @@ it any part, torn at sectors. Each cut becomes an image, which is mounted (the j
   - rows of every synced write that was acknowledged before the cut read, before anything is mended;
   - `verify --set-aside` puts torn writes out of the way, and then verifies everything;
   - the repository is written to, collected and verified again, and the rows are still there.
-Needs root, /dev/fuse, loop devices and mkfs.ext4; without them it fails. CUTS: how many (60; short: 8).
+Needs root, /dev/fuse, loop devices and mkfs.ext4; without them it fails. CUTS: how many (60; short: 6).
 """
 import ctypes
 import errno
@@ -25,9 +25,9 @@ import time
 LAKOTA = os.environ["LAKOTA"]
 SHORT = os.environ.get("SHORT") == "1"
 SEED = int(os.environ.get("SEED", "1"))
-CUTS = int(os.environ.get("CUTS", "8" if SHORT else "60"))
+CUTS = int(os.environ.get("CUTS", "6" if SHORT else "60"))
 ROUNDS = 1 if SHORT else 4
-SECONDS = 5 if SHORT else 12
+SECONDS = 4 if SHORT else 12
 SIZE = 96 << 20
 SECTOR = 512
 MS_NOSUID_NODEV = 2 | 4

@@ -1,7 +1,8 @@
 //! The mark that writers leave who do not sync, and what those who do make of it.
 //!
 //! The file `unsynced` in the root says that something in the repository may not be on disk. Who does not sync puts it
-//! first, synced, and holds a shared lock on it while it lives. Who syncs and meets it brings the whole file systems
+//! first, and holds a shared lock on it while it lives. It need not be synced itself: what is there after a power failure
+//! is on disk. Who syncs and meets it brings the whole file systems
 //! on disk, and then removes it, unless somebody else holds the lock: what that one puts next would have no mark. The
 //! lock is taken before that sync, so that nothing is put between the two.
 
@@ -19,7 +20,7 @@ const NAME: &str = "unsynced";
 /// Never through a link, and never waiting for the other end of a pipe.
 const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);
 
-/// Puts the mark, on disk on return; it stays at least as long as the file is open.
+/// Puts the mark; it stays at least as long as the file is open.
 pub(super) fn mark(root: &Path) -> io::Result<File> {
     let path = root.join(NAME);
     loop {
@@ -29,8 +30,6 @@ pub(super) fn mark(root: &Path) -> io::Result<File> {
         // Waits while somebody who holds it alone brings everything on disk.
         folder::retry(|| Ok(flock(&file, FlockOperation::LockShared)?))?;
         if is_at(&file, &path)? {
-            file.sync_all()?;
-            folder::sync(root)?;
             return Ok(file);
         }
     }

@@ -56,6 +56,7 @@ fn series(collection: &Collection, label: &str, session: &Session) -> Result<()>
     let mut batch = collection.batch(&format!("create {label}"))?;
     let place = format!("{}/{label}", collection.label());
     if batch.base().entry(label)?.is_some() {
+        collection.settle()?;
         session.say(format!("nothing changed: series {place} exists"));
         return Ok(());
     }

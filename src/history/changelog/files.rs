@@ -5,7 +5,7 @@
 
 use super::pack::{self, Pack};
 use super::parents::Parents;
-use super::torn::Name;
+use super::name::Name;
 use super::{HistoryError, Horizon};
 use crate::backend::Backend;
 use crate::clock::Stamp;

@@ -1,9 +1,9 @@
 //! A listing of a changelog: the graph of its revisions, by their names alone.
 
 use super::horizon::Horizon;
+use super::name::Name;
 use super::pack::Pack;
 use super::parents::Parents;
-use super::torn::Name;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::collections::{BTreeMap, BTreeSet, HashSet, btree_map};

@@ -4,8 +4,8 @@
 //! revisions are taken by their stamps. A pack is replaced only by one that holds all its index names; one whose index is
 //! lost is renamed, never deleted, since only it could tell what it held.
 
+use super::name::Name;
 use super::pack::{self, Pack};
-use super::torn::Name;
 use super::{Changelog, HistoryError, Horizon};
 use crate::clock::Stamp;
 use crate::digest::Digest;

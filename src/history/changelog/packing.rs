@@ -3,8 +3,8 @@
 //! A new pack is durable before any file it replaces is deleted. Readers that miss a file list again.
 
 use super::log::Source;
+use super::name::Name;
 use super::pack::{self, Maker, Pack};
-use super::torn::Name;
 use super::{Changelog, Forgotten, HistoryError, Horizon};
 use crate::clock::Stamp;
 use crate::digest::Digest;

@@ -7,6 +7,7 @@
 //! acknowledged must not be passed over.
 
 use super::log::{Log, Loose, Source};
+use super::name::{Name, TORN};
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
 use crate::digest::Digest;
@@ -16,44 +17,6 @@ use crate::history::tree::{Node, Tree};
 use crate::store::StoreError;
 use std::collections::BTreeSet;
 use std::io;
-
-/// The end of the names of revisions that were not synced.
-pub(super) const UNSYNCED: &str = ".unsynced";
-
-/// The end of the names of revisions that were set aside.
-const TORN: &str = ".torn";
-
-/// The name of a revision's file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Name {
-    pub(super) parent: Stamp,
-    pub(super) child: Stamp,
-    /// Whether it was on disk when its writer was told so.
-    pub(super) synced: bool,
-}
-
-impl Name {
-    pub(super) fn parse(name: &str) -> Option<Name> {
-        let (rest, synced) = match name.strip_suffix(UNSYNCED) {
-            Some(rest) => (rest, false),
-            None => (name, true),
-        };
-        let (parent, child) = rest.split_once('.')?;
-        let (parent, child) = (Stamp::from_file_name(parent)?, Stamp::from_file_name(child)?);
-        Some(Name { parent, child, synced })
-    }
-
-    /// The key of the file.
-    pub(super) fn key(&self, folder: Digest) -> String {
-        let end = if self.synced { "" } else { UNSYNCED };
-        format!("{}/{}.{}{end}", folder.key(), self.parent.file_name(), self.child.file_name())
-    }
-}
-
-/// The revision whose file was set aside under this name.
-pub(super) fn set_aside(name: &str) -> Option<Stamp> {
-    Name::parse(name.strip_suffix(TORN)?).map(|name| name.child)
-}
 
 /// Revisions whose files are not whole.
 #[derive(Debug, Default)]
@@ -132,7 +95,6 @@ impl Changelog {
 
     /// Whether a revision is a file whose writer did not sync.
     #[must_use]
-    #[expect(clippy::unused_self, reason = "a log tells of one changelog")]
     pub fn is_unsynced(&self, log: &Log, stamp: Stamp) -> bool {
         log.entry(stamp).is_some_and(|e| matches!(&e.source, Source::Loose(file) if !file.name.synced))
     }
@@ -147,8 +109,10 @@ impl Changelog {
                 Ok(bytes) if Digest::of(&bytes) == child.digest => {
                     whole.insert(child);
                 }
+                Ok(_) => paths.push((path, child)),
                 Err(e) if e.is_not_found() => {}
-                _ => paths.push((path, child)),
+                // What the disk does not give now it may give later.
+                Err(e) => return Err(e.into()),
             }
         }
         // What nobody could tell from an empty collection must not become one.

@@ -90,11 +90,18 @@ impl Repo {
         put(self.store().backend().as_ref())
     }
 
+    /// Whether the file `format` holds anything but its line.
+    pub fn has_wrong_format(&self) -> Result<bool, RepoError> {
+        match self.store().backend().get(FORMAT_FILE) {
+            Err(e) if e.is_not_found() => Ok(true),
+            bytes => Ok(bytes?[..] != *line().as_bytes()),
+        }
+    }
+
     /// The files beside objects and changelogs that do not hold what they must: key, and what is wrong.
     pub fn wrong_files(&self) -> Result<Vec<(String, String)>, RepoError> {
         let mut wrong = self.wrong_remotes()?;
-        let text = self.store().backend().get(FORMAT_FILE);
-        if text.as_ref().map_or(&[][..], |bytes| &bytes[..]) != line().as_bytes() {
+        if self.has_wrong_format()? {
             wrong.push((FORMAT_FILE.to_owned(), format!("it does not hold the line {:?}", line().trim())));
         }
         wrong.extend(self.wrong_place(CLONING).map(|what| (CLONING.to_owned(), what)));

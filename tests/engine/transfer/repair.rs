@@ -295,7 +295,9 @@ fn what_the_remote_has_beside_is_told_and_nothing_of_it_comes() {
     push(&b, &a);
     ops::trim(&a.c(), u64::MAX).unwrap();
     assert_eq!(repair(&a, &b), Repaired::default());
-    (0..3).for_each(|_| drop(ops::gc(&a.repo, 0).unwrap()));
+    for _ in 0..3 {
+        ops::gc(&a.repo, 0).unwrap();
+    }
     assert_eq!(repair(&a, &b), Repaired::default());
 }
 

@@ -114,7 +114,7 @@ impl Repair<'_> {
         let new = |stamp: &Stamp| {
             !here.contains(*stamp) && !here.horizon.hides(*stamp) && !here.horizon.forgets(*stamp)
         };
-        let (count, newest) = (there.stamps().filter(new).count(), there.stamps().filter(new).next_back());
+        let (count, newest) = (there.stamps().filter(new).count(), there.stamps().rfind(new));
         let Some(newest) = newest else { return };
         self.done.newer.push(match count {
             1 => format!("{label}: the remote has 1 revision that is not here, {newest}: a pull brings it"),

@@ -390,3 +390,25 @@ fn collection_that_was_deleted_is_healed_too() {
     a.repo.restore_collection("c").unwrap();
     assert_eq!(a.contents(), contents);
 }
+
+#[test]
+fn pack_of_just_what_the_remote_has_is_healed_under_its_name() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    for k in 0..4 {
+        a.write("t", &format!("{k},1\n"));
+    }
+    push(&a, &b);
+    ops::pack(&a.c()).unwrap();
+    let whole = files(a.backend.as_ref());
+    let pack = keys(&a, |key| key.contains("/pack-")).remove(0);
+    assert!(keys(&b, |key| key.contains("/pack-")).is_empty());
+    for at in [0, 30] {
+        flip(&a, &pack, at);
+        let a = world.open(Arc::clone(&a.backend));
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+        assert_eq!(files(a.backend.as_ref()), whole);
+        world.open(a.backend).is_sound();
+    }
+}

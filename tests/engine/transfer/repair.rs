@@ -109,7 +109,9 @@ fn revision_lost_in_the_middle_comes_back() {
 fn pack_that_tells_nothing_is_replaced_by_what_the_remote_has_and_kept() {
     let world = World::new();
     let (a, b) = two(&world);
-    let stamps = a.stamps();
+    // What the remote has is not just what the pack held.
+    b.write("t", "50,1\n");
+    let stamps = b.stamps();
     let pack = keys(&a, |key| key.contains("pack-")).remove(0);
     flip(&a, &pack, 30);
     let a = world.open(a.backend);
@@ -238,6 +240,7 @@ fn remote_that_is_damaged_itself_heals_what_it_has() {
 fn pack_that_tells_nothing_stays_where_the_remote_has_nothing() {
     let world = World::new();
     let (a, b) = two(&world);
+    b.write("t", "50,1\n");
     let pack = keys(&a, |key| key.contains("/pack-"));
     flip(&a, &pack[0], 20);
     let a = world.open(a.backend);

@@ -13,6 +13,8 @@ mod staging;
 mod unsynced;
 mod watch;
 
+pub use unsynced::NAME as UNSYNCED;
+
 use super::watch::Watcher;
 use super::{Backend, BackendError, Entry, check_folder, check_key};
 use crate::halt;

@@ -114,12 +114,14 @@ impl Repair<'_> {
         let new = |stamp: &Stamp| {
             !here.contains(*stamp) && !here.horizon.hides(*stamp) && !here.horizon.forgets(*stamp)
         };
-        let (count, newest) = (there.stamps().filter(new).count(), there.stamps().filter(new).next_back());
+        let (count, newest) = (there.stamps().filter(new).count(), there.stamps().rfind(new));
         let Some(newest) = newest else { return };
-        let them = if count == 1 { "revision" } else { "revisions" };
-        self.done.newer.push(format!(
-            "{label}: the remote has {count} {them} that are not here, the newest {newest}: a pull brings them"
-        ));
+        self.done.newer.push(match count {
+            1 => format!("{label}: the remote has 1 revision that is not here, {newest}: a pull brings it"),
+            _ => format!(
+                "{label}: the remote has {count} revisions that are not here, the newest {newest}: a pull brings them"
+            ),
+        });
     }
 
     fn changelog(&mut self, label: &str, here: Vec<Digest>, there: Vec<Digest>) -> Result<(), OpError> {

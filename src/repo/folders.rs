@@ -113,7 +113,7 @@ impl Repo {
             // Nothing is written where nothing is marked: the place may be read-only.
             there.extend(backend.len(&key)?.map(|_| key));
         }
-        Ok(if there.is_empty() { () } else { backend.delete_many(&there)? })
+        if there.is_empty() { Ok(()) } else { Ok(backend.delete_many(&there)?) }
     }
 
     /// As [`Repo::unmark`], of all marks: the registry names these folders.

@@ -2,7 +2,7 @@
 
 use super::remotes::CLONING;
 use super::{Options, Repo, RepoError};
-use crate::backend::local::LocalBackend;
+use crate::backend::local::{LocalBackend, UNSYNCED};
 use crate::backend::{Backend, BackendError};
 use bytes::Bytes;
 use std::path::Path;
@@ -25,7 +25,7 @@ const SHOWN: usize = 60;
 /// Whether a file in the root of a repository is one of its own.
 #[must_use]
 pub fn is_own_file(name: &str) -> bool {
-    matches!(name, FORMAT_FILE | CLONING)
+    matches!(name, FORMAT_FILE | CLONING | UNSYNCED)
 }
 
 /// What the file must hold.
@@ -93,11 +93,18 @@ impl Repo {
         put(self.store().backend().as_ref())
     }
 
+    /// Whether the file `format` holds anything but its line.
+    pub fn has_wrong_format(&self) -> Result<bool, RepoError> {
+        match self.store().backend().get_within(FORMAT_FILE, MOST_FORMAT) {
+            Err(e) if e.is_not_found() => Ok(true),
+            bytes => Ok(bytes?[..] != *line().as_bytes()),
+        }
+    }
+
     /// The files beside objects and changelogs that do not hold what they must: key, and what is wrong.
     pub fn wrong_files(&self) -> Result<Vec<(String, String)>, RepoError> {
         let mut wrong = self.wrong_remotes()?;
-        let text = self.store().backend().get_within(FORMAT_FILE, MOST_FORMAT);
-        if text.as_ref().map_or(&[][..], |bytes| &bytes[..]) != line().as_bytes() {
+        if self.has_wrong_format()? {
             wrong.push((FORMAT_FILE.to_owned(), format!("it does not hold the line {:?}", line().trim())));
         }
         wrong.extend(self.wrong_place(CLONING).map(|what| (CLONING.to_owned(), what)));

@@ -192,3 +192,85 @@ fn a_damaged_revision_is_an_error_that_names_the_way_out() {
     sandbox.run(&["verify", "--set-aside"]).ok();
     assert!(!sandbox.run(&["read", "temp/bxl"]).ok().is_empty());
 }
+
+#[test]
+fn lost_registry_is_told_kept_and_named_again() {
+    let sandbox = Sandbox::with_rows();
+    let rows = sandbox.run(&["read", "temp/bxl"]).ok();
+    sandbox.shell("rm .lakota/00/00000*/*").ok();
+    let told = sandbox.run(&["verify"]);
+    assert!(told.out.contains("\"temp\"") && told.out.contains("--adopt"), "{told:?}");
+    told.fails(1);
+    for _ in 0..2 {
+        let said = sandbox.run(&["gc", "--grace", "0s"]).err;
+        assert!(said.contains("kept what 1 changelog folder"), "{said}");
+    }
+    let said = sandbox.run(&["verify", "--adopt"]).err;
+    assert!(said.contains("named temp") && said.contains("all is well"), "{said}");
+    assert_eq!(sandbox.run(&["read", "temp/bxl"]).ok(), rows);
+}
+
+#[test]
+fn folder_that_nobody_wants_is_dropped_by_its_digits() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.shell("rm .lakota/00/00000*/*").ok();
+    assert!(sandbox.run(&["gc", "--drop", "no"]).fails(1).contains("`lakota verify` lists"));
+    let told = sandbox.run(&["verify"]).out;
+    let folder = told.split_whitespace().next().unwrap();
+    let said = sandbox.run(&["gc", "--grace", "0s", "--drop", &folder[..10]]).err;
+    assert!(said.contains("gave up") && !said.contains("kept"), "{said}");
+    sandbox.run(&["verify"]).ok();
+}
+
+#[test]
+fn lost_or_damaged_format_is_told_and_mended_from_a_clone() {
+    let sandbox = Sandbox::with_rows();
+    let rows = sandbox.run(&["read", "temp/bxl"]).ok();
+    sandbox.run(&["clone", ".lakota", "backup"]).ok();
+    for script in ["rm .lakota/format", "echo nonsense > .lakota/format", ": > .lakota/format"] {
+        sandbox.shell(script).ok();
+        for words in [&["read", "temp/bxl"][..], &["verify"], &["gc"]] {
+            let message = sandbox.run(words).fails(1);
+            assert!(message.contains("`format`") && message.contains("--repair-from"), "{message}");
+        }
+        let said = sandbox.run(&["verify", "--repair-from", "backup"]);
+        assert!(said.err.contains("healed format"), "{said:?}");
+        said.ok();
+        assert_eq!(sandbox.run(&["read", "temp/bxl"]).ok(), rows);
+    }
+    // A later format is no damage, or nobody can tell.
+    sandbox.shell("echo 'lakota repository, format 7' > .lakota/format").ok();
+    let message = sandbox.run(&["verify", "--repair-from", "backup"]).fails(1);
+    assert!(message.contains("newer lakota") && message.contains("format 1"), "{message}");
+    // Bytes behind the line do no harm, and are told.
+    sandbox.shell("printf 'lakota repository, format 1\n\n' > .lakota/format").ok();
+    assert!(sandbox.run(&["verify"]).out.contains("file format is damaged"));
+    assert!(sandbox.run(&["verify", "--repair-from", "backup"]).err.contains("healed format"));
+    sandbox.run(&["verify"]).ok();
+    // What is no repository is none.
+    sandbox.run(&["-r", "backup/..", "verify"]).fails(1);
+}
+
+#[test]
+fn repair_tells_what_the_remote_has_beside() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.run(&["clone", ".lakota", "backup"]).ok();
+    sandbox.pipe(CORRECTED, &["-r", "backup", "write", "temp/bxl"]).ok();
+    let ran = sandbox.run(&["verify", "--repair-from", "backup"]);
+    assert!(
+        ran.err.contains("temp: the remote has 1 revision that is not here") && ran.err.contains("pull"),
+        "{ran:?}"
+    );
+    ran.ok();
+}
+
+#[test]
+fn file_that_is_not_ours_and_a_remote_that_is_gone_are_notes() {
+    let sandbox = Sandbox::with_rows();
+    sandbox.file(".lakota/notes.txt", "x");
+    sandbox.run(&["remote", "add", "backup", "gone"]).ok();
+    let out = sandbox.run(&["verify"]).ok();
+    assert!(out.contains("note: notes.txt") && out.contains("note: remotes/backup"), "{out}");
+    sandbox.shell("printf '\\001' >> .lakota/remotes/backup").ok();
+    assert!(sandbox.run(&["verify"]).out.contains("file remotes/backup is damaged"));
+}

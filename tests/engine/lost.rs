@@ -98,10 +98,11 @@ impl Place {
         lost
     }
 
-    fn gc_twice(&self) -> Result<(), OpError> {
+    fn gc_twice(&self) -> Result<(), Box<OpError>> {
         ops::gc(&self.open(), 0)?;
         self.clock.pass(10);
-        ops::gc(&self.open(), 0).map(|_done| ())
+        ops::gc(&self.open(), 0)?;
+        Ok(())
     }
 
     fn folder(&self, label: &str) -> Digest {

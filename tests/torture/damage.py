@@ -179,7 +179,7 @@ class Campaign:
             failures.append(f"{what}: not mended: {said[-300:]}")
         elif rows == self.truth:
             self.counts["mended"] += 1
-        elif lost and "a pull brings" in said:
+        elif "a pull brings" in said:
             must("pull", self.clone, where=self.place)
             if self.read(self.place) == self.truth:
                 self.counts["mended"] += 1

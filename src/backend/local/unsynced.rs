@@ -15,7 +15,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The name of the mark, in the root.
-const NAME: &str = "unsynced";
+pub const NAME: &str = "unsynced";
 
 /// Never through a link, and never waiting for the other end of a pipe.
 const FLAGS: OFlags = OFlags::NOFOLLOW.union(OFlags::NONBLOCK);

@@ -248,7 +248,7 @@ impl Verify {
         let Some(name) = &self.repair_from else { return Ok(Repaired::default()) };
         let (repo, bad_format) = session.repo_damaged()?;
         let other = remote::open(session, &repo, Some(name))?;
-        if bad_format {
+        if bad_format || repo.has_wrong_format()? {
             repo.mend_format()?;
             session.say("healed format");
         }

@@ -3,9 +3,9 @@
 //! A log takes what names say; only who looks at all files finds a revision under the name of a parent that it has
 //! not, a second file of a merge that is damaged, and bytes behind a pack.
 
+use super::name::Name;
 use super::pack::{self, Pack};
 use super::parents::Parents;
-use super::name::Name;
 use super::{HistoryError, Horizon};
 use crate::backend::Backend;
 use crate::clock::Stamp;

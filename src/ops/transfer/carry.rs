@@ -147,7 +147,7 @@ impl<'a> Carrier<'a> {
             };
             let named = named.map_err(|_lost| TransferError::Leftover(*stamp))?;
             let new: Vec<Digest> = named.into_iter().filter(|o| !self.checked.contains(o)).collect();
-            match copy(self.ends, &new, &mut |_, _| ()) {
+            match copy(self.ends, &new, true, &mut |_, _| ()) {
                 Err(TransferError::Source(_)) => return Err(TransferError::Leftover(*stamp)),
                 done => done?,
             }
@@ -221,7 +221,7 @@ impl<'a> Carrier<'a> {
 
     /// Copies what is not there under its plain name with the length it has at the source.
     fn copy(&mut self, objects: &[Digest]) -> Result<(), TransferError> {
-        copy(self.ends, objects, &mut |objects, bytes| {
+        copy(self.ends, objects, true, &mut |objects, bytes| {
             self.moved.objects += objects;
             self.moved.bytes += bytes;
             self.tell();
@@ -270,13 +270,19 @@ impl Pending {
             return Ok(false);
         }
         self.checked = Looked::now(clock);
-        copy(&self.ends, &self.objects, &mut |_, _| ())?;
+        copy(&self.ends, &self.objects, false, &mut |_, _| ())?;
         Ok(true)
     }
 }
 
 /// Copies what is not there; tells `copied` how many objects of how many bytes.
-fn copy(ends: &Ends, objects: &[Digest], copied: &mut dyn FnMut(u64, u64)) -> Result<(), TransferError> {
+/// `read`: what is there is checked against its name, since garbage that was damaged looks like it.
+fn copy(
+    ends: &Ends,
+    objects: &[Digest],
+    read: bool,
+    copied: &mut dyn FnMut(u64, u64),
+) -> Result<(), TransferError> {
     let (from, to) = (ends.source.store(), ends.dest.store().backend());
     for some in objects.chunks(LOOK) {
         let lens = some.par_iter().map(|object| {
@@ -284,7 +290,8 @@ fn copy(ends: &Ends, objects: &[Digest], copied: &mut dyn FnMut(u64, u64)) -> Re
             let there = to.len(&key)?;
             // A shorter file is what a full disk or a crash left of one. Of what another copy left the source knows nothing.
             let len = from.backend().len(&key)?;
-            Ok(there.is_some() && (len.is_none() || len == there))
+            let alike = there.is_some() && (len.is_none() || len == there);
+            Ok(alike && (!read || ends.dest.store().object(*object).is_ok()))
         });
         let found = lens.collect::<Result<Vec<bool>, crate::backend::BackendError>>()?;
         let (there, missing): (Vec<_>, Vec<_>) = some.iter().zip(found).partition(|(_, found)| *found);

@@ -109,7 +109,9 @@ fn revision_lost_in_the_middle_comes_back() {
 fn pack_that_tells_nothing_is_replaced_by_what_the_remote_has_and_kept() {
     let world = World::new();
     let (a, b) = two(&world);
-    let stamps = a.stamps();
+    // What the remote has is not just what the pack held.
+    b.write("t", "50,1\n");
+    let stamps = b.stamps();
     let pack = keys(&a, |key| key.contains("pack-")).remove(0);
     flip(&a, &pack, 30);
     let a = world.open(a.backend);
@@ -238,6 +240,7 @@ fn remote_that_is_damaged_itself_heals_what_it_has() {
 fn pack_that_tells_nothing_stays_where_the_remote_has_nothing() {
     let world = World::new();
     let (a, b) = two(&world);
+    b.write("t", "50,1\n");
     let pack = keys(&a, |key| key.contains("/pack-"));
     flip(&a, &pack[0], 20);
     let a = world.open(a.backend);
@@ -389,4 +392,26 @@ fn collection_that_was_deleted_is_healed_too() {
     a.is_sound();
     a.repo.restore_collection("c").unwrap();
     assert_eq!(a.contents(), contents);
+}
+
+#[test]
+fn pack_of_just_what_the_remote_has_is_healed_under_its_name() {
+    let world = World::new();
+    let (a, b) = (world.with_c(), world.place());
+    for k in 0..4 {
+        a.write("t", &format!("{k},1\n"));
+    }
+    push(&a, &b);
+    ops::pack(&a.c()).unwrap();
+    let whole = files(a.backend.as_ref());
+    let pack = keys(&a, |key| key.contains("/pack-")).remove(0);
+    assert!(keys(&b, |key| key.contains("/pack-")).is_empty());
+    for at in [0, 30] {
+        flip(&a, &pack, at);
+        let a = world.open(Arc::clone(&a.backend));
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+        assert_eq!(files(a.backend.as_ref()), whole);
+        world.open(a.backend).is_sound();
+    }
 }

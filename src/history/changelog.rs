@@ -446,6 +446,12 @@ impl Changelog {
         logs + files + names + packs
     }
 
+    /// Bytes of packs that are kept because somebody read them lately.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.packs.lock().values().map(|pack| pack.kept()).sum()
+    }
+
     /// Forgets what was read of packs: who goes through many revisions leaves groups of them behind that nobody needs next.
     pub fn rest(&self) {
         self.packs.lock().values().for_each(|pack| pack.rest());

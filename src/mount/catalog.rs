@@ -361,6 +361,12 @@ impl Catalog {
         self.shrunk.load(Ordering::Relaxed) && self.shrunk.swap(false, Ordering::Relaxed)
     }
 
+    /// Bytes of revisions that are kept because somebody looked at them lately.
+    #[must_use]
+    pub fn kept_bytes(&self) -> usize {
+        self.shelves.read().values().map(|shelf| shelf.collection.changelog().kept_bytes()).sum()
+    }
+
     /// How many revisions are known of all collections, and about how many bytes that takes in memory. Lists nothing.
     #[must_use]
     pub fn history(&self) -> (u64, u64) {

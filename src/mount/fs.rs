@@ -183,7 +183,8 @@ impl Fs {
             handles: self.handles.len() as u64,
             inodes: self.inodes.len() as u64,
             cache_bytes: counters.kept,
-            index_bytes: self.tree.catalog.repo().store().cached_bytes() as u64,
+            index_bytes: (self.tree.catalog.repo().store().cached_bytes() + self.tree.catalog.kept_bytes())
+                as u64,
             cache_limit: self.tree.options.cache,
             cache_hits: counters.hits,
             cache_misses: counters.misses,

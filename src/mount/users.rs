@@ -79,8 +79,7 @@ impl Users {
         let mut known = self.answers.known.lock();
         self.begin(&mut known, uid);
         let until = Instant::now() + self.wait;
-        loop {
-            let Some(one) = known.get(&uid) else { break };
+        while let Some(one) = known.get(&uid) {
             // A name that is old is as good as none in time. Whoever asks while nobody answers does not wait as well.
             let waits = one.answered.is_none() && one.asked.is_some_and(|asked| asked.elapsed() < self.wait);
             if !waits || self.answers.came.wait_until(&mut known, until).timed_out() {

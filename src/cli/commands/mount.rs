@@ -176,6 +176,10 @@ fn spool_option(spool: &Path) -> Result<String> {
     Ok(format!("spool={}", text.replace('\\', r"\\").replace(',', r"\,")))
 }
 
+/// What the allocator of the process in the background is told: it serves for months, mostly idle, so pages that are not used
+/// go back soon. In the foreground whoever starts it sets `MALLOC_CONF`.
+const ALLOCATOR: &str = "narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0";
+
 /// Starts the process in the background and waits until it serves.
 fn start(args: &Args, session: &Session, spool: Option<&Path>) -> Result<()> {
     // The process has another current folder: it is given full paths.
@@ -193,6 +197,9 @@ fn start(args: &Args, session: &Session, spool: Option<&Path>) -> Result<()> {
         command.arg("--log-file").arg(full(file)?);
     }
     command.arg("--").arg(full(&args.mountpoint)?);
+    if env::var_os("MALLOC_CONF").is_none() {
+        command.env("MALLOC_CONF", ALLOCATOR);
+    }
     command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit());
     keep_files();
     let mut process = command.spawn().context("cannot start the process in the background")?;

@@ -103,10 +103,14 @@ impl Pack {
         self.index.revisions()
     }
 
-    /// How many bytes it takes in memory.
+    /// How many bytes its index takes in memory.
     pub(super) fn bytes(&self) -> usize {
-        let recent: usize = self.recent.lock().iter().map(|(_, raw)| raw.len()).sum();
-        self.index.bytes() + self.groups.capacity() * size_of::<Group>() + recent
+        self.index.bytes() + self.groups.capacity() * size_of::<Group>()
+    }
+
+    /// How many bytes of groups are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.recent.lock().iter().map(|(_, raw)| raw.len()).sum()
     }
 
     /// Forgets what was read of it.

@@ -85,7 +85,9 @@ pub struct WorkingCopy {
     size: AtomicU64,
     mtime: AtomicU64,
     unsaved: AtomicBool,
-    /// Whether its writer was seen without a descriptor of it.
+    /// Whether a descriptor of it was closed since it was opened last.
+    flushed: AtomicBool,
+    /// Whether its writer was seen without a descriptor of it after that.
     left: AtomicBool,
     /// How many have it open; none any more once nobody had.
     handles: Mutex<Option<usize>>,
@@ -146,6 +148,7 @@ impl WorkingCopy {
             body: Mutex::new(body),
             mtime: AtomicU64::new(mtime),
             unsaved: AtomicBool::new(false),
+            flushed: AtomicBool::new(false),
             left: AtomicBool::new(false),
             handles: Mutex::new(Some(0)),
         }
@@ -174,6 +177,17 @@ impl WorkingCopy {
     pub fn looks_like(&self, other: &WorkingCopy) -> bool {
         let own = self.numbers();
         other.numbers().iter().any(|number| own.contains(number))
+    }
+
+    /// Notes that a descriptor of it was closed.
+    pub fn flushed(&self) {
+        self.flushed.store(true, Ordering::Release);
+    }
+
+    /// Whether one was: of a copy that is just being opened, its process has no descriptor yet.
+    #[must_use]
+    pub fn is_flushed(&self) -> bool {
+        self.flushed.load(Ordering::Acquire)
     }
 
     /// Notes that its writer has no descriptor of it any more: its release is on its way.
@@ -247,6 +261,8 @@ impl WorkingCopy {
     pub fn reopened(&self) -> Result<(), Errno> {
         let mut handles = self.handles.lock();
         *handles = Some(handles.ok_or(Errno::ESTALE)? + 1);
+        self.flushed.store(false, Ordering::Release);
+        self.left.store(false, Ordering::Release);
         Ok(())
     }
 

@@ -180,6 +180,7 @@ impl Filesystem for Adapter {
 
     fn flush(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
         if !self.inner.fs().is_unsaved(handle.0) {
+            self.told("flush", |fs| fs.flushed(handle.0));
             return reply.ok();
         }
         let caller = caller(req);

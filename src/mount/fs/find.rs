@@ -175,7 +175,8 @@ impl Fs {
         copies.retain(|copy| copy.writer().map(|writer| writer.pid) == pid);
         // The kernel does not wait for releases: one that is closed may be open here still.
         copies.retain(|copy| {
-            let gone = process::others(&pen.proc, caller.pid, copy.ino, &copy.numbers()) == Some(0);
+            let gone = copy.is_flushed()
+                && process::others(&pen.proc, caller.pid, copy.ino, &copy.numbers()) == Some(0);
             if gone {
                 copy.leave();
             }

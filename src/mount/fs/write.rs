@@ -234,10 +234,18 @@ impl Fs {
         matches!(self.handles.file(handle), Ok(Opening::Copy(copy)) if copy.is_unsaved())
     }
 
+    /// Notes that a descriptor of a file is closed of which nothing is to be saved.
+    pub fn flushed(&self, handle: u64) {
+        if let Ok(Opening::Copy(copy)) = self.handles.file(handle) {
+            copy.flushed();
+        }
+    }
+
     /// A descriptor of a file is closed.
     pub fn flush(&self, caller: Caller, handle: u64) -> Result<(), Errno> {
         let Ok(Opening::Copy(copy)) = self.handles.file(handle) else { return Ok(()) };
         let pen = self.pen()?;
+        copy.flushed();
         if !copy.is_unsaved() {
             return Ok(());
         }

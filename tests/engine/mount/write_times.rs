@@ -88,6 +88,24 @@ fn a_file_that_was_just_saved_is_opened_as_what_it_was_saved_as() {
     world.kernel.check_clean();
 }
 
+/// The descriptor of a file comes into being after the mount has answered its open.
+#[test]
+fn a_copy_that_another_thread_is_just_opening_is_not_taken_for_closed() {
+    let mut world = World::new();
+    let one = world.open(CUT);
+    let number = world.kernel.fstat(one).unwrap().ino;
+    let path = world.folder.path().join(format!("proc/100/fdinfo/{}", one.1));
+    let info = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let two = world.open(O_WRONLY | O_APPEND);
+    std::fs::write(&path, info).unwrap();
+    assert_ne!(world.kernel.fstat(two).unwrap().ino, number);
+    world.kernel.write(two, b"3,x\n").unwrap();
+    assert!(world.kernel.close(two).is_err(), "its close tells");
+    world.kernel.close(one).unwrap();
+    world.kernel.check_clean();
+}
+
 #[test]
 fn what_others_wrote_meanwhile_is_seen() {
     let mut world = World::new();

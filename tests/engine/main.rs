@@ -15,6 +15,7 @@ mod converge;
 mod crash;
 mod differs;
 mod format;
+mod fuzzed;
 mod golden;
 mod kills;
 mod look_back;

@@ -16,6 +16,7 @@ mod crash;
 mod damage;
 mod differs;
 mod format;
+mod fuzzed;
 mod golden;
 mod kills;
 mod look_back;

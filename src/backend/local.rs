@@ -29,6 +29,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 /// A backend in a folder of the local file system.
@@ -39,6 +40,8 @@ pub struct LocalBackend {
     durable: bool,
     /// Held while this one may have put what is not on disk; none before, and always where it syncs.
     mark: Mutex<Option<File>>,
+    /// Whether something may have been put, by anybody, since this one brought all on disk: where it does not sync.
+    dirty: AtomicBool,
     /// Folders below the fan-out known to be on disk themselves.
     anchored: Mutex<HashSet<String>>,
 }
@@ -52,7 +55,13 @@ impl LocalBackend {
             return Err(failed(io::ErrorKind::NotADirectory.into()));
         }
         let root = std::path::absolute(root).map_err(failed)?;
-        Ok(LocalBackend { root, durable, mark: Mutex::default(), anchored: Mutex::default() })
+        Ok(LocalBackend {
+            root,
+            durable,
+            mark: Mutex::default(),
+            dirty: AtomicBool::new(true),
+            anchored: Mutex::default(),
+        })
     }
 
     /// Makes `root` (and its parents) where it is missing and the folders `00` to `ff` in it, all on
@@ -112,6 +121,7 @@ impl LocalBackend {
         if self.durable {
             return true;
         }
+        self.dirty.store(true, Ordering::Release);
         let mut mark = self.mark.lock();
         if mark.is_none() {
             match unsynced::mark(&self.root) {
@@ -222,8 +232,12 @@ impl Backend for LocalBackend {
     }
 
     fn settle(&self) -> Result<(), BackendError> {
+        self.dirty.store(false, Ordering::Release);
         let settled =
             if self.durable { unsynced::settle(&self.root) } else { unsynced::sync_all(&self.root) };
+        if settled.is_err() {
+            self.dirty.store(true, Ordering::Release);
+        }
         settled.map_err(|e| BackendError::new("sync", self.root.to_string_lossy(), e))
     }
 
@@ -266,8 +280,11 @@ impl Backend for LocalBackend {
         if keys.is_empty() {
             return Ok(());
         }
-        // What others put may be the reason, or take the place of what goes.
-        self.settle()?;
+        // What others put may be the reason, or take the place of what goes. Who does not sync has put that in place
+        // settled, mostly, just before.
+        if self.durable || self.dirty.load(Ordering::Acquire) {
+            self.settle()?;
+        }
         let mut deleted = Vec::new();
         for key in keys {
             let path = self.path("delete", key)?;

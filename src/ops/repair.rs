@@ -74,6 +74,7 @@ struct Repair<'a> {
 impl Repair<'_> {
     /// The collections here: those that the registry names, and those whose folders only the remote's still names.
     fn names(&mut self, theirs: &[Named]) -> Result<Vec<Named>, OpError> {
+        self.registry()?;
         let unnamed = self.repo.unnamed()?;
         let mut taken = self.repo.collections()?;
         for other in theirs {
@@ -88,6 +89,17 @@ impl Repair<'_> {
             taken.push(other.label.clone());
         }
         Ok(self.repo.named()?)
+    }
+
+    /// Brings the whole registry where nothing is left of it, if all that it names is here: it knows what was deleted.
+    fn registry(&mut self) -> Result<(), OpError> {
+        // The remote's may be damaged itself.
+        let ever = self.remote.folders_ever().unwrap_or_default();
+        let here: HashSet<Digest> = self.repo.on_disk()?.into_iter().map(|folder| folder.digest).collect();
+        if ever.is_empty() || !ever.iter().all(|folder| here.contains(folder)) {
+            return Ok(());
+        }
+        self.fill("the registry", &[Digest::ZERO], &[Digest::ZERO])
     }
 
     /// Brings all revisions of a collection that the registry names and that has none: its folder is lost.

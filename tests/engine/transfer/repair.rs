@@ -256,26 +256,32 @@ fn pack_that_tells_nothing_stays_where_the_remote_has_nothing() {
 
 #[test]
 fn collections_that_only_the_remote_still_names_are_named_again() {
-    let world = World::new();
-    let (a, b) = two(&world);
-    let contents = a.contents();
-    let lost = keys(&a, |key| key.starts_with("00/0000") && key.matches('/').count() > 1);
-    a.backend.delete_many(&lost).unwrap();
-    let a = world.open(a.backend);
-    assert!(!a.damage().is_empty() && a.repo.collections().unwrap().is_empty());
-    let done = repair(&a, &b);
-    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
-    let a = world.open(a.backend);
-    a.is_sound();
-    assert_eq!(a.contents(), contents);
-    // Both registries name one collection.
-    push(&b, &a);
-    push(&a, &b);
-    assert_eq!(
-        (a.repo.collections().unwrap(), b.repo.collections().unwrap()),
-        (vec!["c".into()], vec!["c".into()])
-    );
-    assert_eq!(a.contents(), contents);
+    for more in [false, true] {
+        let world = World::new();
+        let (a, b) = two(&world);
+        a.repo.create_collection("gone", &super::schema()).unwrap();
+        a.repo.delete_collection("gone").unwrap();
+        push(&a, &b);
+        if more {
+            // Its registry names what is not here: then only what is here is named.
+            b.repo.create_collection("new", &super::schema()).unwrap();
+        }
+        let contents = a.contents();
+        let lost = keys(&a, |key| key.starts_with("00/0000") && key.matches('/').count() > 1);
+        a.backend.delete_many(&lost).unwrap();
+        let a = world.open(a.backend);
+        assert!(!a.damage().is_empty() && a.repo.collections().unwrap().is_empty());
+        let done = repair(&a, &b);
+        assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+        let a = world.open(a.backend);
+        a.is_sound();
+        assert_eq!((a.repo.collections().unwrap(), a.contents()), (vec!["c".to_owned()], contents.clone()));
+        // Both registries name one collection.
+        push(&b, &a);
+        push(&a, &b);
+        assert_eq!(a.repo.collections().unwrap(), b.repo.collections().unwrap());
+        assert_eq!(a.contents(), contents);
+    }
 }
 
 #[test]

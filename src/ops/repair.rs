@@ -46,6 +46,7 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
         let mut folders = collection.folders.clone();
         folders.extend(partners.flat_map(|other| other.folders.iter().copied()));
         repair.fill(&collection.label, &collection.folders, &folders)?;
+        repair.tagged(&collection.label, &collection.folders, &folders);
         repair.changelog(&collection.label, collection.folders.clone(), folders.clone())?;
         repair.beside(&collection.label, collection.folders.clone(), folders);
     }
@@ -113,6 +114,19 @@ impl Repair<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Fetches revisions that have tags: those are never trimmed, so one that is not there is lost.
+    fn tagged(&mut self, label: &str, here: &[Digest], there: &[Digest]) {
+        // What cannot be read is told by what reads it next.
+        let Ok(tags) = self.repo.collection(label).and_then(|collection| Ok(collection.tags()?)) else {
+            return;
+        };
+        let stamps: Vec<Stamp> = tags.into_iter().map(|(_, stamp)| stamp).collect();
+        let changelog = self.repo.changelog_in(here.to_vec());
+        if let Ok(fetched) = changelog.fetch_lost(&self.remote.changelog_in(there.to_vec()), &stamps) {
+            self.done.healed.extend(fetched.iter().map(|stamp| format!("{label}: revision {stamp}")));
+        }
     }
 
     /// Tells of revisions that only the remote has and that nothing here says were trimmed: lost here, or made there.

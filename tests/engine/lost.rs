@@ -418,3 +418,32 @@ fn revisions_of_a_clock_that_stands_or_goes_back_are_in_order() {
     let log = place.open().collection("c").unwrap().changelog().log().unwrap();
     assert_eq!(log.stamps().collect::<Vec<_>>()[3..], written);
 }
+
+#[test]
+fn revision_at_the_end_of_all_times_is_read_not_followed_and_not_copied() {
+    let place = Place::new();
+    let other = place.copy();
+    let repo = place.open();
+    let collection = repo.collection("c").unwrap();
+    let log = collection.changelog().log().unwrap();
+    let newest = log.stamps().last().unwrap();
+    let mut made_up =
+        lakota::history::revision::Revision::clone(&collection.changelog().read(&log, newest).unwrap());
+    (made_up.parents, made_up.time) = (vec![newest], MAX_TIME);
+    let stamp = collection.changelog().put(&made_up).unwrap();
+    assert!(place.contents().contains_key(&("c".to_owned(), "s".to_owned())));
+    let mut batch = collection.batch("").unwrap();
+    batch.overlay("s", &frame(&schema(), "5,5\n")).unwrap();
+    let refused = batch.commit().unwrap_err().to_string();
+    assert!(refused.contains("fffffffffff") && refused.contains("move the file"), "{refused}");
+    let before = files(other.backend.as_ref());
+    let what = lakota::ops::transfer::What::default();
+    let report = lakota::ops::transfer::transfer(&repo, &other.open(), &what, &|_| ()).unwrap();
+    let refused = report.failed[0].1.to_string();
+    assert!(refused.contains(&stamp.file_name()), "{refused}");
+    assert_eq!(files(other.backend.as_ref()), before);
+    // The way out that the messages tell.
+    place.lose(|key| key.ends_with(&stamp.file_name()));
+    write(&place.open(), "c", "5,5\n");
+    place.is_sound();
+}

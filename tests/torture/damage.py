@@ -21,7 +21,7 @@ import tempfile
 LAKOTA = os.environ["LAKOTA"]
 SHORT = os.environ.get("SHORT") == "1"
 SEED = int(os.environ.get("SEED", "1"))
-SAMPLE = 40
+SAMPLE = 30
 LARGE, STEP = 12_000, 61
 draw = random.Random(SEED)
 failures = []

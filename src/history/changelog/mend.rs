@@ -150,7 +150,7 @@ impl Changelog {
             let why =
                 |stamp: &Stamp| format!("revision {stamp} in {path}: the remote does not have it whole");
             done.lost.extend(lost.iter().map(why));
-        } else if fetched > 0 {
+        } else if fetched > 0 || self.store.backend().len(path)?.is_some_and(|len| len > pack.end()) {
             let (digest, bytes) = pack::encode(&revisions)?;
             let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
             let new = format!("{folder}/pack-{digest}");
@@ -158,7 +158,10 @@ impl Changelog {
             if new != path {
                 self.store.backend().delete_many(&[path.to_owned()])?;
             }
-            done.healed.push(format!("{path}, {fetched} of {} revisions of it", stamps.len()));
+            done.healed.push(match fetched {
+                0 => format!("{path}: bytes behind its end"),
+                _ => format!("{path}, {fetched} of {} revisions of it", stamps.len()),
+            });
         }
         Ok(Some(stamps))
     }
@@ -253,6 +256,29 @@ impl Changelog {
         Ok(())
     }
 
+    /// Fetches those of some revisions that are lost here and whole there; gives which.
+    pub fn fetch_lost(&self, source: &Changelog, stamps: &[Stamp]) -> Result<Vec<Stamp>, HistoryError> {
+        let Some(folder) = self.folders().first().copied() else { return Ok(Vec::new()) };
+        let log = self.log()?;
+        let mut fetched = Vec::new();
+        for stamp in stamps.iter().filter(|stamp| log.is_lost(**stamp)) {
+            if self.fetch(source, folder, *stamp)? {
+                fetched.push(*stamp);
+            }
+        }
+        Ok(fetched)
+    }
+
+    /// Fetches a revision; whether the source has it whole.
+    fn fetch(&self, source: &Changelog, folder: Digest, stamp: Stamp) -> Result<bool, HistoryError> {
+        let Some(bytes) = source.sound(stamp) else { return Ok(false) };
+        let parents = Revision::decode(source.store(), &bytes)
+            .map_err(|e| HistoryError::from(StoreError::damaged(stamp.digest, &e)))?
+            .parents;
+        self.receive(folder, &[(stamp, parents, bytes)], true)?;
+        Ok(true)
+    }
+
     /// Fetches revisions that others name and nothing says were trimmed.
     fn mend_gaps(&self, source: &Changelog, done: &mut Mended) -> Result<(), HistoryError> {
         let Some(folder) = self.folders().first().copied() else { return Ok(()) };
@@ -269,14 +295,10 @@ impl Changelog {
                 .find(|p| (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
-            let Some(bytes) = source.sound(stamp) else {
+            if !self.fetch(source, folder, stamp)? {
                 done.lost.push(format!("revision {stamp}: the remote does not have it whole"));
                 continue;
-            };
-            let parents = Revision::decode(source.store(), &bytes)
-                .map_err(|e| HistoryError::from(StoreError::damaged(stamp.digest, &e)))?
-                .parents;
-            self.receive(folder, &[(stamp, parents, bytes)], true)?;
+            }
             done.healed.push(format!("revision {stamp}"));
         }
     }

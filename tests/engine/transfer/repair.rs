@@ -421,3 +421,33 @@ fn pack_of_just_what_the_remote_has_is_healed_under_its_name() {
         world.open(a.backend).is_sound();
     }
 }
+
+#[test]
+fn lost_revision_that_has_a_tag_comes_back() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let newest = *a.stamps().last().unwrap();
+    a.c().tag("v1", newest, false).unwrap();
+    let contents = a.contents();
+    a.backend.delete_many(&keys(&a, |key| key.ends_with(&format!(".{}", newest.file_name())))).unwrap();
+    let a = world.open(a.backend);
+    assert_eq!(a.damage().len(), 1);
+    let done = repair(&a, &b);
+    assert_eq!((done.healed.len(), done.lost.len()), (1, 0), "{done:?}");
+    let a = world.open(a.backend);
+    a.is_sound();
+    assert_eq!(a.contents(), contents);
+}
+
+#[test]
+fn bytes_behind_a_pack_are_taken_away() {
+    let world = World::new();
+    let (a, b) = two(&world);
+    let whole = files(a.backend.as_ref());
+    let pack = keys(&a, |key| key.contains("/pack-")).remove(0);
+    a.backend.put(&pack, [&whole[&pack][..], b"x"].concat().into()).unwrap();
+    let a = world.open(a.backend);
+    assert_eq!(a.damage().len(), 1, "{:?}", a.damage());
+    assert_eq!(repair(&a, &b).healed.len(), 1);
+    assert_eq!(files(a.backend.as_ref()), whole);
+}

@@ -143,7 +143,7 @@ pub struct Changelog {
     listing: Mutex<Listing>,
     packs: Mutex<HashMap<String, Arc<Pack>>>,
     recent: Mutex<LruCache<Stamp, Arc<Revision>>>,
-    /// Revisions that were not synced and that were looked at.
+    /// Revisions that were not synced and are whole, with all they build on.
     known_whole: Mutex<LruCache<Stamp, ()>>,
     /// What messages call it; none: it tells nothing.
     name: OnceLock<String>,

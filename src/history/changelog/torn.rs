@@ -156,12 +156,14 @@ impl Changelog {
         let mut seen = BTreeSet::from([head]);
         let mut open = vec![head];
         while let Some(stamp) = open.pop() {
-            if self.known_whole.lock().get(&stamp).is_none() {
-                match self.look_at(log, stamp) {
-                    Found::Whole => drop(self.known_whole.lock().put(stamp, ())),
-                    Found::Torn if stamp != head => return Found::Baseless,
-                    other => return other,
-                }
+            // What it builds on was looked at with it.
+            if self.known_whole.lock().get(&stamp).is_some() {
+                continue;
+            }
+            match self.look_at(log, stamp) {
+                Found::Whole => {}
+                Found::Torn if stamp != head => return Found::Baseless,
+                other => return other,
             }
             for parent in log.parents(stamp).unwrap_or_default() {
                 if log.is_gap(*parent) {
@@ -171,6 +173,10 @@ impl Changelog {
                     open.push(*parent);
                 }
             }
+        }
+        let mut known = self.known_whole.lock();
+        for stamp in seen {
+            known.put(stamp, ());
         }
         Found::Whole
     }

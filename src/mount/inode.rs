@@ -7,6 +7,9 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
+/// Room that a table keeps, however few inodes there are.
+const SMALL: usize = 1024;
+
 #[derive(Debug)]
 struct Slot {
     node: Arc<Node>,
@@ -61,6 +64,11 @@ impl Inodes {
                 slot.remove();
             }
         }
+        // The kernel forgets by thousands when it needs memory: then the table must not keep its room.
+        if table.capacity() > SMALL && table.len() < table.capacity() / 8 {
+            let room = table.len() * 2;
+            table.shrink_to(room.max(SMALL));
+        }
     }
 
     /// How many there are, the root not counted.
@@ -73,5 +81,21 @@ impl Inodes {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_that_was_large_gives_its_room_back() {
+        let inodes = Inodes::default();
+        let node = |ino| Node { ino, ..Node::root() };
+        (2..20_002).for_each(|ino| inodes.remember(node(ino)));
+        (2..20_000).for_each(|ino| inodes.forget(ino, 1));
+        assert_eq!(inodes.len(), 2);
+        assert!(inodes.table.lock().capacity() <= 4 * SMALL);
+        assert!(inodes.get(20_001).is_some() && inodes.get(2).is_none());
     }
 }

@@ -99,8 +99,7 @@ impl<R: Read> Blocks<R> {
         // The first part is large enough for a byte order mark, whatever the size.
         let size = if self.started { self.size } else { self.size.max(MARK.len()) };
         block.reserve(size + 1);
-        let mut part = self.input.by_ref().take(size as u64);
-        let read = part.read_to_end(block).map_err(unread)?;
+        let read = self.input.fill(size, block).map_err(unread)?;
         self.ended = read < size;
         if !self.started && block.starts_with(MARK) {
             block.drain(..MARK.len());

@@ -228,7 +228,7 @@ impl<R: Read> Text<R> {
                 let taken = wide.decode(&self.raw, self.ended, &mut text)?;
                 self.raw.drain(..taken);
             }
-            None => text.append(&mut self.raw),
+            None => std::mem::swap(&mut text, &mut self.raw),
         }
         if !self.started {
             self.returns = Returns::are_in(&text).then(Returns::default);
@@ -250,31 +250,32 @@ impl<R: Read> Text<R> {
         }
         self.prepare()
     }
-}
 
-impl<R: Read> Read for Text<R> {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+    /// Appends `size` bytes of text, fewer only at the end: how many.
+    pub(super) fn fill(&mut self, size: usize, out: &mut Vec<u8>) -> io::Result<usize> {
+        let before = out.len();
         if !self.started {
             self.start()?;
         }
         loop {
-            let rest = &self.ready.0[self.ready.1..];
-            if !rest.is_empty() {
-                let len = rest.len().min(out.len());
-                out[..len].copy_from_slice(&rest[..len]);
-                self.ready.1 += len;
-                return Ok(len);
-            }
-            if self.ended {
-                return Ok(0);
+            let room = before + size - out.len();
+            let (text, at) = &mut self.ready;
+            let len = room.min(text.len() - *at);
+            out.extend_from_slice(&text[*at..*at + len]);
+            *at += len;
+            if len == room || self.ended {
+                break;
             }
             if self.is_plain() {
+                // Past the sample the input fills the block itself: nothing is copied.
                 self.ready = (Vec::new(), 0);
-                return self.input.read(out);
+                self.input.by_ref().take((room - len) as u64).read_to_end(out)?;
+                break;
             }
             self.read_more()?;
             self.prepare()?;
         }
+        Ok(out.len() - before)
     }
 }
 
@@ -290,9 +291,11 @@ pub(super) fn unread(error: io::Error) -> InputError {
 ///
 /// Fails on what is no text.
 pub fn decoded(bytes: &[u8]) -> Result<String, InputError> {
-    let mut text = String::new();
-    Text::new(bytes, Vec::new()).read_to_string(&mut text).map_err(unread)?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    let mut text = Vec::new();
+    // No character of another encoding takes more than twice its bytes.
+    Text::new(bytes, Vec::new()).fill(2 * bytes.len() + 1, &mut text).map_err(unread)?;
+    let text = text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&text).to_vec();
+    String::from_utf8(text).map_err(|e| InputError::new(Problem::Other(e.to_string())))
 }
 
 /// Where a CR stands outside of quotes and ends no line, in a block of whole records.

@@ -23,6 +23,7 @@ pub use forgotten::Forgotten;
 pub use horizon::Horizon;
 pub use log::Log;
 pub use mend::Mended;
+pub use name::is_unsynced;
 pub use receive::Carried;
 pub use torn::Broken;
 

@@ -1,6 +1,7 @@
 //! What others wrote into a repository does not act on the terminal of who looks at it.
 
 use super::{Ran, Sandbox};
+use lakota::repo::{Options, Repo};
 
 /// Clears the screen, sets a title, ends in C1 and bidirectional characters.
 const EVIL: &str = "evil\u{1b}[2J\u{1b}]0;x\u{7}\u{9b}1m\u{202e}\u{2066}\u{2028}";
@@ -18,13 +19,15 @@ fn is_plain(text: &str) {
 /// A repository whose messages, authors, labels, tags and values are evil as far as they may be.
 fn sandbox() -> Sandbox {
     let sandbox = Sandbox::new();
-    let run = |words: &[&str]| {
-        let mut command = sandbox.command();
-        command.env("USER", format!("ann{EVIL}\nauthor    root")).args(words);
-        super::feed(&mut command, b"1,2,\"a\x1b[2Jb\"\n")
-    };
-    run(&["create", "c/s\u{202e}", "k int*", "v int", "\u{202e}t str"]).ok();
-    run(&["write", "c/s\u{202e}", "-m", &format!("{EVIL}\nauthor    root\r\n\nrevision  fake\n")]).ok();
+    sandbox.run(&["create", "c/s\u{202e}", "k int*", "v int", "\u{202e}t str"]).ok();
+    sandbox.pipe("1,2,\"a\u{1b}[2Jb\"\n", &["write", "c/s\u{202e}"]).ok();
+    // This program makes no such authors: another one may.
+    let author = format!("ann{EVIL}\nauthor    root@host");
+    let repo = Repo::open(&sandbox.path(".lakota"), Options { author, ..Options::default() }).unwrap();
+    let collection = repo.collection("c").unwrap();
+    let mut batch = collection.batch(&format!("{EVIL}\nauthor    root\r\n\nrevision  fake\n")).unwrap();
+    batch.rename("s\u{202e}", "s\u{202e}2").unwrap();
+    batch.commit().unwrap();
     sandbox
 }
 
@@ -43,11 +46,11 @@ fn all_that_is_shown_of_a_history_is_plain() {
         &["ls", "-l"],
         &["ls", "-l", "c"],
         &["schema", "c"],
-        &["diff", "c/s"],
+        &["diff", "c/s\u{202e}2"],
         &["diff", "c"],
         &["diff", "c", "--stat"],
-        &["read", "c/s", "--format", "table"],
-        &["blame", "c/s", "--format", "table"],
+        &["read", "c/s\u{202e}2", "--format", "table"],
+        &["blame", "c/s\u{202e}2", "--format", "table"],
         &["watch", "c", "--since", "2020", "--count", "2"],
         &["verify"],
     ] {
@@ -67,15 +70,14 @@ fn a_message_of_several_lines_is_indented_and_fakes_no_field() {
         "{log}"
     );
     let authors: Vec<&str> = log.lines().filter(|line| line.starts_with("author")).collect();
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
-    assert_eq!(authors, [format!("author    ann{SHOWN}\\nauthor    root@{}", host.trim())]);
-    assert_eq!(sandbox.run(&["log", "c", "--oneline"]).ok().lines().count(), 3);
+    assert_eq!(authors, [format!("author    ann{SHOWN}\\nauthor    root@host")]);
+    assert_eq!(sandbox.run(&["log", "c", "--oneline"]).ok().lines().count(), 4);
     // Data has what was written.
     let json: serde_json::Value =
         serde_json::from_str(&sandbox.run(&["log", "c", "--limit", "1", "--json"]).ok()).unwrap();
     assert!(json["author"].as_str().unwrap().starts_with(&format!("ann{EVIL}\nauthor    root")));
-    assert!(sandbox.run(&["read", "c/s"]).ok().contains("a\u{1b}[2Jb"));
-    assert_eq!(sandbox.run(&["ls", "c"]).ok(), "s\u{202e}\n");
+    assert!(sandbox.run(&["read", "c/s\u{202e}2"]).ok().contains("a\u{1b}[2Jb"));
+    assert_eq!(sandbox.run(&["ls", "c"]).ok(), "s\u{202e}2\n");
 }
 
 #[test]

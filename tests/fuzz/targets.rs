@@ -60,7 +60,8 @@ fn store() -> Arc<Store> {
 
 /// Columns of every type.
 fn schema() -> Schema {
-    Schema::parse_text("t timestamp[us]*, k str*, v float, n int, b bool, d date").unwrap_or_else(|_| unreachable!())
+    Schema::parse_text("t timestamp[us]*, k str*, v float, n int, b bool, d date")
+        .unwrap_or_else(|_| unreachable!())
 }
 
 /// The file of a revision: the revision, its outline, its changes, its state and the rows that it carries.

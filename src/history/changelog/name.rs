@@ -40,3 +40,9 @@ impl Name {
 pub(super) fn set_aside(name: &str) -> Option<Stamp> {
     Name::parse(name.strip_suffix(TORN)?).map(|name| name.child)
 }
+
+/// Whether a name is that of a revision's file whose writer did not sync.
+#[must_use]
+pub fn is_unsynced(name: &str) -> bool {
+    Name::parse(name).is_some_and(|name| !name.synced)
+}

@@ -6,7 +6,7 @@
 use crate::backend::{Backend, BackendError, Entry};
 use crate::collection::tags;
 use crate::digest::Digest;
-use crate::history::changelog::{FileKind, check_file};
+use crate::history::changelog::{FileKind, check_file, is_unsynced};
 use crate::ops::OpError;
 use crate::repo::{self, Repo};
 use rayon::prelude::*;
@@ -109,12 +109,45 @@ impl Files {
         let check = |file: &Entry| check_file(store, folder, &file.name);
         let checked: Vec<_> = files.par_iter().map(check).collect();
         for (file, wrong) in files.iter().zip(checked) {
-            if let Some(wrong) = wrong? {
-                self.damaged.push((format!("{}/{}", folder.key(), file.name), wrong));
+            let Some(wrong) = wrong? else { continue };
+            let key = format!("{}/{}", folder.key(), file.name);
+            match torn(repo, folder, &file.name)? {
+                Torn::No => self.damaged.push((key, wrong)),
+                // Told as a revision of its collection.
+                Torn::Head => {}
+                Torn::Replaced => self.notes.push(format!(
+                    "{key} is what a power failure left of a revision that is whole in another file"
+                )),
             }
         }
         Ok(())
     }
+}
+
+/// What a damaged file is to the writers who do not sync.
+enum Torn {
+    /// It is none of theirs.
+    No,
+    /// A revision that is left out of its changelog.
+    Head,
+    /// A revision that came back under another name.
+    Replaced,
+}
+
+fn torn(repo: &Repo, folder: Digest, name: &str) -> Result<Torn, OpError> {
+    let FileKind::Revision(_, child) = FileKind::of(name) else { return Ok(Torn::No) };
+    if !is_unsynced(name) {
+        return Ok(Torn::No);
+    }
+    let changelog = repo.changelog_in(vec![folder]);
+    let log = changelog.unhidden_log()?;
+    Ok(if log.torn.contains_key(&child) {
+        Torn::Head
+    } else if log.contains(child) && changelog.read(&log, child).is_ok() {
+        Torn::Replaced
+    } else {
+        Torn::No
+    })
 }
 
 /// A changelog folder in messages.

@@ -17,6 +17,7 @@ mod differs;
 mod format;
 mod fuzzed;
 mod golden;
+mod hostile;
 mod kills;
 mod look_back;
 mod merge;

@@ -42,11 +42,12 @@ pub(super) fn head(block: &[u8], schema: &Schema, partial: bool) -> Result<Optio
             None => Ok(Some(positional)),
         };
     }
-    if let Some(i) = (1..known.len()).find(|&i| known[..i].contains(&known[i])) {
+    let mut seen = vec![false; schema.columns().len()];
+    if let Some(i) = (0..known.len()).find(|&i| std::mem::replace(&mut seen[known[i]], true)) {
         return Err(at_line(Problem::Other("the header names this column twice".into())).in_column(&names[i]));
     }
     let needed = |i: usize| !partial || schema.columns()[i].index;
-    let missing = (0..schema.columns().len()).find(|i| needed(*i) && !known.contains(i));
+    let missing = (0..schema.columns().len()).find(|&i| needed(i) && !seen[i]);
     match missing {
         Some(i) => {
             let problem = Problem::MissingColumn { found: names.join(", "), names: list(schema) };

@@ -6,7 +6,7 @@
 use super::HistoryError;
 use super::parents::Parents;
 use crate::backend::BackendErrorKind;
-use crate::clock::Stamp;
+use crate::clock::{MAX_TIME, Stamp};
 use crate::digest::{Check, Digest};
 use crate::history::revision::{MOST_FILE as MOST_REVISION, TooLong};
 use crate::store::Store;
@@ -168,6 +168,10 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<Index, Damaged> {
     let mut revisions: Vec<Packed> = Vec::with_capacity(count);
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
+        // As in the names of files: what comes later than all times has no time after it.
+        if stamp.time > MAX_TIME {
+            return Err(input.damaged());
+        }
         let mut parents = Vec::new();
         let several = input.count()?;
         left = left.checked_sub(several).ok_or_else(|| input.damaged())?;

@@ -13,6 +13,7 @@ pub mod frame;
 pub mod input;
 pub mod key;
 pub mod label;
+pub mod named;
 pub mod pages;
 pub mod plain;
 pub mod range;

@@ -217,9 +217,20 @@ fn pick(named: &Named, folders: &[Digest]) -> Option<Stamp> {
 fn rows(state: &State, entry: &Entry) -> Result<Named, CollectionError> {
     let (view, schema) = (state.view.clone(), Arc::clone(&state.schema));
     let frame = Rows::open(view, schema, &entry.segments, &Query::default())?.collect_frame()?;
-    let times = frame.column(1).as_primitive::<Int64Type>().iter();
-    let (folders, digests) = (frame.column(0).as_string::<i32>(), frame.column(2).as_string::<i32>());
-    let rows = folders.iter().zip(times).zip(digests.iter());
+    let columns = match frame.columns() {
+        [folders, times, digests] => folders
+            .as_string_opt::<i32>()
+            .zip(times.as_primitive_opt::<Int64Type>())
+            .zip(digests.as_string_opt::<i32>()),
+        _ => None,
+    };
+    let Some(((folders, times), digests)) = columns else {
+        return Err(RowsError::Refused(
+            "the tags are damaged: their columns are not those of tags".to_owned(),
+        )
+        .into());
+    };
+    let rows = folders.iter().zip(times.iter()).zip(digests.iter());
     Ok(rows
         .filter_map(|((folder, time), digest)| {
             let (time, digest) = (u64::try_from(time?).ok()?, Digest::from_hex(digest?)?);

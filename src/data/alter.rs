@@ -9,6 +9,9 @@ use super::value::{NotValue, Value};
 /// Bytes of a default at most: it stands in every row until somebody writes another value.
 pub const MAX_DEFAULT: usize = 256;
 
+/// Alterations in one revision at most: each is applied to all columns when heads are merged.
+pub const MOST_STEPS: usize = 4096;
+
 /// One change of the columns of a collection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alteration {
@@ -38,6 +41,9 @@ pub enum AlterError {
     /// A name or a type that cannot be.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+    /// More alterations than one revision may have.
+    #[error("{0} alterations at once: one revision has at most {MOST_STEPS}")]
+    Many(usize),
     /// A name that another column has.
     #[error("there is a column {0:?} already")]
     Taken(String),
@@ -223,7 +229,8 @@ impl Mapping {
             Alteration::Rename { .. } => {}
             Alteration::Set(set) => {
                 let take = |column: &Column| {
-                    let same = schema.columns().iter().position(|there| there == column);
+                    let named = schema.position(&column.name);
+                    let same = named.filter(|&at| schema.columns()[at] == *column);
                     same.map_or(Take::Constant(None), |at| takes[at].clone())
                 };
                 return Ok(Mapping(set.columns().iter().map(take).collect()));

@@ -6,12 +6,14 @@
 use super::cast;
 use super::input::{InputError, Problem};
 use super::key::{Keys, MAX_KEY};
+use super::named::Named;
 use super::schema::{Column, Schema, Type};
 use super::value::{self, Value, time};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, TimestampSecondType};
 use arrow_array::{Array, ArrayRef, Float64Array, RecordBatch, UInt32Array};
 use arrow_schema::{ArrowError, Field, TimeUnit};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// Makes a frame of `batch`: columns matched by name in any order, cast where nothing is lost.
@@ -20,7 +22,8 @@ use std::sync::Arc;
 /// change (microseconds in a millisecond column), and a null or NaN in the index.
 pub fn conform(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, InputError> {
     let frame = conform_partial(schema, batch)?;
-    match schema.columns().iter().find(|c| frame.column_by_name(&c.name).is_none()) {
+    let named = Named::of(&frame);
+    match schema.columns().iter().find(|c| named.get(&c.name).is_none()) {
         Some(column) => Err(missing(schema, batch, column)),
         None => Ok(frame),
     }
@@ -28,21 +31,23 @@ pub fn conform(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, Inpu
 
 /// As [`conform`], but value columns may be missing: for updates of some columns.
 pub fn conform_partial(schema: &Schema, batch: &RecordBatch) -> Result<RecordBatch, InputError> {
-    for (i, field) in batch.schema().fields().iter().enumerate() {
+    let mut seen = HashSet::new();
+    for field in batch.schema_ref().fields() {
         if schema.position(field.name()).is_none() {
             return Err(
                 InputError::new(Problem::UnknownColumn { names: names(schema) }).in_column(field.name())
             );
         }
-        if batch.schema().fields()[..i].iter().any(|f| f.name() == field.name()) {
+        if !seen.insert(field.name().as_str()) {
             let problem = Problem::Other("the column appears twice".to_owned());
             return Err(InputError::new(problem).in_column(field.name()));
         }
     }
     let mut fields = Vec::new();
     let mut arrays = Vec::new();
+    let named = Named::of(batch);
     for column in schema.columns() {
-        match batch.column_by_name(&column.name) {
+        match named.get(&column.name) {
             Some(array) => {
                 arrays.push(conform_column(column, array)?);
                 fields.push(Field::new(&column.name, column.ty.arrow(), !column.index));
@@ -110,8 +115,9 @@ fn check_seconds(column: &Column, array: &ArrayRef) -> Result<(), InputError> {
 /// Fails where a value cannot be stored: seconds beyond what milliseconds can say, an index value too long to stand
 /// in the index.
 pub fn check(schema: &Schema, frame: &RecordBatch) -> Result<(), InputError> {
-    let named = |c: &Column| frame.column_by_name(&c.name).map(|array| (c.clone(), Arc::clone(array)));
-    schema.columns().iter().filter_map(named).try_for_each(|(c, array)| check_seconds(&c, &array))?;
+    let named = Named::of(frame);
+    let there = schema.columns().iter().filter_map(|c| Some((c, named.get(&c.name)?)));
+    there.into_iter().try_for_each(|(c, array)| check_seconds(c, array))?;
     check_keys(schema, frame)
 }
 

@@ -4,6 +4,7 @@
 //! sign bit flipped, floats by their total order, text with 0x00 escaped and a terminator, so that no
 //! key is a prefix of another and a prefix of the columns is a prefix of the bytes.
 
+use super::named::Named;
 use super::schema::{Column, Schema, Type};
 use super::value::Value;
 use crate::interval::{Interval, Key, next_prefix};
@@ -43,8 +44,9 @@ impl Keys {
     /// Takes the index columns, by name, of a frame that may lack value columns.
     #[must_use]
     pub fn of_frame(schema: &Schema, frame: &RecordBatch) -> Keys {
-        let named = |c: &Column| frame.column_by_name(&c.name).map(|array| KeyColumn::of(c.ty, array));
-        Keys { columns: schema.index_columns().filter_map(named).collect(), rows: frame.num_rows() }
+        let named = Named::of(frame);
+        let of = |c: &Column| named.get(&c.name).map(|array| KeyColumn::of(c.ty, array));
+        Keys { columns: schema.index_columns().filter_map(of).collect(), rows: frame.num_rows() }
     }
 
     /// Takes index columns by themselves, in index order.

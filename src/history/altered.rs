@@ -1,6 +1,6 @@
 //! What a revision did to the columns, as its change list keeps it, so that merges can follow it.
 
-use crate::data::alter::{AlterError, Alteration, Mapping};
+use crate::data::alter::{AlterError, Alteration, MOST_STEPS, Mapping};
 use crate::data::schema::{Column, Schema};
 use crate::wire::{Damaged, Reader, Writer};
 
@@ -21,6 +21,9 @@ const SET: u64 = 3;
 impl Altered {
     /// The columns afterwards, and where each comes from.
     pub fn run(&self) -> Result<(Schema, Mapping), AlterError> {
+        if self.steps.len() > MOST_STEPS {
+            return Err(AlterError::Many(self.steps.len()));
+        }
         let start = (self.before.clone(), Mapping::identity(self.before.columns().len()));
         self.steps.iter().try_fold(start, |(schema, mapping), step| {
             let after = step.apply(&schema)?;
@@ -59,7 +62,11 @@ impl Altered {
     pub(super) fn read(input: &mut Reader<'_>) -> Result<Altered, Damaged> {
         let before = schema(input)?;
         let mut steps = Vec::new();
-        for _ in 0..input.count()? {
+        let count = input.count_of(2)?;
+        if count > MOST_STEPS {
+            return Err(input.damaged());
+        }
+        for _ in 0..count {
             steps.push(match input.uint()? {
                 ADD => {
                     let column = Column::parse(&input.text()?).map_err(|_not_a_column| input.damaged())?;

@@ -57,7 +57,7 @@ impl Segment {
             let first = |key: &[u8]| key::decode(schema, key).map(|values| values.into_iter().next());
             return Some((first(&self.first)??, first(&self.last)??));
         }
-        let (least, greatest) = self.chunks[column].range.as_ref()?;
+        let (least, greatest) = self.chunks.get(column)?.range.as_ref()?;
         let alone = Schema::new(vec![schema.columns()[column].clone()]).ok()?;
         let only = |key: &[u8]| key::decode(&alone, key).map(|values| values.into_iter().next());
         Some((only(least)??, only(greatest)??))

@@ -116,8 +116,10 @@ pub(super) fn name_folders<'a>(
 pub(super) fn folders_of(state: &State, entry: &Entry) -> Result<Vec<Digest>, RepoError> {
     let rows = Rows::open(state.view.clone(), Arc::clone(&state.schema), &entry.segments, &Query::default());
     let frame = rows.and_then(Rows::collect_frame).map_err(CollectionError::from)?;
-    let folders = frame.column(0).as_string::<i32>().iter().flatten().map(Digest::from_hex);
-    let folders: Option<Vec<Digest>> = folders.collect();
+    // Of columns that are not a registry's, none is a changelog.
+    let texts = frame.columns().first().and_then(|column| column.as_string_opt::<i32>());
+    let folders: Option<Vec<Digest>> =
+        texts.and_then(|texts| texts.iter().flatten().map(Digest::from_hex).collect());
     let mut folders = folders.ok_or_else(|| RepoError::NoChangelog(entry.label.clone()))?;
     folders.sort_unstable();
     Ok(folders)

@@ -4,6 +4,7 @@
 
 use super::RowsError;
 use crate::data::key::{self, Keys};
+use crate::data::named::Named;
 use crate::data::schema::Schema;
 use arrow_array::{Array, RecordBatch, UInt64Array};
 use std::ops::Range;
@@ -94,8 +95,9 @@ pub(super) fn update(
     let rows = UInt64Array::from(source.iter().map(|s| s.unwrap_or(0)).collect::<Vec<_>>());
     let mask = arrow_array::BooleanArray::from(updated);
     let mut arrays = Vec::with_capacity(schema.columns().len());
+    let named = Named::of(new);
     for (column, old) in schema.columns().iter().zip(old.columns()) {
-        arrays.push(match new.column_by_name(&column.name) {
+        arrays.push(match named.get(&column.name) {
             Some(given) if !column.index && !given.is_empty() => {
                 let taken = arrow_select::take::take(given, &rows, None)?;
                 arrow_select::zip::zip(&mask, &taken, old)?

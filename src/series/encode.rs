@@ -5,7 +5,7 @@
 
 use super::RowsError;
 use crate::data::key::Keys;
-use crate::data::pages::{self, Encoded};
+use crate::data::pages::{self, Encoded, MOST_ROWS, MOST_TEXT};
 use crate::data::schema::{Column, Schema};
 use crate::data::{csv, frame};
 use crate::history::segment::{ChunkRef, Segment};
@@ -62,7 +62,7 @@ impl<'a> SegmentWriter<'a> {
         SegmentWriter {
             schema,
             draft,
-            target: target.max(1),
+            target: target.clamp(1, MOST_ROWS as usize / 4),
             pending: Vec::new(),
             rows: 0,
             text: 0,
@@ -269,11 +269,14 @@ impl EncodedSegment {
         let encode = |i: usize| -> Result<EncodedChunk, RowsError> {
             let (column, array) = (&schema.columns()[i], frame.column(i));
             let range = (column.index && schema.index().first() != Some(&i)).then(|| range(column, array));
-            Ok(EncodedChunk {
-                encoded: pages::encode(column, array)?,
-                csv_len: csv::column_len(column.ty, array),
-                range: range.transpose()?,
-            })
+            let csv_len = csv::column_len(column.ty, array);
+            if csv_len > MOST_TEXT {
+                let name = &column.name;
+                return Err(RowsError::Refused(format!(
+                    "column {name}: one text, or a few beside each other, would take {csv_len} bytes as CSV; the most is {MOST_TEXT}"
+                )));
+            }
+            Ok(EncodedChunk { encoded: pages::encode(column, array)?, csv_len, range: range.transpose()? })
         };
         let columns = 0..schema.columns().len();
         let chunks = match frame.num_rows() < INLINE_ROWS {

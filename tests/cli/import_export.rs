@@ -199,3 +199,46 @@ fn an_export_waits_for_no_pipe_in_its_folder() {
     }
     sandbox.shell("mkfifo out/_labels.json; timeout 20 $LAKOTA export out -c temp").ok();
 }
+
+#[test]
+fn pipes_in_a_folder_are_refused_and_named_ones_are_read() {
+    let sandbox = Sandbox::with_rows();
+    original(&sandbox);
+    sandbox.shell("mkfifo old/temp/pipe.csv").ok();
+    let import = |sandbox: &Sandbox| sandbox.shell("timeout 20 $LAKOTA -r new import old");
+    let message = import(&sandbox).fails(1);
+    assert!(message.contains("old/temp/pipe.csv: not a regular file"), "{message}");
+    sandbox.shell("rm old/temp/pipe.csv; ln -s . old/temp/again").ok();
+    let message = import(&sandbox).fails(1);
+    assert!(message.contains("old/temp/again: a link that leads back to a folder above it"), "{message}");
+    sandbox.shell("rm old/temp/again; rm old/temp/_schema.json; mkfifo old/temp/_schema.json").ok();
+    let message = import(&sandbox).fails(1);
+    assert!(!message.is_empty());
+    // One that somebody names is meant.
+    sandbox.shell("timeout 20 $LAKOTA write temp/a <(echo 2020-06-22,1)").ok();
+    sandbox.shell("echo 2020-06-22,2 | timeout 20 $LAKOTA write temp/b /dev/stdin").ok();
+    sandbox.shell("mkfifo named; echo 2020-06-22,3 > named & timeout 20 $LAKOTA write temp/c named").ok();
+    for (label, value) in [("a", 1), ("b", 2), ("c", 3)] {
+        let rows = sandbox.run(&["read", &format!("temp/{label}")]).ok();
+        assert_eq!(rows, format!("timestamp,value\n2020-06-22T00:00:00,{value}.0\n"));
+    }
+}
+
+#[test]
+fn a_repository_with_pipes_in_it_hangs_nobody() {
+    let sandbox = Sandbox::with_rows();
+    let script = r#"
+        for at in .lakota/*/*/*.*; do case $at in */00000000*|*/ffffffff*) ;; *) folder=${at%/*} head=${at##*.} ;; esac; done
+        mkfifo "$folder/$head.1ffffffffff-$(printf 'cd%.0s' $(seq 32))"
+        cp -r --no-preserve=all .lakota/remotes . 2>/dev/null
+        mkdir -p .lakota/remotes; mkfifo .lakota/remotes/backup
+        for verb in "read temp/bxl" "log temp" verify "gc" "clone .lakota other" "pull backup" "remote list" "status"; do
+            timeout 20 $LAKOTA -q $verb >/dev/null 2>&1
+            echo "$verb: $?"
+        done
+        rm .lakota/format; mkfifo .lakota/format
+        timeout 20 $LAKOTA ls; echo "ls: $?"
+    "#;
+    let said = sandbox.shell(script).ok();
+    assert!(!said.contains(": 124") && said.contains("read temp/bxl: 1") && said.contains("ls: 1"), "{said}");
+}

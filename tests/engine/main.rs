@@ -18,6 +18,7 @@ mod differs;
 mod format;
 mod fuzzed;
 mod golden;
+mod hostile;
 mod kills;
 mod look_back;
 mod lost;

@@ -7,7 +7,7 @@ use super::HistoryError;
 use super::index::{Builder, Index, Place};
 use super::parents::Parents;
 use crate::backend::BackendErrorKind;
-use crate::clock::Stamp;
+use crate::clock::{MAX_TIME, Stamp};
 use crate::digest::{Check, Digest};
 use crate::history::revision::{MOST_FILE as MOST_REVISION, TooLong};
 use crate::store::Store;
@@ -181,6 +181,10 @@ fn read_index(bytes: &[u8], mut at: u64) -> Result<(Index, Vec<Group>), Damaged>
     let mut index = Builder::default();
     for _ in 0..count {
         let stamp = Stamp { time: input.uint()?, digest: Digest::from_bytes(input.array()?) };
+        // As in the names of files: what comes later than all times has no time after it.
+        if stamp.time > MAX_TIME {
+            return Err(input.damaged());
+        }
         let several = input.count()?;
         left = left.checked_sub(several).ok_or_else(|| input.damaged())?;
         for _ in 0..several {

@@ -107,14 +107,19 @@ impl Fold {
             Alteration::Drop(name) => Op::Drop(self.find(name)?.id.clone()),
             Alteration::Rename { from, to } => Op::Rename(self.find(from)?.id.clone(), to.clone()),
             Alteration::Set(schema) => {
-                let same = |column: &Column| self.live.iter().find(|live| live.column == *column);
+                // By name first: there may be tens of thousands.
+                let named: HashMap<&str, &Live> =
+                    self.live.iter().map(|live| (live.column.name.as_str(), live)).collect();
+                let same =
+                    |column: &Column| named.get(column.name.as_str()).filter(|live| live.column == *column);
                 let id = |(i, column): (usize, &Column)| {
                     same(column).map_or(Id::Chosen(stamp, i), |live| live.id.clone())
                 };
                 let columns = schema.columns();
                 let kept: Vec<(Id, Column)> =
                     columns.iter().enumerate().map(|(i, c)| (id((i, c)), c.clone())).collect();
-                let goes = |live: &&Live| !kept.iter().any(|(id, _)| *id == live.id);
+                let stays: HashSet<&Id> = kept.iter().map(|(id, _)| id).collect();
+                let goes = |live: &&Live| !stays.contains(&live.id);
                 let gone = self.live.iter().filter(goes).map(|live| live.id.clone()).collect();
                 Op::Set(kept, gone)
             }
@@ -136,16 +141,22 @@ impl Fold {
             Op::Drop(id) => self.end(id),
             Op::Rename(id, name) => self.name(stamp, id, name),
             Op::Set(kept, gone) => {
-                gone.iter().for_each(|id| self.end(id));
+                self.dead.extend(gone.iter().cloned());
+                let goes: HashSet<&Id> = gone.iter().chain(kept.iter().map(|(id, _)| id)).collect();
                 let mut before = std::mem::take(&mut self.live);
+                before.retain(|live| !goes.contains(&live.id));
                 for (id, column) in kept.iter().filter(|(id, _)| !self.dead.contains(id)) {
-                    before.retain(|live| live.id != *id);
                     self.live.push(Live { id: id.clone(), column: column.clone(), named: stamp });
                 }
                 let kept: Vec<Id> = self.live.iter().map(|live| live.id.clone()).collect();
                 self.live.extend(before);
+                let mut taken: HashMap<String, usize> = HashMap::new();
+                self.live.iter().for_each(|live| *taken.entry(live.column.name.clone()).or_default() += 1);
                 for (id, column) in kept.iter().zip(self.columns()) {
-                    self.name(stamp, id, &column.name);
+                    // A name that no other has changes nothing.
+                    if taken.get(&column.name).is_some_and(|&count| count > 1) {
+                        self.name(stamp, id, &column.name);
+                    }
                 }
             }
         }
@@ -247,8 +258,9 @@ fn fold(heads: &[Arc<Schema>], base: &Schema, met: &[&Met]) -> Option<Columns> {
         if found.schema()? != **own {
             return None;
         }
+        let places: HashMap<&Id, usize> = found.live.iter().enumerate().map(|(i, l)| (&l.id, i)).collect();
         let take = |live: &Live| {
-            let at = found.live.iter().position(|there| there.id == live.id);
+            let at = places.get(&live.id).copied();
             at.map_or_else(|| Take::Constant(live.id.default()), Take::Column)
         };
         mappings.push(Mapping::new(target.live.iter().map(take).collect()));

@@ -306,3 +306,50 @@ fn a_file_that_was_synced_is_not_replaced_by_one_that_is_not() {
     let staging = std::fs::read_dir(folder.path().join("aa")).unwrap().count();
     assert_eq!((staging, std::fs::metadata(folder.path().join("aa/one")).unwrap().nlink()), (2, 1));
 }
+
+#[test]
+fn what_is_no_regular_file_is_told_at_once() {
+    let (folder, backend) = local();
+    let path = |name: &str| folder.path().join("aa").join(name);
+    put(&backend, "aa/sound", "hello");
+    assert!(Command::new("mkfifo").arg(path("pipe")).status().unwrap().success());
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).unwrap();
+    fs::create_dir(path("folder")).unwrap();
+    for (to, from) in [("loop", "loop"), ("/dev/zero", "device"), ("sound", "link"), ("nothing", "nowhere")] {
+        std::os::unix::fs::symlink(to, path(from)).unwrap();
+    }
+    let kinds = [
+        ("pipe", "it is a named pipe, not a regular file"),
+        ("socket", "it is a socket or a device that is not there, not a regular file"),
+        ("folder", "it is a folder, not a regular file"),
+        ("loop", "it is a link that leads back to itself, not a regular file"),
+        ("device", "it is a device, not a regular file"),
+    ];
+    for (name, why) in kinds {
+        let key = format!("aa/{name}");
+        let reads = [backend.get(&key), backend.get_within(&key, 9), backend.get_range(&key, 0, 5)];
+        for error in reads.map(Result::unwrap_err) {
+            assert_eq!((error.kind, error.source.to_string().as_str()), (BackendErrorKind::NoFile, why));
+        }
+        assert!(name == "loop" || backend.len(&key).unwrap().is_none());
+    }
+    assert_eq!(backend.get("aa/link").unwrap(), "hello");
+    assert!(backend.get("aa/nowhere").unwrap_err().is_not_found());
+    // They are listed, and hide nothing.
+    assert_eq!(names(&backend, "aa"), ["device", "folder/", "link", "loop", "pipe", "socket", "sound"]);
+    // A put takes the place of a pipe.
+    put(&backend, "aa/pipe", "better");
+    assert_eq!(backend.get("aa/pipe").unwrap(), "better");
+}
+
+#[test]
+fn a_file_longer_than_what_lies_there_is_not_read() {
+    let (folder, backend) = local();
+    fs::File::create(folder.path().join("aa/long")).unwrap().set_len(100 << 30).unwrap();
+    let error = backend.get_within("aa/long", 1 << 20).unwrap_err();
+    assert_eq!(error.kind, BackendErrorKind::NoFile);
+    assert_eq!(error.source.to_string(), "it has 107374182400 bytes; what lies there has at most 1048576");
+    put(&backend, "aa/short", "12345");
+    assert_eq!(backend.get_within("aa/short", 5).unwrap(), "12345");
+    assert_eq!(backend.get_within("aa/short", 4).unwrap_err().kind, BackendErrorKind::NoFile);
+}

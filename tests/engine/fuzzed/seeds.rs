@@ -87,7 +87,7 @@ fn rows(from: usize, count: usize) -> RecordBatch {
             minute / 60,
             minute % 60,
             i % 3,
-            i % 2 == 0
+            i.is_multiple_of(2)
         )
     };
     frame(&schema(), &(from..from + count).map(row).collect::<String>())

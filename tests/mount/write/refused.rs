@@ -61,7 +61,7 @@ fn what_is_no_parquet_is_refused() {
         ("echo words > $P; cat $P >/dev/null", "Parquet"),
         ("head -c 100 $P > part; cat part > $P", "Parquet"),
         ("cp $F $P", "Parquet"),
-        ("cp $P $F", "line 1"),
+        ("cp $P $F", "this is Parquet, not CSV"),
     ] {
         let done = live.bash(&format!("{tool} || true"));
         assert!(done.refused(0, "", reason).is_some(), "{tool}");

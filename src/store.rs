@@ -130,9 +130,10 @@ impl Store {
     ) -> Result<T, StoreError> {
         let read = |key: &str| match read(key) {
             Err(e) if e.is_not_found() => Ok(None),
-            Err(e) if e.kind == BackendErrorKind::NoFile => {
-                Err(StoreError::Damaged { object: digest, what: "it is no file, or too long to be one of ours" })
-            }
+            Err(e) if e.kind == BackendErrorKind::NoFile => Err(StoreError::Damaged {
+                object: digest,
+                what: "it is no file, or too long to be one of ours",
+            }),
             other => Ok(Some(other?)),
         };
         let key = digest.key();

@@ -225,7 +225,10 @@ fn rows(state: &State, entry: &Entry) -> Result<Named, CollectionError> {
         _ => None,
     };
     let Some(((folders, times), digests)) = columns else {
-        return Err(RowsError::Refused("the tags are damaged: their columns are not those of tags".to_owned()).into());
+        return Err(RowsError::Refused(
+            "the tags are damaged: their columns are not those of tags".to_owned(),
+        )
+        .into());
     };
     let rows = folders.iter().zip(times.iter()).zip(digests.iter());
     Ok(rows

@@ -118,10 +118,7 @@ impl FromIterator<Interval> for Intervals {
 
 /// Ascending intervals, at most `most`: from the last of these on, all are one, gaps included. A list says where rows may
 /// differ, so it may say more than it must.
-fn joined_behind(
-    mut intervals: impl Iterator<Item = Interval>,
-    most: u64,
-) -> impl Iterator<Item = Interval> {
+fn joined_behind(mut intervals: impl Iterator<Item = Interval>, most: u64) -> impl Iterator<Item = Interval> {
     let mut left = most;
     std::iter::from_fn(move || {
         left = left.saturating_sub(1);

@@ -276,11 +276,7 @@ impl EncodedSegment {
                     "column {name}: one text, or a few beside each other, would take {csv_len} bytes as CSV; the most is {MOST_TEXT}"
                 )));
             }
-            Ok(EncodedChunk {
-                encoded: pages::encode(column, array)?,
-                csv_len,
-                range: range.transpose()?,
-            })
+            Ok(EncodedChunk { encoded: pages::encode(column, array)?, csv_len, range: range.transpose()? })
         };
         let columns = 0..schema.columns().len();
         let chunks = match frame.num_rows() < INLINE_ROWS {

@@ -144,7 +144,11 @@ fn campaign(name: &str) {
             runs += 1;
         }
     }
-    println!("{name}: {runs} runs of seed {seed}, {} bad {bad:?}, slowest {slowest:?}, {} MiB", bad.len(), peak());
+    println!(
+        "{name}: {runs} runs of seed {seed}, {} bad {bad:?}, slowest {slowest:?}, {} MiB",
+        bad.len(),
+        peak()
+    );
     assert!(bad.is_empty());
 }
 

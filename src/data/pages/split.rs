@@ -60,8 +60,7 @@ pub(super) fn claims(layout: &Layout, bytes: &[u8], least: usize) -> Option<Clai
             if next != dictionary_len || header.values > header.raw / least {
                 return None;
             }
-            claims =
-                Claims { dictionary: header.raw, dictionary_header: header.len, values: header.values };
+            claims = Claims { dictionary: header.raw, dictionary_header: header.len, values: header.values };
         } else {
             rows = rows.checked_add(header.values as u64)?;
         }

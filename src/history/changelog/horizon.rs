@@ -141,7 +141,9 @@ impl Changelog {
     pub(super) fn read_horizon(&self, key: String, stamp: Stamp) -> Result<Option<Horizon>, HistoryError> {
         let bytes = match self.store.backend().get_within(&key, MOST_FILE as u64) {
             Err(e) if e.is_not_found() => return Ok(None),
-            Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::DamagedFile { file: key }),
+            Err(e) if e.kind == BackendErrorKind::NoFile => {
+                return Err(HistoryError::DamagedFile { file: key });
+            }
             other => other.map_err(StoreError::from)?,
         };
         if Digest::of(&bytes) != stamp.digest {

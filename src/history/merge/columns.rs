@@ -110,9 +110,8 @@ impl Fold {
                 // By name first: there may be tens of thousands.
                 let named: HashMap<&str, &Live> =
                     self.live.iter().map(|live| (live.column.name.as_str(), live)).collect();
-                let same = |column: &Column| {
-                    named.get(column.name.as_str()).filter(|live| live.column == *column)
-                };
+                let same =
+                    |column: &Column| named.get(column.name.as_str()).filter(|live| live.column == *column);
                 let id = |(i, column): (usize, &Column)| {
                     same(column).map_or(Id::Chosen(stamp, i), |live| live.id.clone())
                 };

@@ -9,10 +9,10 @@ use lakota::data::alter::Alteration;
 use lakota::data::files::{arrow, parquet};
 use lakota::data::pages;
 use lakota::data::schema::Schema;
-use lakota::history::revision::{ListPlace, Revision};
-use lakota::history::tree::{Child, Node};
 use lakota::history::entry::{Entry, Segments};
+use lakota::history::revision::{ListPlace, Revision};
 use lakota::history::segment::Segment;
+use lakota::history::tree::{Child, Node};
 use lakota::ops;
 use lakota::store::{Store, View};
 use lakota::wire::{Reader, Writer, compress};
@@ -87,7 +87,7 @@ fn rows(from: usize, count: usize) -> RecordBatch {
             minute / 60,
             minute % 60,
             i % 3,
-            i % 2 == 0
+            i.is_multiple_of(2)
         )
     };
     frame(&schema(), &(from..from + count).map(row).collect::<String>())
@@ -179,7 +179,8 @@ impl Made {
             let found = files.filter(|(key, _)| key.rsplit('/').next().unwrap().starts_with(start));
             found.map(|(_, bytes)| bytes.to_vec()).collect::<Vec<_>>()
         };
-        let revisions = self.files.iter().filter(|(key, bytes)| key.contains('.') && bytes.starts_with(b"lkr"));
+        let revisions =
+            self.files.iter().filter(|(key, bytes)| key.contains('.') && bytes.starts_with(b"lkr"));
         let revisions: Vec<Bytes> = revisions.map(|(_, bytes)| bytes.clone()).collect();
         match target {
             "revision" => revisions.iter().flat_map(|r| [r.to_vec(), plain(r, 4)]).collect(),

@@ -51,6 +51,9 @@ pub const TINY_ROWS: usize = 256;
 /// Rows that a chunk has at most; writers cut far below.
 pub const MOST_ROWS: u64 = 1 << 24;
 
+/// Bytes of the pages of a chunk at most, compressed or not.
+const MOST_LEN: u64 = 4 << 30;
+
 /// Bytes that a chunk takes in CSV at most; text is cut at 64 MiB, but for a value that is longer.
 pub const MOST_TEXT: u64 = 1 << 30;
 
@@ -124,7 +127,7 @@ impl Layout {
             3 => Encoding::Delta,
             _ => return Err(input.damaged()),
         };
-        Ok(Layout {
+        let layout = Layout {
             rows,
             nulls: input.uint()?,
             len: input.uint()?,
@@ -132,7 +135,9 @@ impl Layout {
             dictionary_len: input.uint()?,
             encoding,
             compressed: flags & 1 == 1,
-        })
+        };
+        let lengths = layout.dictionary_len <= layout.len && layout.len.max(layout.raw_len) <= MOST_LEN;
+        if lengths && layout.nulls <= rows { Ok(layout) } else { Err(input.damaged()) }
     }
 }
 

@@ -17,6 +17,15 @@ use crate::store::{StoreError, View};
 use crate::wire::{Damaged, Reader, Writer};
 use std::ops::AddAssign;
 
+/// Series or segments that a tree adds up to, at most.
+const MOST_ITEMS: u64 = 1 << 32;
+
+/// Rows that a tree adds up to, at most: with the most columns, what is computed of them fits a number.
+const MOST_ROWS: u64 = 1 << 43;
+
+/// Bytes of a kind that a tree adds up to, at most: 140 TB.
+const MOST_BYTES: u64 = 1 << 47;
+
 /// What a subtree adds up to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Sums {
@@ -66,16 +75,20 @@ impl Sums {
         }
     }
 
-    /// Reads them.
+    /// Reads them. Fails beyond what any sizes of files can be computed of.
     pub fn read(input: &mut Reader<'_>) -> Result<Sums, Damaged> {
+        let mut up_to = |most: u64| match input.uint()? {
+            sum if sum > most => Err(input.damaged()),
+            sum => Ok(sum),
+        };
         Ok(Sums {
-            series: input.uint()?,
-            segments: input.uint()?,
-            rows: input.uint()?,
-            pages: input.uint()?,
-            csv: input.uint()?,
-            keys: input.uint()?,
-            renamed: input.uint()?,
+            series: up_to(MOST_ITEMS)?,
+            segments: up_to(MOST_ITEMS)?,
+            rows: up_to(MOST_ROWS)?,
+            pages: up_to(MOST_BYTES)?,
+            csv: up_to(MOST_BYTES)?,
+            keys: up_to(MOST_BYTES)?,
+            renamed: up_to(MOST_ITEMS)?,
         })
     }
 }

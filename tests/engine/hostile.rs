@@ -151,11 +151,11 @@ fn a_pack_that_claims_all_memory_is_damage() {
 
 /// A tree of nodes in one bundle, lowest first: each inner node names the one below it `fan` times.
 fn tower(levels: u32, fan: usize) -> (State, usize) {
-    let child = |key: &[u8], at: usize, node: &[u8]| {
+    let child = |key: &[u8], at: usize, node: &[u8], series: u64| {
         let len = node.len() as u64;
         let spot = Spot { bundle: Digest::ZERO, at: at as u64, stored: len, raw: len };
         let node = NodeRef { spot, check: Check::of(node) };
-        Child { key: key.to_vec(), last: key.to_vec(), sums: Sums::default(), node }
+        Child { key: key.to_vec(), last: key.to_vec(), sums: Sums { series, ..Sums::default() }, node }
     };
     let node = |kind: u8, head: &[u8], body: &[u8]| {
         let mut node = Writer::default();
@@ -169,16 +169,17 @@ fn tower(levels: u32, fan: usize) -> (State, usize) {
     head.size(1);
     head.after(&[], b"s");
     head.uint(1);
-    Sums::default().write(&mut head);
+    Sums { series: 1, ..Sums::default() }.write(&mut head);
     head.uint(0);
     let leaf = node(0, &head.bytes, &[0, 0]);
     let mut bytes = leaf.clone();
-    let mut top = child(b"s", 0, &leaf);
+    let mut top = child(b"s", 0, &leaf, 1);
     for _ in 0..levels {
         let mut head = Writer::default();
         Child::write_list(&vec![top.clone(); fan], &mut lakota::store::place::Bundles::default(), &mut head);
         let inner = node(1, &head.bytes, &[]);
-        top = child(b"s", bytes.len(), &inner);
+        let series = top.sums.series.saturating_mul(fan as u64);
+        top = child(b"s", bytes.len(), &inner, series);
         bytes.extend_from_slice(&inner);
     }
     let len = bytes.len();
@@ -203,10 +204,12 @@ fn a_tree_without_end_is_damage() {
         other.tree.as_mut().unwrap().height = height;
         assert!(listed(&other).is_err() && other.entries().is_err(), "{height}");
     }
-    // 100 to the power of 12 series in a few kilobytes.
-    let (many, len) = tower(12, 100);
-    assert!(len < 1 << 20, "{len}");
-    assert!(listed(&many).is_err() && many.entries().is_err());
+    // A billion series in a few kilobytes, and 100 to the power of 12.
+    for (levels, fan) in [(30, 2), (12, 100)] {
+        let (many, len) = tower(levels, fan);
+        assert!(len < 64 << 10, "{len}");
+        assert!(listed(&many).is_err() && many.entries().is_err());
+    }
     // So deep that a call for each level would not fit the stack.
     let (deep, _) = tower(100_000, 1);
     let tree = deep.tree.clone().unwrap();

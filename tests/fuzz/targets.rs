@@ -22,7 +22,7 @@ use lakota::history::pick::Everything;
 use lakota::history::revision::{ChangeList, Revision};
 use lakota::history::segment::Segment;
 use lakota::history::state::State;
-use lakota::history::tree::{Child, Leaf, Node, NodeRef, Sums, Tree};
+use lakota::history::tree::{Child, Leaf, Node, NodeRef, Tree};
 use lakota::series::read::{Query, Rows};
 use lakota::store::place::{Place, Spot};
 use lakota::store::{Store, View};
@@ -201,10 +201,14 @@ pub(super) fn node(data: &[u8]) {
             .zip(children.last().map(|c| (c.key.clone(), c.last.clone()))),
     };
     let Some(((key, _), (_, last))) = ends else { return };
+    let sums = match &decoded {
+        Node::Leaf(items) => items.iter().map(Leaf::sums).sum(),
+        Node::Inner(children) => children.iter().map(|child| child.sums).sum(),
+    };
     let len = data.len() as u64;
     let spot = Spot { bundle: here, at: 0, stored: len, raw: len };
     let node = NodeRef { spot, check: Check::of(data) };
-    let root = Child { key, last, sums: Sums::default(), node };
+    let root = Child { key, last, sums, node };
     let height = u32::from(matches!(decoded, Node::Inner(_)));
     let view = View::holding(store(), HashMap::from([(here, Bytes::copy_from_slice(data))]));
     state(&State { schema: Arc::new(schema()), tree: Some(Tree { root, height }), view });

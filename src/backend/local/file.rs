@@ -55,9 +55,23 @@ pub(super) fn read(path: &Path, part: Part) -> Result<Bytes, ReadError> {
     if offset.checked_add(len as u64).is_none_or(|end| end > data.len()) {
         return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
     }
-    let mut bytes = vec![0; len];
+    let mut bytes = buffer(len)?;
     file.read_exact_at(&mut bytes, offset)?;
     Ok(bytes.into())
+}
+
+/// From so many bytes on, memory is asked for: where there is none, the process would end.
+const LARGE: usize = 64 << 20;
+
+/// Zeros.
+fn buffer(len: usize) -> io::Result<Vec<u8>> {
+    if len < LARGE {
+        return Ok(vec![0; len]);
+    }
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|e| io::Error::new(io::ErrorKind::OutOfMemory, e))?;
+    bytes.resize(len, 0);
+    Ok(bytes)
 }
 
 /// Opens without waiting: the other end of a pipe need not be there. Nothing becomes the terminal of a daemon.

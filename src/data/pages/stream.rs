@@ -15,6 +15,7 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use parquet::errors::ParquetError;
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes of text that are decoded at once, unless a single value is longer: a dictionary of one long value can make
 /// very much of few bytes.
@@ -31,6 +32,8 @@ pub struct Stream {
     given: usize,
     /// Bytes of text that may still come.
     text: u64,
+    /// Rows that were decoded with others.
+    kept: Option<ArrayRef>,
 }
 
 impl Stream {
@@ -69,29 +72,39 @@ impl Stream {
                 .with_limit(rows.len())
                 .build()
         })?;
-        Ok(Stream { column: column.clone(), reader, batch, wanted: rows.len(), given: 0, text })
+        Ok(Stream { column: column.clone(), reader, batch, wanted: rows.len(), given: 0, text, kept: None })
     }
 
     /// The next rows, `None` at the end. Fails where the pages are not what their layout says.
     #[allow(clippy::should_implement_trait, reason = "an error ends nothing by itself, as `?` wants it")]
     pub fn next(&mut self) -> Result<Option<ArrayRef>, ParquetError> {
         let Some(first) = self.part()? else { return Ok(None) };
-        let asked = self.batch.min(self.wanted);
-        if first.len() >= asked || self.given >= self.wanted {
+        if first.len() == self.batch {
             return Ok(Some(first));
         }
+        // Portions of long texts: together, and what is beyond the rows asked for is for the next time.
         let (mut rows, mut parts) = (first.len(), vec![first]);
-        while rows < asked
+        while rows < self.batch
             && let Some(part) = self.part()?
         {
             rows += part.len();
             parts.push(part);
         }
-        Ok(Some(concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?))
+        let whole = match parts.as_slice() {
+            [one] => Arc::clone(one),
+            several => concat(&several.iter().map(AsRef::as_ref).collect::<Vec<_>>())?,
+        };
+        if rows > self.batch {
+            self.kept = Some(whole.slice(self.batch, rows - self.batch));
+        }
+        Ok(Some(whole.slice(0, rows.min(self.batch))))
     }
 
     /// As many of the next rows as may be decoded at once.
     fn part(&mut self) -> Result<Option<ArrayRef>, ParquetError> {
+        if let Some(kept) = self.kept.take() {
+            return Ok(Some(kept));
+        }
         let reader = &mut self.reader;
         let Some(batch) = guarded(|| Ok(reader.next().transpose()?))? else {
             let (given, wanted) = (self.given, self.wanted);

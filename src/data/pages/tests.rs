@@ -128,3 +128,71 @@ fn milliseconds_that_are_no_seconds_are_an_error() {
     let encoded = encode(&column("timestamp", true), &millis).unwrap();
     assert!(decode(&column("timestamp[s]", true), &encoded.layout, encoded.pages(), 0..1).is_err());
 }
+
+/// A chunk of `rows` equal texts of `len` bytes, of a few kilobytes.
+fn repeated(len: usize, rows: usize) -> (Column, Bytes, Layout) {
+    use arrow_array::types::Int32Type;
+    use arrow_array::{DictionaryArray, Int32Array};
+    let column = column("str", false);
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(len)]));
+    let array: ArrayRef =
+        Arc::new(DictionaryArray::<Int32Type>::new(Int32Array::from(vec![0; rows]), values));
+    let field = Field::new(COLUMN_NAME, array.data_type().clone(), true);
+    let schema = Arc::new(arrow_schema::Schema::new(vec![field]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(&array)]).unwrap();
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties(&column, Encoding::Dictionary, true).unwrap())
+        .with_skip_arrow_metadata(true);
+    let mut writer = ArrowWriter::try_new_with_options(Vec::new(), schema, options).unwrap();
+    writer.write(&batch).unwrap();
+    let file = Bytes::from(writer.into_inner().unwrap());
+    let layout = layout_of(&file, &array, Encoding::Dictionary, true).unwrap();
+    let pages = file.slice(PAGES_AT..PAGES_AT + layout.len as usize);
+    (column, pages, layout)
+}
+
+#[test]
+fn a_text_that_is_repeated_beyond_what_the_index_says_is_damage() {
+    // 80 GB of text in a few kilobytes.
+    let (column, pages, layout) = repeated(8 << 20, 10_000);
+    assert!(pages.len() < 64 << 10, "{}", pages.len());
+    let error = decode_within(&column, &layout, pages, 0..10_000, 32 << 20).unwrap_err();
+    assert!(error.to_string().contains("more text than the index says"), "{error}");
+}
+
+#[test]
+fn long_texts_that_are_repeated_decode_in_portions() {
+    let (len, rows) = (1 << 20, 300);
+    let (column, pages, layout) = repeated(len, rows);
+    let text = (len * rows) as u64;
+    let decoded = decode_within(&column, &layout, pages.clone(), 0..rows, text).unwrap();
+    assert_eq!(
+        (decoded.len(), decoded.as_string::<i32>().value_offsets()[rows]),
+        (rows, (len * rows) as i32)
+    );
+    assert!(decode_within(&column, &layout, pages.clone(), 0..rows, text - 1).is_err());
+    // Whoever asks for pages gets pages.
+    let mut stream = Stream::within(&column, &layout, pages, 0..rows, 280, text).unwrap();
+    let given: Vec<usize> = std::iter::from_fn(|| stream.next().unwrap()).map(|part| part.len()).collect();
+    assert_eq!(given, [280, 20]);
+}
+
+#[test]
+fn page_headers_that_claim_more_than_the_index_are_damage() {
+    for (column, array) in arrays(3000) {
+        let encoded = encode(&column, &array).unwrap();
+        let layout = encoded.layout;
+        let wrong = [
+            Layout { raw_len: layout.raw_len - 1, ..layout },
+            Layout { rows: layout.rows + 1, ..layout },
+            Layout { rows: layout.rows - 1, ..layout },
+            Layout { rows: MOST_ROWS + 1, ..layout },
+            Layout { raw_len: 1 << 40, ..layout },
+            Layout { dictionary_len: layout.dictionary_len + 1, ..layout },
+        ];
+        for layout in wrong {
+            assert!(decode(&column, &layout, encoded.pages(), 0..1).is_err(), "{column} {layout:?}");
+        }
+        assert!(decode(&column, &layout, encoded.pages(), 0..3000).is_ok());
+    }
+}

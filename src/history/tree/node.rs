@@ -118,14 +118,15 @@ pub enum Node<T> {
 impl<T: Leaf> Node<T> {
     /// Reads, checks and decodes the top node of a subtree that has `level` levels below it.
     ///
-    /// Fails if it is not what its parent says. So all paths end, and a node whose keys differ stands in one place: a
-    /// few nodes that name each other cannot be a tree without end.
+    /// Fails if it is not what its parent says. So all paths end, what is before an item in a tree is never more than the
+    /// sums of its root, and a node whose keys differ stands in one place: a few nodes that name each other cannot be a
+    /// tree without end.
     pub fn load(view: &View, child: &Child, level: u32) -> Result<Node<T>, StoreError> {
         let NodeRef { spot, check } = child.node;
         let damaged = |e: &Damaged| StoreError::damaged(spot.bundle, e);
         let bytes = view.node(&spot, check, MOST_NODE)?;
         let node = Node::decode(&bytes, spot.bundle).map_err(|e| damaged(&e))?;
-        if node.is_leaf() == (level == 0) && node.lies_in(child) {
+        if node.is_leaf() == (level == 0) && node.lies_in(child) && node.sums() == child.sums {
             Ok(node)
         } else {
             Err(damaged(&Damaged { what: "a node of its index" }))
@@ -134,6 +135,13 @@ impl<T: Leaf> Node<T> {
 
     const fn is_leaf(&self) -> bool {
         matches!(self, Node::Leaf(_))
+    }
+
+    fn sums(&self) -> Sums {
+        match self {
+            Node::Leaf(items) => items.iter().map(Leaf::sums).sum(),
+            Node::Inner(children) => children.iter().map(|child| child.sums).sum(),
+        }
     }
 
     /// Whether its keys ascend from the child's first to its last.

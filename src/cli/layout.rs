@@ -11,7 +11,6 @@ use arrow_schema::TimeUnit;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The file of a collection's columns.
@@ -170,6 +169,7 @@ pub(crate) fn series(folder: &Path) -> Result<Vec<Item>> {
 
 /// `above`: device and number of the folders that this one lies in.
 fn collect(folder: &Path, prefix: &str, above: &mut Vec<(u64, u64)>, items: &mut Vec<Item>) -> Result<()> {
+    use std::os::unix::fs::MetadataExt;
     let data = std::fs::metadata(folder).with_context(|| format!("cannot list {}", folder.display()))?;
     let number = (data.dev(), data.ino());
     if above.contains(&number) {

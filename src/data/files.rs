@@ -52,8 +52,3 @@ fn conform(
         result
     })))
 }
-
-/// Reads frames to their end; counts the rows.
-fn count(mut frames: Frames) -> Result<u64, InputError> {
-    frames.try_fold(0, |rows, frame| Ok(rows + frame?.num_rows() as u64))
-}

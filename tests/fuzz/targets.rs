@@ -28,6 +28,8 @@ use lakota::store::place::{Place, Spot};
 use lakota::store::{Store, View};
 use lakota::wire::{self, Reader, Writer};
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::{Seek, Write};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -259,14 +261,24 @@ pub(super) fn csv(data: &[u8]) {
     reader.take(64).for_each(seen);
 }
 
+/// A file of some bytes, which has no name.
+fn file(data: &[u8]) -> std::io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(data)?;
+    file.rewind()?;
+    Ok(file)
+}
+
 /// A Parquet file as rows.
 pub(super) fn parquet(data: &[u8]) {
-    seen(parquet_files::drain(data, &schema()));
+    let frames = file(data).map(|file| parquet_files::read(file, &schema(), false));
+    seen(frames.map(|frames| frames.map(|frames| frames.take(64).for_each(seen))));
 }
 
 /// An Arrow file or stream as rows.
 pub(super) fn arrow(data: &[u8]) {
-    seen(arrow_files::drain(data, &schema()));
+    let frames = file(data).map(|file| arrow_files::read(file, &schema(), false));
+    seen(frames.map(|frames| frames.map(|frames| frames.take(64).for_each(seen))));
 }
 
 /// A text as everything that has a name: moments, revisions, tags, labels, files, columns.

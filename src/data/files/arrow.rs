@@ -1,6 +1,6 @@
 //! Arrow IPC: files and streams are read, files (Feather) are written.
 
-use super::{Frames, conform, count, is_added};
+use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
@@ -9,28 +9,14 @@ use arrow_ipc::writer::{FileWriter, IpcWriteOptions};
 use arrow_ipc::{CompressionType, writer};
 use arrow_schema::{ArrowError, SchemaRef};
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek, Write};
+use std::io::{BufReader, Read, Seek, Write};
 use std::sync::Arc;
 
 /// How an Arrow IPC file starts; a stream starts otherwise.
 const MAGIC: &[u8] = b"ARROW1";
 
 /// Reads a file or a stream as frames of `schema`; with `partial`, value columns may be missing.
-pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
-    open(file, schema, partial)
-}
-
-/// Reads bytes as [`read`] does a file, to their end; counts the rows. For tests and fuzzing.
-#[doc(hidden)]
-pub fn drain(bytes: &[u8], schema: &Schema) -> Result<u64, InputError> {
-    count(open(Cursor::new(bytes.to_vec()), schema, false)?)
-}
-
-fn open(
-    mut file: impl Read + Seek + Send + 'static,
-    schema: &Schema,
-    partial: bool,
-) -> Result<Frames, InputError> {
+pub fn read(mut file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
     let mut start = Vec::with_capacity(MAGIC.len());
     Read::by_ref(&mut file).take(MAGIC.len() as u64).read_to_end(&mut start).map_err(unread)?;
     file.rewind().map_err(unread)?;

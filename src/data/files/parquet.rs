@@ -1,19 +1,17 @@
 //! Parquet files: read as frames of a schema, and written from frames.
 
-use super::{Frames, conform, count, is_added};
+use super::{Frames, conform, is_added};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::{ArrayRef, RecordBatch, RecordBatchReader};
 use arrow_cast::CastOptions;
 use arrow_schema::{DataType, Field, SchemaRef, TimeUnit};
-use bytes::Bytes;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use parquet::file::reader::ChunkReader;
 use std::fs::File;
 use std::io::Write;
 use std::sync::Arc;
@@ -23,16 +21,6 @@ const ROWS: usize = 131_072;
 
 /// Reads a file as frames of `schema`; with `partial`, value columns may be missing.
 pub fn read(file: File, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
-    open(file, schema, partial)
-}
-
-/// Reads bytes as [`read`] does a file, to their end; counts the rows. For tests and fuzzing.
-#[doc(hidden)]
-pub fn drain(bytes: &[u8], schema: &Schema) -> Result<u64, InputError> {
-    count(open(Bytes::copy_from_slice(bytes), schema, false)?)
-}
-
-fn open(file: impl ChunkReader + 'static, schema: &Schema, partial: bool) -> Result<Frames, InputError> {
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| unreadable(&e.to_string()))?;
     let fields = builder.schema().fields();
     let wanted = (0..fields.len()).filter(|&i| !is_added(schema, fields[i].name()));

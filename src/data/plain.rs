@@ -34,7 +34,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     escaped(text, |_, _| false)
 }
 
-/// Lines that were put together of what [`line`] gave: line breaks and tabs stay.
+/// Lines that were put together of what [`line()`] gave: line breaks and tabs stay.
 #[must_use]
 pub fn lines(text: &str) -> Cow<'_, str> {
     if may_be_odd(text) { escaped(text, |_, c| matches!(c, '\n' | '\t')) } else { text.into() }
@@ -46,7 +46,7 @@ pub fn message(text: &str) -> Cow<'_, str> {
     escaped(text, |at, c| c == '\n' && text[at + 1..].starts_with("  "))
 }
 
-/// A text of several lines below each other: each line as [`line`] gives it, all but the first behind `indent` blanks.
+/// A text of several lines below each other: each line as [`line()`] gives it, all but the first behind `indent` blanks.
 #[must_use]
 pub fn indented(text: &str, indent: usize) -> String {
     let mut out = String::with_capacity(text.len());

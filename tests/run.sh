@@ -17,6 +17,8 @@ need() { # command, Debian package
 need cc gcc
 need git git
 need fusermount3 fuse3
+need mkfs.ext4 e2fsprogs
+need losetup mount
 need rsync rsync
 need dash dash
 need perl perl

@@ -1,6 +1,6 @@
 //! The fuzz targets (tests/fuzz) over their corpora and over mutations of them: no panic, no hang, no abort in 2 GiB.
 //!
-//! Each target runs in a process of its own with little memory. A few hundred mutations of each item of a corpus by
+//! Each target runs in a process of its own with little memory. Two thousand mutations of each item of a corpus by
 //! default; `LAKOTA_MUTATIONS=10000` is the campaign, `LAKOTA_SEED` repeats one, and `LAKOTA_CORPUS=write` makes the
 //! corpora anew (what fuzzing found is kept).
 
@@ -126,7 +126,7 @@ fn campaign(name: &str) {
     let bound = rustix::process::Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) };
     rustix::process::setrlimit(rustix::process::Resource::As, bound).unwrap();
     let (_, target) = targets::ALL.into_iter().find(|(target, _)| *target == name).unwrap();
-    let (count, seed) = (number("LAKOTA_MUTATIONS", 300), number("LAKOTA_SEED", 11));
+    let (count, seed) = (number("LAKOTA_MUTATIONS", 2000), number("LAKOTA_SEED", 11));
     let (mut runs, mut bad, mut slowest) = (0, Vec::new(), Duration::ZERO);
     for (item, bytes) in items(name) {
         for turn in 0..=count {

@@ -3,7 +3,7 @@
 //! Reads page headers (Thrift's compact protocol), and of them only lengths and counts. So what two chunks share can be
 //! told without decoding it, and what a header claims is known before memory is taken for it.
 
-use super::Layout;
+use super::{Encoding, Layout};
 use std::ops::Range;
 
 /// A data page.
@@ -61,12 +61,27 @@ pub(super) fn claims(layout: &Layout, bytes: &[u8], least: usize) -> Option<Clai
                 return None;
             }
             claims = Claims { dictionary: header.raw, dictionary_header: header.len, values: header.values };
-        } else {
+        } else if accepts(layout.encoding, header.encoding) {
             rows = rows.checked_add(header.values as u64)?;
+        } else {
+            return None;
         }
         at = next;
     }
     (at == bytes.len() && rows == layout.rows && raw <= layout.raw_len).then_some(claims)
+}
+
+/// Whether a page of a chunk may have an encoding, by its number in Parquet. The decoders of others, which no writer here
+/// uses, take memory as their bytes say.
+const fn accepts(chunk: Encoding, page: i64) -> bool {
+    const PLAIN: i64 = 0;
+    match chunk {
+        Encoding::Plain => page == PLAIN,
+        // By two names.
+        Encoding::Dictionary => matches!(page, PLAIN | 2 | 8),
+        Encoding::Delta => matches!(page, PLAIN | 5),
+        Encoding::ByteStreamSplit => matches!(page, PLAIN | 9),
+    }
 }
 
 /// What a page's header says.
@@ -81,6 +96,8 @@ struct Header {
     raw: usize,
     /// Rows of a data page, null ones included; values of a dictionary.
     values: usize,
+    /// The number of its encoding.
+    encoding: i64,
 }
 
 impl Header {
@@ -92,8 +109,10 @@ impl Header {
         const DATA_PAGE: i16 = 5;
         const DICTIONARY_PAGE: i16 = 7;
         const VALUES: i16 = 1;
+        const ENCODING: i16 = 2;
         let mut input = Input { bytes, at: 0 };
         let (mut ty, mut raw, mut stored, mut found, mut id) = (None, None, None, None, 0);
+        let mut encoding = None;
         while let Some(kind) = input.field(&mut id)? {
             match (id, kind) {
                 (TYPE, Kind::Int) => ty = Some(input.int()?),
@@ -104,6 +123,7 @@ impl Header {
                     while let Some(kind) = input.field(&mut inner)? {
                         match (inner, kind) {
                             (VALUES, Kind::Int) => found = Some((page, input.int()?)),
+                            (ENCODING, Kind::Int) => encoding = Some(input.int()?),
                             _ => input.skip(kind, 0)?,
                         }
                     }
@@ -124,6 +144,7 @@ impl Header {
             stored: size(stored?)?,
             raw: size(raw?)?,
             values: size(values)?,
+            encoding: encoding?,
         })
     }
 }

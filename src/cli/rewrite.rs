@@ -51,15 +51,20 @@ pub(crate) fn rows(live: &Path) -> Result<u64> {
     commit["rows"].as_u64().with_context(|| format!("{} tells no number of rows", path.display()))
 }
 
-/// Writes all of `source` to a file, as the bytes were meant.
-pub(crate) fn write(source: &mut File, target: &Path, way: Way) -> io::Result<()> {
+/// Writes all of `source` to a file, as the bytes were meant; gives how many there were. A mount makes nothing of none.
+pub(crate) fn write(source: &mut File, target: &Path, way: Way) -> io::Result<u64> {
     let mut options = File::options();
     match way {
         Way::Replace => options.write(true).truncate(true).create(true),
         Way::Append => options.append(true),
     };
     let mut file = options.open(target)?;
-    if let Err(error) = pour(source, |bytes| file.write_all(bytes)) {
+    let mut written = 0;
+    let put = |bytes: &[u8]| {
+        written += bytes.len() as u64;
+        file.write_all(bytes)
+    };
+    if let Err(error) = pour(source, put) {
         // A part of the bytes must not be committed by the close; none of them never are.
         return match file.set_len(0) {
             Ok(()) => Err(error),
@@ -68,7 +73,7 @@ pub(crate) fn write(source: &mut File, target: &Path, way: Way) -> io::Result<()
             Err(e) => Err(e),
         };
     }
-    close(file)
+    close(file).map(|()| written)
 }
 
 /// Hands all of a file to `put`, piece by piece.

@@ -244,10 +244,11 @@ fn retry(found: &Found, how: &Retry, session: &Session) -> Result<()> {
     };
     let target = target(found, how)?;
     let before: Vec<String> = mount.index()?.into_iter().map(|kept| kept.name).collect();
-    if let Err(error) = rewrite::write(&mut source, &target.path, kept.ticket.way) {
-        return Err(refused_again(found, &before, error, &target.shown));
+    match rewrite::write(&mut source, &target.path, kept.ticket.way) {
+        Err(error) => return Err(refused_again(found, &before, error, &target.shown)),
+        Ok(0) => bail!("{} is empty: there is nothing to write, {} is kept", target.what, kept.name),
+        Ok(_) => found.remove()?,
     }
-    found.remove()?;
     session.say(format!("wrote {} to {}", target.what, target.shown.display()));
     Ok(())
 }

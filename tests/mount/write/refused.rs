@@ -173,6 +173,10 @@ fn what_is_written_again_leaves_the_rows_of_others() {
     std::fs::write(desk.sandbox.path("good.csv"), format!("{HEADER}{}", ROWS.replace("24.2", "9.0")))
         .unwrap();
     live.bash(&format!("$LAKOTA rejected retry {kept} --with bad")).fails(1, "\"x\" is not a float");
+    // What could not be made writes nothing, and takes nothing away: the next one finds the bytes still.
+    for empty in ["/dev/null", "<(true)"] {
+        live.bash(&format!("$LAKOTA rejected retry {kept} --with {empty}")).fails(1, "is empty");
+    }
     live.bash(&format!("$LAKOTA rejected retry {kept} --with good.csv")).went_well();
     live.has(&format!("{}2020-07-01T00:00:00,1.0\n", ROWS.replace("24.2", "9.0")));
     // As it was, of a program that was killed; a part of the rows.

@@ -125,10 +125,17 @@ impl Store {
     fn object_within(&self, digest: Digest, most: u64) -> Result<Bytes, StoreError> {
         let bytes = self.with_renamed(digest, |key| self.backend.get_within(key, most.min(MOST_OBJECT)))?;
         if Digest::of(&bytes) == digest {
-            Ok(bytes)
-        } else {
-            Err(StoreError::Damaged { object: digest, what: "its bytes do not give its digest" })
+            return Ok(bytes);
         }
+        // What was put again beside one that gc has set aside may be torn by a power failure.
+        for aside in self.set_aside(digest)? {
+            match self.backend.get_within(&aside, most.min(MOST_OBJECT)) {
+                Ok(bytes) if Digest::of(&bytes) == digest => return Ok(bytes),
+                // It is no better, or gone.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        Err(StoreError::Damaged { object: digest, what: "its bytes do not give its digest" })
     }
 
     /// Bytes of a bundle, not checked: the caller has the check of the part.

@@ -7,7 +7,7 @@
 
 use super::OpError;
 use super::reach::Reach;
-use crate::backend::Backend;
+use crate::backend::{Backend, BackendErrorKind};
 use crate::clock::iso;
 use crate::collection::tags;
 use crate::digest::Digest;
@@ -58,11 +58,15 @@ pub fn gc(repo: &Repo, grace: u64) -> Result<Collected, OpError> {
         match (named, found.aside) {
             (true, None) => {}
             (true, Some(_)) => {
-                if backend.len(&found.plain)?.is_none() {
-                    rename(backend.as_ref(), &found.key, &found.plain)?;
-                    done.restored += 1;
-                } else {
-                    old.push(found.key);
+                let whole = |key: &str| is_whole(backend.as_ref(), key, found.digest);
+                match whole(&found.plain)? {
+                    Some(true) => old.push(found.key),
+                    // A power failure tears what was put again without a sync: the one that was set aside is the only one.
+                    Some(false) if whole(&found.key)? != Some(true) => {}
+                    Some(false) | None => {
+                        rename(backend.as_ref(), &found.key, &found.plain)?;
+                        done.restored += 1;
+                    }
                 }
             }
             (false, None) => {
@@ -223,6 +227,16 @@ fn whole(changelog: &Changelog) -> Result<(), OpError> {
 
 fn doubt(what: String) -> OpError {
     OpError::Doubt(what)
+}
+
+/// Whether a file has the bytes of an object; None if it is not there.
+fn is_whole(backend: &dyn Backend, key: &str, digest: Digest) -> Result<Option<bool>, OpError> {
+    match backend.get(key) {
+        Ok(bytes) => Ok(Some(Digest::of(&bytes) == digest)),
+        Err(e) if e.is_not_found() => Ok(None),
+        Err(e) if e.kind == BackendErrorKind::NoFile => Ok(Some(false)),
+        Err(e) => Err(e.into()),
+    }
 }
 
 /// Renames, unless somebody else did.

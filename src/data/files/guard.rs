@@ -1,4 +1,4 @@
-//! The one place where panics of foreign readers are caught.
+//! Readers of foreign files, whose panics are errors.
 //!
 //! Files come from anywhere, and may be damaged. What can be checked is checked before a reader sees it, so that of
 //! 10,000 damaged files arrow-ipc 60.1 panics on none; parquet 60.1 does on some 50, in the levels of a page that end behind
@@ -6,17 +6,9 @@
 //! file, not of this program.
 
 use super::{Frames, unreadable};
+use crate::data::caught;
 use crate::data::input::InputError;
 use arrow_array::RecordBatch;
-use std::any::Any;
-use std::cell::Cell;
-use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
-
-thread_local! {
-    /// Whether panics of this thread are caught here, and told as errors.
-    static CAUGHT: Cell<bool> = const { Cell::new(false) };
-}
 
 /// Frames of a reader of `format`, which is started by `open`: its panics are errors.
 pub(super) fn frames(
@@ -53,32 +45,7 @@ impl Iterator for Guarded {
 }
 
 fn caught<T>(format: &'static str, act: impl FnOnce() -> Result<T, InputError>) -> Result<T, InputError> {
-    quiet();
-    let before = CAUGHT.replace(true);
-    let done = panic::catch_unwind(AssertUnwindSafe(act));
-    CAUGHT.set(before);
-    done.unwrap_or_else(|payload| {
-        Err(unreadable(format, &format!("its reader failed: {}", said(payload.as_ref()))))
-    })
-}
-
-/// Panics that are caught here are told once, as errors: the hook of the process is not asked.
-fn quiet() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let before = panic::take_hook();
-        panic::set_hook(Box::new(move |info| {
-            if !CAUGHT.get() {
-                before(info);
-            }
-        }));
-    });
-}
-
-/// What a panic said.
-fn said(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
+    caught::caught(act).unwrap_or_else(|said| Err(unreadable(format, &format!("its reader failed: {said}"))))
 }
 
 #[cfg(test)]

@@ -77,10 +77,13 @@ pub struct Report {
 /// The registry's name in reports.
 pub const REGISTRY: &str = "the registry";
 
-/// Changelogs that travel whole beside those of collections, before the registry: nobody can choose between heads of
-/// theirs that history is too short to merge.
-fn extra_changelogs(repo: &Repo) -> Vec<Changelog> {
-    vec![repo.changelog_in(vec![tags::FOLDER])]
+/// The name of the tags in reports.
+const TAGS: &str = "the tags";
+
+/// The changelog of the tags. It is copied whole, before the registry: nobody can choose between heads of it that
+/// history is too short to merge.
+fn tags_of(repo: &Repo) -> Changelog {
+    repo.changelog_in(vec![tags::FOLDER])
 }
 
 /// Copies revisions, and the objects they name, that `to` has not. What both have in common is not read.
@@ -124,17 +127,16 @@ impl Copy<'_> {
         // What the registry names later travels later.
         let zero = || vec![Digest::ZERO];
         let registry = Ends::new(self.from.changelog_in(zero()), self.to.changelog_in(zero()), true)?;
+        // So do tags that are given later: the revisions they name may not be among those that are copied.
+        let tags = Ends::new(tags_of(self.from), tags_of(self.to), true);
         let (named, there) = (self.from.named()?, self.to.named()?);
         for collection in &named {
             let one = |other: &&Named| other.shares(&collection.folders) || other.id == collection.id;
             self.collection(collection, &there, there.iter().filter(one).collect());
         }
         self.deleted(&registry, &named)?;
-        for (mine, its) in extra_changelogs(self.from).into_iter().zip(extra_changelogs(self.to)) {
-            let ends = Ends::new(mine, its, true).map_err(TransferError::from);
-            let done = ends.and_then(|ends| self.changelog("the tags", ends, false));
-            self.note("the tags", done);
-        }
+        let done = self.dangling(&named, &there).and_then(|()| self.changelog(TAGS, tags?, false));
+        self.note(TAGS, done);
         self.recheck()?;
         if self.report.failed.is_empty() {
             let done = self.changelog(REGISTRY, registry, self.what.shallow);
@@ -224,6 +226,24 @@ impl Copy<'_> {
             let ends = Ends::new(source, dest, there.contains(&folder)).map_err(TransferError::from);
             let done = ends.and_then(|ends| self.changelog(&label, ends, self.what.shallow));
             self.note(&label, done);
+        }
+        Ok(())
+    }
+
+    /// Fails if a tag names a revision that is not there because the copy of its collection failed: the destination
+    /// would look as if it had lost that revision.
+    fn dangling(&self, named: &[Named], there: &[Named]) -> Result<(), TransferError> {
+        for collection in named {
+            let Some(other) = there.iter().find(|other| other.shares(&collection.folders)) else { continue };
+            if self.report.failed.iter().all(|(label, _)| *label != collection.label) {
+                continue;
+            }
+            let log = self.to.changelog_in(other.folders.clone()).log()?;
+            for (tag, stamp) in self.from.tags().of(&collection.folders)? {
+                if log.is_lost(stamp) {
+                    return Err(TransferError::Tag { tag, stamp, collection: collection.label.clone() });
+                }
+            }
         }
         Ok(())
     }

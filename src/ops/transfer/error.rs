@@ -48,6 +48,18 @@ pub enum TransferError {
         /// Its columns where they came from.
         from: Schemata,
     },
+    /// Tags of which one names a revision that could not be copied.
+    #[error(
+        "tag {tag:?} names revision {stamp} of {collection}, which could not be copied; the destination keeps the tags that it has. Copy again once {collection} can be copied"
+    )]
+    Tag {
+        /// The tag.
+        tag: String,
+        /// What it names.
+        stamp: Stamp,
+        /// The label of the collection at the source.
+        collection: String,
+    },
     /// What another copy left there.
     #[error(
         "a copy that was cut short left revision {0} there, and what it names is gone; repeat that copy first"
@@ -106,7 +118,10 @@ impl TransferError {
     pub const fn is_conflict(&self) -> bool {
         matches!(
             self,
-            TransferError::Diverged { .. } | TransferError::Apart { .. } | TransferError::Unrelated { .. }
+            TransferError::Diverged { .. }
+                | TransferError::Apart { .. }
+                | TransferError::Unrelated { .. }
+                | TransferError::Tag { .. }
         )
     }
 }

@@ -6,8 +6,10 @@ use lakota::backend::memory::MemoryBackend;
 use lakota::collection::{At, Collection};
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
-use lakota::ops::transfer::{What, transfer};
+use lakota::ops;
+use lakota::ops::transfer::{Progress, What, transfer};
 use lakota::series::write::Mode;
+use std::cell::Cell;
 use std::sync::Arc;
 
 fn schema() -> Schema {
@@ -102,4 +104,62 @@ fn a_label_that_a_series_got_and_lost_in_one_batch_is_not_its_own_when_it_is_wri
     let labels: Vec<String> = one.open().list(At::Newest).unwrap().into_iter().map(|s| s.label).collect();
     assert_eq!(labels, ["s"]);
     assert_eq!(one.rows(), ["5,5\n"]);
+}
+
+fn damage(site: &Site) -> Vec<String> {
+    let mut damage = Vec::new();
+    ops::verify(&repo_on(&site.0, &site.1, None), &mut |found| damage.push(found.what.clone())).unwrap();
+    damage
+}
+
+fn tag_newest(site: &Site, name: &str) {
+    let collection = site.open();
+    let head = collection.newest().unwrap()[0];
+    collection.tag(name, head, false).unwrap();
+}
+
+#[test]
+fn a_tag_stays_where_it_is_if_the_revision_it_names_cannot_be_copied() {
+    let one = Site::new();
+    let other = one.clone();
+    one.upsert("1,1\n");
+    one.upsert("1,2\n");
+    other.upsert("1,3\n");
+    // What a merge needs is gone on this side, and later than what the other side has on its own.
+    one.upsert("1,4\n");
+    ops::squash(&one.open()).unwrap();
+    for _ in 0..2 {
+        ops::gc(&repo_on(&one.0, &one.1, None), 0).unwrap();
+    }
+    tag_newest(&one, "v1");
+    let (from, to) = (repo_on(&one.0, &one.1, None), repo_on(&other.0, &other.1, None));
+    let report = transfer(&from, &to, &What::default(), &|_| ()).unwrap();
+    let refused: Vec<&str> = report.failed.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(refused, ["c", "the tags"], "{report:?}");
+    assert!(report.failed.iter().all(|(_, error)| error.is_conflict()), "{report:?}");
+    assert!(report.failed[1].1.to_string().starts_with("tag \"v1\" names revision "), "{report:?}");
+    assert_eq!(other.open().tags().unwrap(), []);
+    assert_eq!(damage(&other), Vec::<String>::new());
+}
+
+#[test]
+fn a_tag_that_is_given_while_its_repository_is_copied_comes_with_the_next_copy() {
+    let one = Site::new();
+    one.upsert("1,1\n");
+    let other = Site(Arc::new(MemoryBackend::new()), CountingClock::new());
+    repo_on(&other.0, &other.1, None);
+    let (from, to) = (repo_on(&one.0, &one.1, None), repo_on(&other.0, &other.1, None));
+    let tagged = Cell::new(false);
+    let meanwhile = |_: &Progress<'_>| {
+        if !tagged.replace(true) {
+            one.upsert("2,2\n");
+            tag_newest(&one, "v1");
+        }
+    };
+    assert!(transfer(&from, &to, &What::default(), &meanwhile).unwrap().failed.is_empty());
+    assert!(tagged.get());
+    assert_eq!(damage(&other), Vec::<String>::new());
+    assert!(transfer(&from, &to, &What::default(), &|_| ()).unwrap().failed.is_empty());
+    assert_eq!(other.open().tags().unwrap(), one.open().tags().unwrap());
+    assert_eq!(damage(&other), Vec::<String>::new());
 }

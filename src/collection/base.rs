@@ -24,12 +24,11 @@ impl Collection {
     /// The newest revision and its state, a merge written first where there are several heads.
     pub(super) fn settled(&self) -> Result<(Stamp, State), CollectionError> {
         let log = self.changelog.log()?;
-        match self.changelog.heads(&log)?.as_slice() {
+        let heads = self.changelog.heads(&log)?;
+        self.changelog.complete(&log, &heads)?;
+        match heads.as_slice() {
             [] => Err(CollectionError::Empty(self.label.clone())),
-            [one] => {
-                self.changelog.complete(&log, *one)?;
-                Ok((*one, self.changelog.read(&log, *one)?.state.clone()))
-            }
+            [one] => Ok((*one, self.changelog.read(&log, *one)?.state.clone())),
             several => {
                 let stamp = self.union(&log, several)?.merged()?.put(&self.changelog)?;
                 Ok((stamp, self.changelog.read(self.changelog.log()?.as_ref(), stamp)?.state.clone()))
@@ -50,6 +49,7 @@ impl Collection {
             return Err(HistoryError::Gone(base).into());
         }
         self.check_mergeable(&log, base)?;
+        self.changelog.complete(&log, &[base])?;
         Ok(self.changelog.read(&log, base)?.state.clone())
     }
 
@@ -69,6 +69,7 @@ impl Collection {
         if merged.stamp() != base {
             return Err(CollectionError::NoRevision(base.to_string(), self.label.clone()));
         }
+        self.changelog.complete(log, &heads)?;
         merged.put(&self.changelog)?;
         Ok(())
     }

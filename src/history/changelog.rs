@@ -421,15 +421,21 @@ impl Changelog {
         Ok(heads.into_iter().filter(|head| !named.contains(head)).collect())
     }
 
-    /// Puts the files of the one head that a writer who was cut short did not: without them, what it merged would be a
-    /// head again beside whatever is built on it.
-    pub fn complete(&self, log: &Log, head: Stamp) -> Result<(), HistoryError> {
-        if log.heads().len() < 2 {
-            return Ok(());
-        }
-        if let Some(bytes) = self.bytes(log, head)? {
-            let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
-            self.put_files(folder, head, &self.read(log, head)?.parents, &bytes)?;
+    /// Puts the files that a writer who was cut short did not put of these revisions: without them, what a merge joined
+    /// would be a head again beside whatever is built on the merge.
+    pub fn complete(&self, log: &Log, revisions: &[Stamp]) -> Result<(), HistoryError> {
+        for stamp in revisions.iter().copied().filter(|stamp| log.contains(*stamp)) {
+            // Damage is told by whoever reads the revision itself.
+            let Ok(revision) = self.read(log, stamp) else { continue };
+            let known = log.parents(stamp).unwrap_or_default();
+            let mut parents = revision.parents.clone();
+            parents.retain(|parent| !known.contains(parent));
+            if !parents.is_empty()
+                && let Some(bytes) = self.bytes(log, stamp)?
+            {
+                let folder = self.folders.first().copied().unwrap_or(Digest::ZERO);
+                self.put_files(folder, stamp, &parents, &bytes)?;
+            }
         }
         Ok(())
     }

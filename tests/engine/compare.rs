@@ -1,6 +1,6 @@
 //! Comparing two states of a series: the same as comparing all their rows, at the cost of what differs.
 
-use crate::support::{CountingClock, frame, keyed, repo_on};
+use crate::support::{CountingClock, frame, games, keyed, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::faulty::FaultyBackend;
 use lakota::backend::memory::MemoryBackend;
@@ -118,7 +118,7 @@ fn as_sets(lines: Lines) -> Lines {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: games(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_comparison_turns_one_state_into_the_other(

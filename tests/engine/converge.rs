@@ -10,6 +10,7 @@ mod found;
 mod model;
 mod world;
 
+use crate::support::games;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::RefCell;
@@ -146,7 +147,7 @@ impl Tally {
 #[test]
 fn replicas_read_what_the_rule_says_at_every_step_and_the_same_in_the_end() {
     // Games are long: few of them, unless somebody asks for more.
-    let cases = std::env::var("PROPTEST_CASES").map_or(48, |cases| cases.parse().unwrap());
+    let cases = games(48);
     let config = Config { cases, max_shrink_iters: 4000, failure_persistence: None, ..Config::default() };
     let cases = cases as usize;
     let total = RefCell::new(Tally::default());

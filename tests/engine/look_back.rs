@@ -1,6 +1,6 @@
 //! Looking back and going back: blame, restore and undo against a model that knows what every revision reads as.
 
-use crate::support::{CountingClock, SeriesRows, frame, keyed, repo_on};
+use crate::support::{CountingClock, SeriesRows, frame, games, keyed, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::clock::Stamp;
@@ -132,7 +132,7 @@ fn keys_of(rows: &SeriesRows) -> BTreeSet<&Key> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: games(128), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn blame_names_the_last_revision_that_changed_each_row(

@@ -1,6 +1,6 @@
 //! One writer against a plain model: rows in a list, every revision remembered.
 
-use crate::support::{CountingClock, frame, keyed, repo_on};
+use crate::support::{CountingClock, frame, games, keyed, repo_on};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
 use lakota::clock::Stamp;
@@ -300,7 +300,7 @@ fn put(rows: &mut Vec<Row>, new: Vec<Row>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: games(96), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn rows_are_those_of_the_model(

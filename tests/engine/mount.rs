@@ -23,7 +23,7 @@ mod write_steps;
 mod write_text;
 mod write_times;
 
-use crate::support::{CountingClock, copy, frame, lines, repo_on};
+use crate::support::{CountingClock, copy, frame, games, lines, repo_on};
 use bytes::Bytes;
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
@@ -293,7 +293,7 @@ fn sorted(mut names: Vec<String>) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: games(64), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_tree_shows_what_the_engine_reads(

@@ -1,6 +1,6 @@
 //! Live files: the bytes that the mount serves are those that reading the rows gives, in every range.
 
-use crate::support::{CountingClock, frame, repo_on};
+use crate::support::{CountingClock, frame, games, repo_on};
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, TimeUnit};
 use bytes::Bytes;
@@ -186,7 +186,7 @@ fn check(collection: &Collection, cache: u64, dice: &mut Dice) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: games(48), ..ProptestConfig::default() })]
 
     #[test]
     fn files_hold_the_rows_whatever_they_are(

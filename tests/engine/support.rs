@@ -15,6 +15,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+/// The number of random cases that a test runs: this many, or what PROPTEST_CASES says.
+pub(crate) fn games(cases: u32) -> u32 {
+    std::env::var("PROPTEST_CASES").map_or(cases, |wanted| wanted.parse().unwrap())
+}
+
 /// A clock that moves on by a millisecond whenever it is asked.
 #[derive(Debug)]
 pub(crate) struct CountingClock(AtomicU64);

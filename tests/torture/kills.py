@@ -176,7 +176,7 @@ def verbs(n):
         Verb("squash", here("squash", "-a"), ready=touch),
         Verb("gc", here("gc", "--grace", "0s"), ready=lambda root, n: run(root, "squash", "temp")),
         Verb("verify --repair-from", lambda root: ("verify", "--repair-from", f"{root}/other"), ready=damage, codes=(0, 1)),
-        Verb("export", lambda root: ("export", f"{PLAIN}/out"), ready=touch),
+        Verb("export", lambda root: ("export", "--delete", f"{PLAIN}/out"), ready=touch),
     ]
 
 

@@ -8,6 +8,7 @@ use super::{Changelog, HistoryError, MAX_LOOSE, MAX_PACKS, pack};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 
 /// As many become loose files.
 const FEW: usize = 16;
@@ -19,6 +20,7 @@ impl Changelog {
     /// Puts the files of revisions, oldest first, into one of the changelog's folders: durable on return. All they
     /// name is durable already. `at_once`: all or none of them.
     pub fn receive(&self, folder: Digest, revisions: &[Carried], at_once: bool) -> Result<(), HistoryError> {
+        self.complete_parents(revisions)?;
         if revisions.len() > if at_once { 1 } else { FEW } {
             let (digest, bytes) = pack::encode(revisions)?;
             return self.put_pack(folder, digest, bytes).map(|_key| ());
@@ -28,6 +30,15 @@ impl Changelog {
             self.put_files(folder, *stamp, parents, bytes)?;
         }
         Ok(())
+    }
+
+    /// A copy that was cut short may have left a merge with some of its files: it needs all before it has a child.
+    fn complete_parents(&self, revisions: &[Carried]) -> Result<(), HistoryError> {
+        let new: BTreeSet<Stamp> = revisions.iter().map(|(stamp, ..)| *stamp).collect();
+        let parents: BTreeSet<Stamp> =
+            revisions.iter().flat_map(|(_, parents, _)| parents).copied().collect();
+        let known: Vec<Stamp> = parents.difference(&new).copied().collect();
+        if known.is_empty() { Ok(()) } else { self.complete(self.unhidden_log()?.as_ref(), &known) }
     }
 
     /// Packs if there are many files of either kind.

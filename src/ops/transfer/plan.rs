@@ -152,7 +152,7 @@ impl Ends {
         }
         // What came before, when nothing spared it from gc, is looked at again.
         take.extend(there.log.stamps().filter(|s| !there.trusted && self.all.contains(*s)));
-        take.retain(|stamp| !there.has(*stamp));
+        take.retain(|stamp| !there.has(*stamp, self.all.parents(*stamp).unwrap_or_default()));
         take.into_iter().collect()
     }
 
@@ -231,8 +231,10 @@ struct There {
 }
 
 impl There {
-    fn has(&self, stamp: Stamp) -> bool {
-        self.trusted && self.log.contains(stamp)
+    /// Whether a revision is there with all of its files: a copy that was cut short may have left some of a merge.
+    fn has(&self, stamp: Stamp, parents: &[Stamp]) -> bool {
+        let known = self.log.parents(stamp).unwrap_or_default();
+        self.trusted && self.log.contains(stamp) && parents.iter().all(|parent| known.contains(parent))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Input sorted onto a series: whatever it repeats of it, the write comes out as without that knowledge.
 
-use crate::support::{CountingClock, frame, repo_on, series};
+use crate::support::{CountingClock, frame, games, repo_on, series};
 use lakota::backend::Backend;
 use lakota::backend::faulty::FaultyBackend;
 use lakota::backend::memory::MemoryBackend;
@@ -103,7 +103,7 @@ fn saves() -> impl Strategy<Value = (Vec<Row>, Vec<Row>)> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: games(400), ..ProptestConfig::default() })]
 
     #[test]
     fn rows_sorted_onto_a_series_are_written_as_any(

@@ -1,8 +1,9 @@
 //! What the model found, each by itself.
 
-use crate::support::{CountingClock, copy, frame, repo_on, series};
+use crate::support::{CountingClock, copy, files, frame, repo_on, series};
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
+use lakota::clock::Stamp;
 use lakota::collection::{At, Collection};
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
@@ -40,6 +41,11 @@ impl Site {
         let mut batch = collection.batch("").unwrap();
         batch.write("s", &Mode::Upsert, Sorted::of(&schema(), vec![frame(&schema(), rows)])).unwrap();
         batch.commit().unwrap().unwrap();
+    }
+
+    /// The revisions that no file names as a parent.
+    fn heads(&self) -> Vec<Stamp> {
+        self.open().changelog().log().unwrap().heads()
     }
 
     fn rows(&self) -> Vec<String> {
@@ -162,4 +168,57 @@ fn a_tag_that_is_given_while_its_repository_is_copied_comes_with_the_next_copy()
     assert!(transfer(&from, &to, &What::default(), &|_| ()).unwrap().failed.is_empty());
     assert_eq!(other.open().tags().unwrap(), one.open().tags().unwrap());
     assert_eq!(damage(&other), Vec::<String>::new());
+}
+
+/// Two sites that know a merge of two heads; of the second the copy was cut short, so that it has one file of two.
+fn merge_without_a_file() -> (Site, Site, Stamp) {
+    let one = Site::new();
+    let other = one.clone();
+    one.upsert("1,1\n");
+    other.upsert("2,2\n");
+    copy(other.0.as_ref(), one.0.as_ref(), 0);
+    one.open().settle().unwrap();
+    let merge = one.open().newest().unwrap()[0];
+    copy(one.0.as_ref(), other.0.as_ref(), 0);
+    let suffix = format!(".{}", merge.file_name());
+    let mut of_merge: Vec<String> =
+        files(other.0.as_ref()).into_keys().filter(|key| key.ends_with(&suffix)).collect();
+    assert_eq!(of_merge.len(), 2);
+    of_merge.truncate(1);
+    other.0.delete_many(&of_merge).unwrap();
+    assert_eq!(other.heads().len(), 2);
+    (one, other, merge)
+}
+
+#[test]
+fn a_merge_that_was_copied_in_part_is_whole_before_a_child_of_it_comes() {
+    let (one, other, _) = merge_without_a_file();
+    one.upsert("3,3\n");
+    copy(one.0.as_ref(), other.0.as_ref(), 0);
+    assert_eq!(other.heads(), one.heads());
+}
+
+#[test]
+fn a_merge_that_was_copied_in_part_is_whole_after_the_next_copy() {
+    let (one, other, merge) = merge_without_a_file();
+    copy(one.0.as_ref(), other.0.as_ref(), 0);
+    assert_eq!(other.heads(), [merge]);
+}
+
+#[test]
+fn a_merge_that_was_copied_in_part_is_whole_before_it_is_merged_or_written_to() {
+    for onto in [false, true] {
+        let (_, other, merge) = merge_without_a_file();
+        let collection = other.open();
+        let first = collection.changelog().log().unwrap().stamps().next().unwrap();
+        let mut batch = collection.batch_on(if onto { merge } else { first }, &[], "").unwrap();
+        batch.write("t", &Mode::Upsert, Sorted::of(&schema(), vec![frame(&schema(), "3,3\n")])).unwrap();
+        let written = batch.commit().unwrap().unwrap();
+        if onto {
+            assert_eq!(other.heads(), [written]);
+        } else {
+            other.open().settle().unwrap();
+            assert_eq!(other.heads().len(), 1);
+        }
+    }
 }

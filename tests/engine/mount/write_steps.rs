@@ -1,6 +1,7 @@
 //! Steps of the model of writes: what programs and other places may do.
 
 use super::write_model::World;
+use crate::support::games;
 use proptest::prelude::*;
 
 pub(super) const LABELS: [&str; 2] = ["a", "b/c"];
@@ -73,13 +74,8 @@ pub(super) fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A few, or as many as are asked for.
-fn cases() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(32)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: games(32), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_programs_write_is_what_the_series_become(

@@ -158,14 +158,17 @@ impl Fs {
         if ingest::is_blank(file)? {
             return Ok(None);
         }
-        let basis = match &body.basis {
-            Some(basis) if basis.is_recolumned(rows.series)? => Some(basis),
+        let basis = body.basis.as_ref();
+        let columns = match basis {
+            Some(basis) if basis.is_recolumned(rows.series)? => Some(basis.columns()),
             _ => None,
         };
-        let columns = basis.map(Basis::columns);
         let (input, reached) = ingest::read_added(rows.series, columns, file, body.reached.as_ref())?;
         let saved = self.save_rows(rows, basis, input)?;
         body.reached = reached;
+        // What it takes away of that later is a change of this. The ticket stays: lines that are added are a change of
+        // nothing.
+        body.basis = saved.basis.clone().or(body.basis.take());
         Ok(Some(saved))
     }
 

@@ -223,7 +223,8 @@ impl Fs {
         if len > 0 {
             pen.veils.written(series, format);
             let guard = Guard::Nothing;
-            let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer, guard };
+            let (way, author) = (Way::Replace, &self.author(caller.uid));
+            let rows = Rows { series, format, name: &live, way, writer: &writer, author, guard };
             // Of a file that is still written, what is there may be half of it: its close tells.
             let open = moving.open.then_some(ino);
             let saved = caught(SAVING, || self.save_renamed(&rows, file, basis.as_ref(), lay, open));

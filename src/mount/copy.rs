@@ -376,6 +376,9 @@ impl WorkingCopy {
             if body.added {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
+                if !body.adds {
+                    body.end_adding();
+                }
             }
             (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
             body.emptied = Instant::now();

@@ -181,6 +181,7 @@ impl Fs {
         body.reached = reached;
         // What it takes away of that later is a change of this. The ticket stays: lines that are added are a change of
         // nothing.
+        body.apart |= saved.stamp.is_some() && saved.basis.is_none();
         body.basis = saved.basis.clone().or(body.basis.take());
         Ok(Some(saved))
     }

@@ -445,3 +445,24 @@ fn rows_of_others_stay_where_lines_that_were_added_are_taken_back() {
     world.kernel.close(fd).unwrap();
     assert_eq!(world.text(), format!("{ROWS}9,90\n"));
 }
+
+/// What the program has is no state of the series: nobody can tell which rows it takes back.
+#[test]
+fn lines_that_were_added_behind_rows_of_others_are_not_taken_back_without_a_word() {
+    for size in [ROWS.len() as u64, 0] {
+        let mut world = World::new();
+        let fd = world.open(O_RDWR | O_APPEND);
+        world.elsewhere("s", "k,v\n9,90\n");
+        world.kernel.write(fd, b"4,40\n").unwrap();
+        world.kernel.fsync(fd).unwrap();
+        world.kernel.ftruncate(fd, size).unwrap();
+        if size == 0 {
+            world.kernel.write(fd, ROWS.as_bytes()).unwrap();
+        }
+        assert_eq!(world.kernel.close(fd), Err(Errno::ESTALE));
+        assert_eq!(world.text(), format!("{ROWS}4,40\n9,90\n"));
+        assert_eq!(world.rejected(), [ROWS]);
+        assert!(world.errors().contains("would remove 2 rows"), "{}", world.errors());
+        world.kernel.check_clean();
+    }
+}

@@ -171,7 +171,7 @@ impl Fs {
     /// Writes bytes at an offset, or with `append` behind what is there. All of them, or an error.
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8], append: bool) -> Result<(), Errno> {
         let failed = |e: Failure| self.fail(None, "write", &e);
-        let pen = self.pen().map_err(|_| Errno::EBADF)?;
+        let pen = self.pen.as_ref().ok_or(Errno::EBADF)?;
         let (opening, _steady) = self.steady(pen, handle)?;
         match opening {
             Opening::Copy(copy) => {
@@ -269,7 +269,7 @@ impl Fs {
     pub fn allocate(&self, handle: u64, offset: u64, len: u64, mode: i32) -> Result<(), Errno> {
         let mode =
             FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
-        let pen = self.pen().map_err(|_| Errno::EBADF)?;
+        let pen = self.pen.as_ref().ok_or(Errno::EBADF)?;
         let (opening, _steady) = self.steady(pen, handle)?;
         match opening {
             Opening::Copy(copy) => copy

@@ -79,13 +79,16 @@ fn lines_of_another_encoding_are_added_with_several_calls_of_fsync() {
     assert!(world.rejected().is_empty(), "{}", world.errors());
 }
 
+/// Bytes of a text.
+type Form<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+
 /// What is saved is not read again, whatever the encoding: somebody else may have changed it since.
 #[test]
 fn lines_of_another_encoding_that_are_saved_are_not_saved_again() {
     let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let longer = |text: &str| text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
     let returns = |text: &str| text.replace('\n', "\r").into_bytes();
-    let forms: [&dyn Fn(&str) -> Vec<u8>; 5] = [
+    let forms: [Form<'_>; 5] = [
         &|text| text.as_bytes().to_vec(),
         &|text| utf16(text),
         &|text| little(&text.replace('\n', "\r\n")),

@@ -15,6 +15,7 @@ pub mod errno;
 pub mod fs;
 pub mod fuse;
 pub mod handle;
+mod handover;
 pub mod host;
 mod ingest;
 pub mod inode;

@@ -336,6 +336,9 @@ impl WorkingCopy {
         };
         let kept = body.kept;
         body.straight &= at - kept == body.len;
+        if at - kept < body.len {
+            body.reached = None;
+        }
         body.file(self, desk)?;
         body.reopen(self, desk)?;
         body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
@@ -373,6 +376,9 @@ impl WorkingCopy {
             if body.added {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
+                if !body.adds {
+                    body.end_adding();
+                }
             }
             (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
             body.emptied = Instant::now();
@@ -388,6 +394,7 @@ impl WorkingCopy {
         }
         // Emptied, it begins again.
         (body.len, body.intake, body.straight) = (len, None, len == 0 && !body.shared);
+        body.reached = None;
         self.changed(body, desk.now);
         Ok(())
     }
@@ -407,7 +414,7 @@ impl WorkingCopy {
         let file = body.file(self, desk)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
-        (body.intake, body.straight) = (None, false);
+        (body.intake, body.straight, body.reached) = (None, false, None);
         self.changed(body, desk.now);
         Ok(())
     }

@@ -9,11 +9,11 @@ mod names;
 mod remove;
 mod rename;
 mod save;
+mod shown;
 mod write;
 
 use super::catalog::Catalog;
 use super::control::{Control, Counters, Kept};
-use super::copy::Purpose;
 use super::delta::Deltas;
 use super::errno::{Errno, Failure};
 use super::handle::{Folder, Handles, Opening};
@@ -24,7 +24,6 @@ use super::options::MountOptions;
 use super::pen::Pen;
 use super::render::{Content, Renderer};
 use super::scratch;
-use super::series::Series;
 use super::sheet::Sheets;
 use super::spool::Spool;
 use super::tree::{Child, Tree};
@@ -47,6 +46,7 @@ pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
 pub use rename::Renaming;
+use shown::shown;
 pub use write::Change;
 
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
@@ -309,6 +309,9 @@ impl Fs {
     pub fn open(&self, caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
         Counters::add(&self.tree.control.counters.opens, 1);
         let node = self.node(ino)?;
+        // No renaming takes the file away before its handle is known.
+        let scratch = matches!(node.what, What::Scratch(..));
+        let _steady = self.pen.as_ref().filter(|_| scratch).map(|pen| pen.handover.steady());
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
             if caller.uid != rustix::process::geteuid().as_raw() {
                 // The log will name who writes: known by the time of the close.
@@ -472,28 +475,4 @@ fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failu
     }
     bytes.truncate(filled);
     Ok(bytes.into())
-}
-
-/// ` of temp/bxl`: where a node is, for messages.
-fn shown(node: &Node) -> String {
-    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
-    match &node.what {
-        What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
-        What::Series(of) | What::Revisions(of) | What::At(of) | What::Diff(of) => series(of),
-        What::Difference(of) => format!(" what differs{} at {}", series(&of.series), of.new.stamp),
-        What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
-        What::File(file) => {
-            format!(" {}{} at {}", file.format.extension(), series(&file.series), file.from.stamp)
-        }
-        What::Copy(copy) => match &copy.purpose {
-            Purpose::Rows(of, _) => format!(" {}{}", copy.name, series(of)),
-            Purpose::Schema(label) => format!(" {} of {label}", copy.name),
-        },
-        What::Empty(of, format) => format!(" {}{}", format.extension(), series(of)),
-        What::Scratch(of, _) => format!(" a scratch file{}", series(of)),
-        What::Unborn(label) => format!(" of {label}"),
-        _ if node.is_text_of(name::SCHEMA) => format!(" {}", name::SCHEMA),
-        _ if node.ino == ROOT => " of the root".to_owned(),
-        _ => String::new(),
-    }
 }

@@ -161,3 +161,47 @@ fn a_signal_that_is_ignored_stays_ignored() {
     );
     assert!(ran.err.starts_with("wrote 1 row"), "{ran:?}");
 }
+
+/// As a terminal does that is closed: it and its shell tell of it.
+#[test]
+fn a_second_hangup_does_not_cut_the_end_short() {
+    let sandbox = Sandbox::new();
+    many_rows(&sandbox);
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    for n in 0..8_u64 {
+        let child = start(&sandbox, &["read", "many/a", "-o", "out/rows.csv"]);
+        wait_for(&sandbox.path("out"), ".lakota-");
+        signal(&child, Signal::HUP);
+        std::thread::sleep(Duration::from_micros(50 * n));
+        signal(&child, Signal::HUP);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(129), "{}", told(&output));
+        assert_eq!(told(&output), "lakota: interrupted, nothing changed\n");
+        assert!(names(&sandbox.path("out")).is_empty());
+    }
+}
+
+#[test]
+fn an_end_whose_words_nobody_reads_comes_all_the_same() {
+    let sandbox = Sandbox::with_rows();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    writer.write_all(&vec![b'x'; room]).unwrap();
+    let mut command = sandbox.command();
+    command.args(["write", "temp/bxl"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::INT);
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if begun.elapsed() > Duration::from_secs(30) => break None,
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    child.kill().ok();
+    child.wait().unwrap();
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    drop(reader);
+}

@@ -143,6 +143,7 @@ impl Fs {
     ) -> Result<(Child, Opening), Failure> {
         let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
         let child = scratch_child(name, series, held);
+        pen.handover.made(child.node.ino);
         // Should it become the live file, it is a change of what its writer can have read.
         if let Some(basis) = self.basis(series)? {
             pen.bases.lock().put(child.node.ino, (basis, self.pid(pen, caller)));

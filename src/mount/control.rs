@@ -1,10 +1,11 @@
 //! The files of `.lakota/`: what the mount does, and what went wrong.
 
 use super::catalog::Catalog;
-use super::errno::{Errno, Failure};
+use super::errno::{self, Errno};
 use super::options::{MountOptions, Names};
 use super::spool::one_line;
 use crate::clock::iso;
+use crate::vfs::failure::Failure;
 use parking_lot::Mutex;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
@@ -169,9 +170,9 @@ impl Control {
     /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told. `uid`: of
     /// whom it is, where it is not the mount's.
     pub fn note(&self, now: u64, uid: Option<u32>, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
-        let errno = failure.errno();
-        if !failure.is_answer() && errno != Errno::ENOENT {
-            self.tell(uid, format!("{} {what}: {}", iso(now), failure.line()));
+        let errno = Errno::of(failure);
+        if !errno::is_answer(failure) && errno != Errno::ENOENT {
+            self.tell(uid, format!("{} {what}: {}", iso(now), errno::line(failure)));
         }
         errno
     }

@@ -5,13 +5,14 @@
 
 mod body;
 
-use super::errno::{Errno, Failure, caught};
+use super::errno::Errno;
 use super::ingest::Basis;
 use super::intake::{Intakes, LEAST};
 use super::number::number;
 use super::render::{Content, Format};
 use super::series::Series;
 use super::spool::{Spool, SpoolFile, Ticket, Way};
+use crate::vfs::failure::{Failure, caught};
 pub(super) use body::Body;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
@@ -322,7 +323,7 @@ impl WorkingCopy {
 
     /// Notes that bytes are missing: what is there must not pass for what was meant.
     fn spoil(&self, body: &mut Body, failure: &Failure) {
-        body.failed = Some(failure.errno());
+        body.failed = Some(failure.kind());
         self.unsaved.store(true, Ordering::Release);
     }
 

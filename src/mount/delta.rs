@@ -15,7 +15,7 @@ mod turns;
 pub use pair::{Key, Pair};
 pub use text::Text;
 
-use super::errno::{Errno, Failure};
+use crate::vfs::failure::{Failure, Kind};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
 use room::{Claim, Room};
@@ -73,7 +73,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Flight {
     /// None until it is done.
-    result: Mutex<Option<Result<Arc<Text>, Errno>>>,
+    result: Mutex<Option<Result<Arc<Text>, Kind>>>,
     done: Condvar,
 }
 
@@ -118,13 +118,13 @@ impl Deltas {
             return Ok(Arc::clone(text));
         }
         if inner.too_long.get(&key).is_some() {
-            return Err(Failure::Told(Errno::EFBIG));
+            return Err(Failure::Told(Kind::TooLarge));
         }
         if let Some(flight) = inner.flights.get(&key).cloned() {
             drop(inner);
             return flight.wait();
         }
-        let landing = Landing { deltas: self, key, flight: Arc::default(), result: Err(Errno::EIO) };
+        let landing = Landing { deltas: self, key, flight: Arc::default(), result: Err(Kind::Unavailable) };
         inner.flights.insert(key, Arc::clone(&landing.flight));
         drop(inner);
         landing.fly(write)
@@ -153,8 +153,8 @@ impl Flight {
         match &*result {
             Some(Ok(text)) => Ok(Arc::clone(text)),
             // Who made it told why.
-            Some(Err(errno)) => Err(Failure::Told(*errno)),
-            None => Err(Errno::EIO.into()),
+            Some(Err(kind)) => Err(Failure::Told(*kind)),
+            None => Err(Kind::Unavailable.into()),
         }
     }
 }
@@ -173,7 +173,7 @@ struct Landing<'a> {
     deltas: &'a Deltas,
     key: Key,
     flight: Arc<Flight>,
-    result: Result<Arc<Text>, Errno>,
+    result: Result<Arc<Text>, Kind>,
 }
 
 impl Landing<'_> {
@@ -183,7 +183,7 @@ impl Landing<'_> {
             let mut sink = Sink::new(self.deltas);
             write(&mut sink).and_then(|()| sink.finish())
         };
-        self.result = made.as_ref().map(Arc::clone).map_err(Failure::errno);
+        self.result = made.as_ref().map(Arc::clone).map_err(|failure| failure.kind());
         made
     }
 }
@@ -193,7 +193,7 @@ impl Drop for Landing<'_> {
         let mut gone = Vec::new();
         let mut inner = self.deltas.inner.lock();
         inner.flights.remove(&self.key);
-        if self.result.as_ref().err() == Some(&Errno::EFBIG) {
+        if self.result.as_ref().err() == Some(&Kind::TooLarge) {
             inner.too_long.put(self.key, ());
         }
         if let Ok(text) = &self.result {

@@ -1,15 +1,7 @@
 //! Error numbers of the file system: chosen here and nowhere else.
 
-use crate::collection::CollectionError;
-use crate::data::input::{InputError, Problem};
-use crate::data::schema::SchemaError;
-use crate::history::changelog::HistoryError;
-use crate::repo::RepoError;
-use crate::series::RowsError;
-use std::any::Any;
-use std::error::Error;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{fmt, io};
+use crate::vfs::failure::{Failure, Kind};
+use std::fmt;
 
 /// An error number, as the kernel takes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -54,6 +46,12 @@ impl Errno {
     pub const EACCES: Errno = Errno(libc::EACCES);
     /// An operation that the mount does not have.
     pub const ENOSYS: Errno = Errno(libc::ENOSYS);
+
+    /// What the kernel is told of a failure.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Errno {
+        failure.kind().into()
+    }
 }
 
 impl fmt::Debug for Errno {
@@ -62,234 +60,153 @@ impl fmt::Debug for Errno {
     }
 }
 
-/// What a system call below said, where that is of use to a program: the others are damage to it.
-fn below(error: &(dyn Error + 'static)) -> Errno {
-    let mut error = Some(error);
-    while let Some(cause) = error {
-        let code = cause.downcast_ref::<io::Error>().and_then(io::Error::raw_os_error);
-        if let Some(code) = code {
-            return of_system(code);
-        }
-        error = cause.source();
-    }
-    Errno::EIO
-}
-
-const fn of_system(code: i32) -> Errno {
-    match code {
-        libc::ENOSPC
-        | libc::EDQUOT
-        | libc::EFBIG
-        | libc::EROFS
-        | libc::EACCES
-        | libc::EMFILE
-        | libc::ENFILE => Errno(code),
-        libc::EPERM => Errno::EACCES,
-        _ => Errno::EIO,
-    }
-}
-
-impl From<&InputError> for Errno {
-    fn from(error: &InputError) -> Errno {
-        match &error.problem {
-            Problem::Read(source) | Problem::Spool(source) => {
-                source.raw_os_error().map_or(Errno::EIO, of_system)
-            }
-            _ => Errno::EINVAL,
+impl From<Kind> for Errno {
+    fn from(kind: Kind) -> Errno {
+        match kind {
+            Kind::NotFound => Errno::ENOENT,
+            Kind::NotAFolder => Errno::ENOTDIR,
+            Kind::IsAFolder => Errno::EISDIR,
+            Kind::Exists => Errno::EEXIST,
+            Kind::NotEmpty => Errno::ENOTEMPTY,
+            Kind::Invalid => Errno::EINVAL,
+            Kind::ReadOnly => Errno::EROFS,
+            Kind::Denied => Errno::EACCES,
+            Kind::NotAllowed => Errno::EPERM,
+            Kind::Unsupported => Errno::EOPNOTSUPP,
+            Kind::OtherPlace => Errno::EXDEV,
+            Kind::TooLarge => Errno::EFBIG,
+            Kind::Full => Errno::ENOSPC,
+            Kind::OverQuota => Errno(libc::EDQUOT),
+            Kind::NameTooLong => Errno::ENAMETOOLONG,
+            Kind::Stale => Errno::ESTALE,
+            Kind::Unavailable => Errno::EIO,
+            Kind::Code(code) => Errno(code),
         }
     }
 }
 
-impl From<&RowsError> for Errno {
-    fn from(error: &RowsError) -> Errno {
-        match error {
-            RowsError::Input(error) => error.into(),
-            RowsError::Refused(_) => Errno::EINVAL,
-            other => below(other),
-        }
+/// A number that POSIX asks for, as the failure that it is.
+impl From<Errno> for Kind {
+    fn from(errno: Errno) -> Kind {
+        let named = Kind::NAMED.into_iter().find(|kind| Errno::from(*kind) == errno);
+        named.unwrap_or(Kind::Code(errno.0))
     }
-}
-
-impl From<&CollectionError> for Errno {
-    fn from(error: &CollectionError) -> Errno {
-        match error {
-            CollectionError::Rows(error) => error.into(),
-            CollectionError::Label(_) | CollectionError::NotATag(_) => Errno::EINVAL,
-            CollectionError::Exists(_) | CollectionError::Tagged { .. } => Errno::EEXIST,
-            CollectionError::NoSeries { .. }
-            | CollectionError::NoRevision(..)
-            | CollectionError::Future(_)
-            | CollectionError::NoTag { .. }
-            | CollectionError::TagLost { .. }
-            | CollectionError::NothingBefore { .. }
-            | CollectionError::Ambiguous { .. }
-            | CollectionError::Empty(_)
-            | CollectionError::History(HistoryError::Trimmed(_)) => Errno::ENOENT,
-            other => below(other),
-        }
-    }
-}
-
-impl From<&RepoError> for Errno {
-    fn from(error: &RepoError) -> Errno {
-        match error {
-            RepoError::NoCollection { .. } => Errno::ENOENT,
-            RepoError::Collection(error) => error.into(),
-            RepoError::Exists(_) | RepoError::OtherSchema { .. } => Errno::EEXIST,
-            other => below(other),
-        }
-    }
-}
-
-/// What a panic said.
-#[must_use]
-pub fn message(payload: &(dyn Any + Send)) -> &str {
-    let text = payload.downcast_ref::<&str>().copied();
-    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")
-}
-
-/// Does something with bytes that a program wrote. A panic is a failure like others: the bytes are to be kept, with
-/// the reason. No lock of the mount is poisoned by it, and what a batch staged is named by nothing.
-pub fn caught<T>(what: &str, act: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
-    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|payload| {
-        let said = message(payload.as_ref());
-        Err(Failure::refused(Errno::EIO, format!("{what} failed by a fault of lakota itself: {said}")))
-    })
-}
-
-/// Why an operation of the mount failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    /// Nothing to explain: a name that is not there, a file where a folder is needed.
-    #[error("{0:?}")]
-    Plain(Errno),
-    /// The repository failed.
-    #[error(transparent)]
-    Repo(#[from] RepoError),
-    /// A collection failed.
-    #[error(transparent)]
-    Collection(#[from] CollectionError),
-    /// Rows failed.
-    #[error(transparent)]
-    Rows(#[from] RowsError),
-    /// Input that cannot become rows.
-    #[error(transparent)]
-    Input(#[from] InputError),
-    /// A text that is no schema.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-    /// A local file failed.
-    #[error("cannot {verb} the spool")]
-    Spool {
-        /// What was tried: `read`, `write to`.
-        verb: &'static str,
-        /// Why.
-        source: io::Error,
-    },
-    /// A failure that its user was told of.
-    #[error("{0:?}")]
-    Told(Errno),
-    /// What is not done here, and why.
-    #[error("{why}")]
-    Refused {
-        /// What the kernel is told.
-        errno: Errno,
-        /// The reason, and what to do.
-        why: String,
-    },
 }
 
 impl From<Errno> for Failure {
     fn from(errno: Errno) -> Failure {
-        Failure::Plain(errno)
+        Failure::Plain(errno.into())
     }
 }
 
-impl Failure {
-    /// A refusal that says why.
-    pub fn refused(errno: Errno, why: impl Into<String>) -> Failure {
-        Failure::Refused { errno, why: why.into() }
+/// A failure in one line, as programs of this system know it.
+#[must_use]
+pub fn line(failure: &Failure) -> String {
+    match failure {
+        Failure::Plain(kind) | Failure::Told(kind) => format!("{:?}", Errno::from(*kind)),
+        failure => failure.line(),
     }
+}
 
-    /// A failure of a local file that was written.
-    #[must_use]
-    pub const fn spool(source: io::Error) -> Failure {
-        Failure::Spool { verb: "write to", source }
-    }
-
-    /// A failure of a local file that was read.
-    #[must_use]
-    pub const fn unread(source: io::Error) -> Failure {
-        Failure::Spool { verb: "read", source }
-    }
-
-    /// The failure and its causes, in one line.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut source = Error::source(self);
-        while let Some(error) = source {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            source = error.source();
+/// Whether the number alone tells all of it: nothing is wrong but what was asked for, or its user was told.
+#[must_use]
+pub fn is_answer(failure: &Failure) -> bool {
+    match failure {
+        Failure::Plain(_) | Failure::Told(_) => true,
+        Failure::Spool { .. } => {
+            matches!(
+                failure.kind(),
+                Kind::Exists
+                    | Kind::NotEmpty
+                    | Kind::NotAFolder
+                    | Kind::IsAFolder
+                    | Kind::NameTooLong
+                    | Kind::Invalid
+            ) || Errno::of(failure) == Errno::EOPNOTSUPP
         }
-        line
-    }
-
-    /// Whether the number alone tells all of it: nothing is wrong but what was asked for, or its user was told.
-    #[must_use]
-    pub fn is_answer(&self) -> bool {
-        match self {
-            Failure::Plain(_) | Failure::Told(_) => true,
-            Failure::Spool { source, .. } => matches!(
-                source.raw_os_error(),
-                Some(
-                    libc::EEXIST
-                        | libc::ENOTEMPTY
-                        | libc::ENOTDIR
-                        | libc::EISDIR
-                        | libc::ENAMETOOLONG
-                        | libc::EINVAL
-                        | libc::EOPNOTSUPP
-                )
-            ),
-            _ => false,
-        }
-    }
-
-    /// What the kernel is told.
-    #[must_use]
-    pub fn errno(&self) -> Errno {
-        match self {
-            Failure::Plain(errno) | Failure::Told(errno) => *errno,
-            Failure::Repo(error) => error.into(),
-            Failure::Collection(error) => error.into(),
-            Failure::Rows(error) => error.into(),
-            Failure::Input(error) => error.into(),
-            Failure::Schema(_) => Errno::EINVAL,
-            Failure::Spool { source, .. } => source.raw_os_error().map_or(Errno::EIO, Errno),
-            Failure::Refused { errno, .. } => *errno,
-        }
+        _ => false,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::collection::CollectionError;
+    use crate::data::input::{InputError, Problem};
+    use crate::history::changelog::HistoryError;
+    use crate::repo::RepoError;
+    use crate::series::RowsError;
+    use std::io;
 
-    #[test]
-    fn what_a_panic_said_is_known_for_texts() {
-        assert_eq!(message(&"a"), "a");
-        assert_eq!(message(&"b".to_owned()), "b");
-        assert_eq!(message(&3), "no message");
+    fn system(code: i32) -> io::Error {
+        io::Error::from_raw_os_error(code)
     }
 
     #[test]
-    fn a_panic_is_a_failure_that_says_what_panicked() {
-        assert_eq!(caught("x", || Ok(1)).unwrap(), 1);
-        let failed =
-            caught("reading rows", || -> Result<(), Failure> { panic!("index 3 of 2") }).unwrap_err();
-        assert_eq!(failed.errno(), Errno::EIO);
-        assert_eq!(failed.line(), "reading rows failed by a fault of lakota itself: index 3 of 2");
+    fn every_kind_has_a_number_of_its_own() {
+        for kind in Kind::NAMED {
+            assert_eq!(Kind::from(Errno::from(kind)), kind, "{kind:?}");
+        }
+        for only_posix in [Errno::EBADF, Errno::EBADMSG, Errno::ENOSYS] {
+            assert_eq!(Kind::from(only_posix), Kind::Code(only_posix.0));
+        }
+    }
+
+    #[test]
+    fn what_the_system_says_of_a_local_file_is_told_as_it_is() {
+        for code in 1..134 {
+            assert_eq!(Errno::of(&Failure::spool(system(code))), Errno(code));
+        }
+        assert_eq!(Errno::of(&Failure::unread(io::Error::other("no number"))), Errno::EIO);
+    }
+
+    #[test]
+    fn of_a_repository_only_what_is_of_use_to_a_program_is_told() {
+        let input = |problem| Failure::from(InputError::new(problem));
+        for code in 1..134 {
+            let expected = match code {
+                libc::ENOSPC
+                | libc::EDQUOT
+                | libc::EFBIG
+                | libc::EROFS
+                | libc::EACCES
+                | libc::EMFILE
+                | libc::ENFILE => code,
+                libc::EPERM => libc::EACCES,
+                _ => libc::EIO,
+            };
+            for problem in [Problem::Read(system(code)), Problem::Spool(system(code))] {
+                assert_eq!(Errno::of(&input(problem)), Errno(expected));
+            }
+        }
+        let denied = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert_eq!(Errno::of(&input(Problem::Read(denied))), Errno::EIO);
+        assert_eq!(Errno::of(&input(Problem::Other(String::new()))), Errno::EINVAL);
+    }
+
+    #[test]
+    fn failures_of_the_repository_have_the_numbers_of_their_kinds() {
+        let label = String::new;
+        let stamp = crate::clock::Stamp { time: 0, digest: crate::digest::Digest::ZERO };
+        let cases: [(Failure, Errno); 9] = [
+            (RowsError::Refused(label()).into(), Errno::EINVAL),
+            (RowsError::Index(label()).into(), Errno::EIO),
+            (CollectionError::Exists(label()).into(), Errno::EEXIST),
+            (CollectionError::Empty(label()).into(), Errno::ENOENT),
+            (CollectionError::History(HistoryError::Trimmed(0)).into(), Errno::ENOENT),
+            (CollectionError::History(HistoryError::Gone(stamp)).into(), Errno::EIO),
+            (RepoError::Exists(label()).into(), Errno::EEXIST),
+            (RepoError::Collection(CollectionError::Exists(label())).into(), Errno::EEXIST),
+            (Failure::refused(Errno::EPERM, "why"), Errno::EPERM),
+        ];
+        for (failure, errno) in cases {
+            assert_eq!(Errno::of(&failure), errno, "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_a_bare_number_is_the_system_s() {
+        assert_eq!(line(&Errno::ENOSPC.into()), "No space left on device (os error 28)");
+        assert_eq!(line(&Failure::refused(Errno::EPERM, "why")), "why");
     }
 }

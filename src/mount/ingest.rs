@@ -3,7 +3,6 @@
 mod save;
 
 use super::catalog::Point;
-use super::errno::Failure;
 use super::render::Format;
 use super::series::Series;
 use super::sheet::Sheet;
@@ -17,6 +16,7 @@ use crate::data::key::Keys;
 use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::Key;
+use crate::vfs::failure::Failure;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use std::collections::HashSet;

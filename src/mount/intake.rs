@@ -3,10 +3,10 @@
 //! Follows a file that grows at its end. Any other change ends it: the text is read from its start at the close then.
 //! Only a few files are followed at a time, since each may keep rows in memory.
 
-use super::errno::{Errno, Failure};
 use super::ingest::{Input, read_csv};
 use super::series::Series;
 use crate::data::schema::Schema;
+use crate::vfs::failure::{Failure, Kind};
 use parking_lot::{Condvar, Mutex};
 use std::fs::File;
 use std::io::{self, Read};
@@ -93,8 +93,8 @@ impl Intake {
     pub(super) fn finish(mut self) -> Result<Input, Failure> {
         self.tail.state.lock().ended = true;
         self.tail.more.notify_one();
-        let thread = self.thread.take().ok_or(Errno::EIO)?;
-        thread.join().unwrap_or_else(|_| Err(Errno::EIO.into()))
+        let thread = self.thread.take().ok_or(Kind::Unavailable)?;
+        thread.join().unwrap_or_else(|_| Err(Kind::Unavailable.into()))
     }
 }
 

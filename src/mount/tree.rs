@@ -6,7 +6,6 @@ use super::catalog::{Catalog, Now, Point, Shelf};
 use super::commit;
 use super::control::{self, Asker, Control};
 use super::delta::Deltas;
-use super::errno::{Errno, Failure};
 use super::name;
 use super::node::{File, Node, What};
 use super::options::MountOptions;
@@ -19,6 +18,7 @@ use crate::collection::when::When;
 use crate::collection::{At, CollectionError};
 use crate::data::label::escape;
 use crate::history::entry::SeriesId;
+use crate::vfs::failure::{Failure, Kind};
 use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -93,25 +93,25 @@ impl Tree {
                 Ok(Child::new(name::CONTROL, Node::control(self.control.began()), FOREVER))
             }
             What::Root => {
-                let label = name::label_of(name).ok_or(Errno::ENOENT)?;
-                let shelf = self.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
+                let label = name::label_of(name).ok_or(Kind::NotFound)?;
+                let shelf = self.catalog.shelf(&label)?.ok_or(Kind::NotFound)?;
                 Ok(self.collection(&label, &shelf))
             }
-            What::Control => self.control_file(name.to_str().ok_or(Errno::ENOENT)?, asker),
+            What::Control => self.control_file(name.to_str().ok_or(Kind::NotFound)?, asker),
             What::Collection(shelf) if name == name::SCHEMA => {
                 let now = shelf.now()?;
                 Ok(schema(&now))
             }
             What::Collection(shelf) => {
-                let label = name::label_of(name).ok_or(Errno::ENOENT)?;
+                let label = name::label_of(name).ok_or(Kind::NotFound)?;
                 let now = shelf.now()?;
                 let id = now.state.id(&label).map_err(CollectionError::from)?;
-                Ok(self.series(shelf, &now, &label, id.ok_or(Errno::ENOENT)?))
+                Ok(self.series(shelf, &now, &label, id.ok_or(Kind::NotFound)?))
             }
-            What::Series(series) => self.of_series(series, name.to_str().ok_or(Errno::ENOENT)?),
-            What::Revisions(series) => self.revision(series, name.to_str().ok_or(Errno::ENOENT)?),
-            What::At(series) => self.moment(series, name.to_str().ok_or(Errno::ENOENT)?),
-            What::Diff(series) => self.diff(series, name.to_str().ok_or(Errno::ENOENT)?),
+            What::Series(series) => self.of_series(series, name.to_str().ok_or(Kind::NotFound)?),
+            What::Revisions(series) => self.revision(series, name.to_str().ok_or(Kind::NotFound)?),
+            What::At(series) => self.moment(series, name.to_str().ok_or(Kind::NotFound)?),
+            What::Diff(series) => self.diff(series, name.to_str().ok_or(Kind::NotFound)?),
             What::Moment(series, point) if name == name::DELTA => self.delta(parent, series, point),
             What::Moment(series, point) => {
                 let sheet = self.sheet(&*series.shelf.now()?, series, point)?;
@@ -119,9 +119,9 @@ impl Tree {
                     return self.commit(series, point, &sheet);
                 }
                 let format = FORMATS.into_iter().find(|&format| name == name::data(format));
-                Ok(data(series, point, &sheet, format.ok_or(Errno::ENOENT)?))
+                Ok(data(series, point, &sheet, format.ok_or(Kind::NotFound)?))
             }
-            _ => Err(Errno::ENOTDIR.into()),
+            _ => Err(Kind::NotAFolder.into()),
         }
     }
 
@@ -156,7 +156,7 @@ impl Tree {
                 let files = FORMATS.map(|format| data(series, point, &sheet, format));
                 Ok([self.commit(series, point, &sheet)?].into_iter().chain(files).collect())
             }
-            _ => Err(Errno::ENOTDIR.into()),
+            _ => Err(Kind::NotAFolder.into()),
         }
     }
 
@@ -187,7 +187,7 @@ impl Tree {
 
     /// What the files of a series are made of in a state; `ENOENT` where it is not there.
     pub fn sheet(&self, now: &Now, series: &Series, from: &Point) -> Result<Arc<Sheet>, Failure> {
-        Ok(self.sheets.get(now, series, from)?.ok_or(Errno::ENOENT)?)
+        Ok(self.sheets.get(now, series, from)?.ok_or(Kind::NotFound)?)
     }
 
     /// One that cannot be read is listed too: looking into it tells why.
@@ -200,7 +200,7 @@ impl Tree {
         let text = self.control.text(name, &self.catalog, &self.options, asker);
         let now = self.catalog.repo().context().clock.now();
         let mtime = if name == "version" { self.control.began() } else { now };
-        let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime);
+        let node = Node::text(name, &text.ok_or(Kind::NotFound)?, mtime);
         let node = if name == "errors" { node.private(asker.uid) } else { node };
         Ok(Child::new(name, node, Duration::ZERO))
     }
@@ -233,7 +233,7 @@ impl Tree {
             }
             _ => {
                 let format = FORMATS.into_iter().find(|&format| self.live_name(&sheet, format) == name);
-                Ok(self.live(&now, series, &sheet, format.ok_or(Errno::ENOENT)?))
+                Ok(self.live(&now, series, &sheet, format.ok_or(Kind::NotFound)?))
             }
         }
     }
@@ -259,13 +259,13 @@ impl Tree {
     }
 
     fn revision(&self, series: &Series, text: &str) -> Result<Child, Failure> {
-        let time = match When::parse(text.rsplit_once("Z-").ok_or(Errno::ENOENT)?.0) {
+        let time = match When::parse(text.rsplit_once("Z-").ok_or(Kind::NotFound)?.0) {
             Some(When::Time(start, _)) => start,
-            _ => return Err(Errno::ENOENT.into()),
+            _ => return Err(Kind::NotFound.into()),
         };
         let now = series.shelf.now()?;
         let found = now.revisions_at(series.id, time).into_iter().find(|stamp| stamp.to_string() == text);
-        let point = now.point_of(found.ok_or(Errno::ENOENT)?);
+        let point = now.point_of(found.ok_or(Kind::NotFound)?);
         self.sheet(&now, series, &point)?;
         Ok(revision(series, point))
     }
@@ -282,7 +282,7 @@ impl Tree {
             }
         }
         // Nobody tells of changes here: it is there with the next listing.
-        Err(Errno::ENOENT.into())
+        Err(Kind::NotFound.into())
     }
 
     fn commit(&self, series: &Series, point: &Point, sheet: &Sheet) -> Result<Child, Failure> {
@@ -299,7 +299,7 @@ fn point(now: &Now, series: &Series, when: &When) -> Result<Point, Failure> {
     let back = |n| Ok(nth_last(&now.revisions(series.id), n));
     // Of the series, where the collection has several heads as well.
     let at = match when {
-        When::Back(n) => At::Revision(back(*n)?.ok_or(Errno::ENOENT)?),
+        When::Back(n) => At::Revision(back(*n)?.ok_or(Kind::NotFound)?),
         other => collection.at_when(&log, other, back)?,
     };
     Ok(match at {
@@ -317,7 +317,7 @@ fn when(text: &str) -> Result<When, Failure> {
         Some(When::Tag(_)) | None => tag(),
         other => other,
     };
-    Ok(when.ok_or(Errno::ENOENT)?)
+    Ok(when.ok_or(Kind::NotFound)?)
 }
 
 fn schema(now: &Now) -> Child {

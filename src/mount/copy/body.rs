@@ -1,11 +1,11 @@
 //! The bytes of a working copy: the rows that were opened, what was added behind them, or a file of its own.
 
 use super::{Desk, Guard, WorkingCopy};
-use crate::mount::errno::{Errno, Failure};
 use crate::mount::ingest::{Basis, Reached};
 use crate::mount::intake::Intake;
 use crate::mount::render::Content;
 use crate::mount::spool::{SpoolFile, Way};
+use crate::vfs::failure::{Failure, Kind};
 use bytes::Bytes;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -54,7 +54,7 @@ pub struct Body {
     /// Why it is not to be saved: the signal that ended the writer.
     pub stopped: Option<i32>,
     /// Why it is not to be saved: what a write that failed was told, since it is not all there.
-    pub failed: Option<Errno>,
+    pub failed: Option<Kind>,
 }
 
 impl Body {
@@ -132,7 +132,7 @@ impl Body {
 
     /// Gives its bytes away, and refuses what else is written.
     pub fn leave(&mut self) -> Option<SpoolFile> {
-        (self.len, self.failed) = (0, Some(Errno::EIO));
+        (self.len, self.failed) = (0, Some(Kind::Unavailable));
         self.file.take()
     }
 
@@ -151,7 +151,7 @@ impl Body {
             self.file = Some(desk.spool.file(&ticket).map_err(Failure::spool)?);
             self.stale = false;
         }
-        self.file.as_ref().ok_or(Failure::Plain(Errno::EIO))
+        self.file.as_ref().ok_or(Failure::Plain(Kind::Unavailable))
     }
 
     /// Makes all of it bytes of its own: it is not only added to.
@@ -166,7 +166,7 @@ impl Body {
         while at < size {
             let bytes = self.read(at, PIECE)?;
             if bytes.is_empty() {
-                return Err(Failure::Plain(Errno::EIO));
+                return Err(Failure::Plain(Kind::Unavailable));
             }
             file.file().write_all_at(&bytes, at).map_err(Failure::spool)?;
             at += bytes.len() as u64;

@@ -5,9 +5,9 @@ use crate::data::delta::Delta;
 use crate::data::files::changes::{self, Form};
 use crate::digest::Digest;
 use crate::interval::Interval;
-use crate::mount::errno::Failure;
 use crate::mount::render::Source;
 use crate::series::compare::{Side, compare};
+use crate::vfs::failure::Failure;
 use std::sync::Arc;
 
 /// Rows that become text at once: a segment's would take many times its memory.

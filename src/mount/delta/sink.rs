@@ -4,7 +4,7 @@ use super::Deltas;
 use super::room::Claim;
 use super::text::{Body, Text};
 use crate::digest::Digest;
-use crate::mount::errno::{Errno, Failure};
+use crate::vfs::failure::{Failure, Kind};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -59,27 +59,28 @@ impl<'a> Sink<'a> {
         if len > limit {
             let why =
                 format!("what differs is longer than {limit} bytes: `lakota diff` writes it without a file");
-            return Err(Failure::refused(Errno::EFBIG, why));
+            return Err(Failure::refused(Kind::TooLarge, why));
         }
         if !self.deltas.extend(&mut self.claim, self.buffer.len() as u64) {
             let why =
                 format!("what differs and is open takes {limit} bytes, which is the most: close some of it");
-            return Err(Failure::refused(Errno::ENOSPC, why));
+            return Err(Failure::refused(Kind::Full, why));
         }
         let folder = &self.deltas.folder;
         let file = match self.file.take() {
             Some(file) => file,
             None => tempfile::tempfile_in(folder).map_err(|e| match e.kind() {
                 // Not the name that was looked up.
-                io::ErrorKind::NotFound => {
-                    Failure::refused(Errno::EIO, format!("cannot make a file in {}: {e}", folder.display()))
-                }
+                io::ErrorKind::NotFound => Failure::refused(
+                    Kind::Unavailable,
+                    format!("cannot make a file in {}: {e}", folder.display()),
+                ),
                 _ => Failure::spool(e),
             })?,
         };
         while let Err(error) = file.write_all_at(&self.buffer, self.written) {
             // The disk is full before the limit is reached: what nobody has open goes.
-            let full = matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT));
+            let full = matches!(Kind::of_local(&error), Kind::Full | Kind::OverQuota);
             let idle = if full { self.deltas.give_up(|text| text.is_in(&self.deltas.disk)) } else { None };
             if idle.is_none() {
                 return Err(Failure::spool(error));

@@ -33,8 +33,8 @@ fn bytes(n: u8, len: usize) -> Vec<u8> {
     (0..len).map(|i| (i as u8).wrapping_mul(31).wrapping_add(n)).collect()
 }
 
-fn errno(made: Result<Arc<Text>, Failure>) -> Errno {
-    made.map(|_| ()).unwrap_err().errno()
+fn kind(made: Result<Arc<Text>, Failure>) -> Kind {
+    made.map(|_| ()).unwrap_err().kind()
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn the_oldest_that_nobody_has_open_goes_and_what_is_open_stays() {
 fn where_all_is_open_there_is_no_room_until_something_is_closed() {
     let deltas = deltas(|limits| limits.disk = 2 * LONG as u64);
     let (one, _two) = (get(&deltas, 1, LONG).0.unwrap(), get(&deltas, 2, LONG).0.unwrap());
-    assert_eq!(errno(get(&deltas, 3, LONG).0), Errno::ENOSPC);
+    assert_eq!(kind(get(&deltas, 3, LONG).0), Kind::Full);
     assert_eq!(deltas.disk.used(), 2 * LONG as u64, "what failed takes nothing");
     drop(one);
     get(&deltas, 3, LONG).0.unwrap();
@@ -97,9 +97,9 @@ fn a_text_that_is_too_long_is_refused_and_not_made_again() {
     let deltas = deltas(|limits| limits.disk = 90);
     get(&deltas, 1, 50).0.unwrap();
     let (refused, made) = get(&deltas, 2, LONG);
-    assert_eq!((errno(refused), made), (Errno::EFBIG, true));
+    assert_eq!((kind(refused), made), (Kind::TooLarge, true));
     let (refused, made) = get(&deltas, 2, LONG);
-    assert_eq!((errno(refused), made), (Errno::EFBIG, false));
+    assert_eq!((kind(refused), made), (Kind::TooLarge, false));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn those_who_wait_are_told_of_a_failure_and_of_a_panic() {
                     begun.send(()).unwrap();
                     may_go.recv_timeout(Duration::from_secs(60)).unwrap();
                     assert!(!panics, "made to fail");
-                    Err(Errno::ENOSPC.into())
+                    Err(Kind::Full.into())
                 })
             });
             has_begun.recv().unwrap();
@@ -168,8 +168,8 @@ fn those_who_wait_are_told_of_a_failure_and_of_a_panic() {
                 std::thread::yield_now();
             }
             go.send(()).unwrap();
-            let expected = if panics { Errno::EIO } else { Errno::ENOSPC };
-            assert_eq!(errno(second.join().unwrap()), expected);
+            let expected = if panics { Kind::Unavailable } else { Kind::Full };
+            assert_eq!(kind(second.join().unwrap()), expected);
             assert_eq!(first.join().is_err(), panics);
         });
         get(&deltas, 1, LONG).0.unwrap();
@@ -201,5 +201,5 @@ fn a_folder_that_is_gone_is_an_error_and_no_missing_name() {
     let folder = tempfile::tempdir().unwrap();
     let limits = Limits { short: 10, ..Limits::default() };
     let deltas = Deltas::with(folder.path().join("gone"), limits);
-    assert_eq!(errno(get(&deltas, 1, LONG).0), Errno::EIO);
+    assert_eq!(kind(get(&deltas, 1, LONG).0), Kind::Unavailable);
 }

@@ -5,7 +5,7 @@ use crate::collection::CollectionError;
 use crate::data::label::escape;
 use crate::mount::control::{Asker, SpoolStatus};
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
-use crate::mount::errno::{Errno, Failure};
+use crate::mount::errno::Errno;
 use crate::mount::ingest::Basis;
 use crate::mount::name;
 use crate::mount::node::{Node, What};
@@ -17,6 +17,7 @@ use crate::mount::series::Series;
 use crate::mount::spool::Kept;
 use crate::mount::tree::Child;
 use crate::mount::veil::Veil;
+use crate::vfs::failure::{Failure, Kind};
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,11 +40,11 @@ impl Fs {
                 Ok(scratch_child(name, series, child))
             }
             What::Root => match self.in_tree(caller, parent, name) {
-                Err(Failure::Plain(Errno::ENOENT)) => unborn(pen, name),
+                Err(Failure::Plain(Kind::NotFound)) => unborn(pen, name),
                 found => found,
             },
             What::Collection(shelf) => match self.in_tree(caller, parent, name) {
-                Err(Failure::Plain(Errno::ENOENT)) => {
+                Err(Failure::Plain(Kind::NotFound)) => {
                     Ok(self.emptied_folder(caller, pen, shelf, name).ok_or(Errno::ENOENT)?)
                 }
                 found => found,
@@ -119,7 +120,7 @@ impl Fs {
             return Ok(child);
         }
         match self.in_tree(caller, parent, name) {
-            Err(Failure::Plain(Errno::ENOENT)) => {
+            Err(Failure::Plain(Kind::NotFound)) => {
                 Ok(self.in_scratch(pen, series, name)?.ok_or(Errno::ENOENT)?)
             }
             found => found,

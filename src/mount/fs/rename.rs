@@ -10,7 +10,7 @@ use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::mount::catalog::Shelf;
 use crate::mount::copy::{Guard, Purpose, Start, WorkingCopy};
-use crate::mount::errno::{Errno, Failure, caught};
+use crate::mount::errno::Errno;
 use crate::mount::ingest::{Basis, Saved};
 use crate::mount::name;
 use crate::mount::node::{Node, What};
@@ -20,6 +20,7 @@ use crate::mount::scratch::Held;
 use crate::mount::series::Series;
 use crate::mount::spool::Way;
 use crate::mount::veil::Veil;
+use crate::vfs::failure::{Failure, Kind, caught};
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -273,7 +274,7 @@ impl Fs {
                 | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))),
                 _,
             ) if lay => save(None),
-            (Err(failure), Some(ino)) if failure.errno() == Errno::EINVAL => {
+            (Err(failure), Some(ino)) if Errno::of(&failure) == Errno::EINVAL => {
                 let since = Instant::now();
                 while self.handles.is_written(ino) && since.elapsed() < ENDING {
                     thread::sleep(ENDING / 50);
@@ -287,7 +288,7 @@ impl Fs {
     /// Keeps what a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
     fn keep_renamed(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
         match self.keep_file(pen, copy, file, failure) {
-            Failure::Told(Errno::EINVAL) => Failure::Told(Errno::EBADMSG),
+            Failure::Told(Kind::Invalid) => Failure::Told(Errno::EBADMSG.into()),
             told => told,
         }
     }

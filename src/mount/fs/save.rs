@@ -6,7 +6,7 @@ use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::mount::control::Counters;
 use crate::mount::copy::{Body, Guard, Purpose, WorkingCopy, Writer};
-use crate::mount::errno::{Errno, Failure, caught};
+use crate::mount::errno::{self, Errno};
 use crate::mount::ingest::{self, Basis, Input, Save, Saved};
 use crate::mount::intake::Intake;
 use crate::mount::pen::Pen;
@@ -18,6 +18,7 @@ use crate::mount::tree;
 use crate::mount::users;
 use crate::mount::veil::Veil;
 use crate::repo::RepoError;
+use crate::vfs::failure::{Failure, caught};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -87,9 +88,10 @@ impl Fs {
 
     fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
-        if let Some(errno) = body.failed {
+        if let Some(kind) = body.failed {
+            let errno = Errno::from(kind);
             let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
-            return Err(Failure::refused(errno, why));
+            return Err(Failure::refused(kind, why));
         }
         let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
         match &copy.purpose {
@@ -229,7 +231,7 @@ impl Fs {
             (Some(pen), Some(writer)) => self.name_now(pen, writer),
             _ => ticket.process,
         };
-        Ticket { reason: failure.line(), process, ..ticket }
+        Ticket { reason: errno::line(failure), process, ..ticket }
     }
 
     fn message(&self, rows: &Rows<'_>) -> String {
@@ -306,7 +308,7 @@ impl Fs {
                 format_args!("the bytes cannot be kept now ({error}): they are kept at the next mount");
             self.tree.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
         }
-        Failure::Told(failure.errno())
+        Failure::Told(failure.kind())
     }
 
     /// The same of a file that was written under another name, which has it still.
@@ -314,19 +316,19 @@ impl Fs {
         let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
         let kept = pen.spool.reject(file, &ticket);
         self.tree.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
-        Failure::Told(failure.errno())
+        Failure::Told(failure.kind())
     }
 
     /// Tells of a failure that was not told yet, and what the kernel is to know of it.
     pub(super) fn refuse_told(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
-        if let Failure::Told(errno) = failure {
-            return *errno;
+        if let Failure::Told(kind) = failure {
+            return (*kind).into();
         }
         let body = &mut *copy.body();
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), failure);
         let told = self.tree.control.retell(body.told, Some(ticket.uid), ticket.line(None));
         body.told = Some(told);
-        failure.errno()
+        Errno::of(failure)
     }
 
     /// Whether what was written ends as a whole file does.

@@ -1,9 +1,10 @@
 //! The file system as requests reach it: panics are caught, and what may take long has a thread of its own.
 
 use super::words::answer;
-use crate::mount::errno::{Errno, message};
+use crate::mount::errno::Errno;
 use crate::mount::fs::Fs;
 use crate::mount::pen::Busy;
+use crate::vfs::failure::message;
 use fuser::ReplyEmpty;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -11,11 +11,11 @@ use crate::data::schema::Schema;
 use crate::interval::Interval;
 use crate::mount::catalog::{Point, Shelf};
 use crate::mount::copy::Guard;
-use crate::mount::errno::{Errno, Failure};
 use crate::mount::series::Series;
 use crate::mount::sheet::{Sheets, content};
 use crate::mount::spool::Way;
 use crate::series::write::Mode;
+use crate::vfs::failure::{Failure, Kind};
 use std::sync::Arc;
 
 /// Looks at a collection that commits while a batch is begun.
@@ -87,7 +87,7 @@ impl Save<'_> {
             let (other, _) = self.batch(shelf, sheets)?;
             if content(other.base(), self.series.id, &label)? != there {
                 let why = "others write the series at this moment: try it again";
-                return Err(Failure::refused(Errno::EIO, why));
+                return Err(Failure::refused(Kind::Unavailable, why));
             }
             self.keeps(other, &label, again, &written)?;
         }
@@ -132,13 +132,13 @@ impl Save<'_> {
                     "what these bytes are a change of is gone from the history, or was never known: as the whole \
                      file they would remove {gone} rows that are there now, and change {changed}; {consent}"
                 );
-                Err(Failure::refused(Errno::ESTALE, why))
+                Err(Failure::refused(Kind::Stale, why))
             }
             Guard::Lacking if gone > 0 => {
                 let why = format!(
                     "these bytes may be a part of a file: {gone} rows that they lack would go; {consent}"
                 );
-                Err(Failure::refused(Errno::ESTALE, why))
+                Err(Failure::refused(Kind::Stale, why))
             }
             _ => Ok(()),
         }
@@ -207,12 +207,12 @@ impl Save<'_> {
                 let taken = batch.base().id(&label).map_err(CollectionError::from)?;
                 if taken.is_some() && taken != shelf.returned(self.series.id) {
                     let why = format!("the series was dropped, {label:?} is another one now: open it again");
-                    return Err(Failure::refused(Errno::ESTALE, why));
+                    return Err(Failure::refused(Kind::Stale, why));
                 }
                 return Ok((batch, label));
             }
         }
-        Err(Failure::refused(Errno::EIO, "the series is renamed again and again: save it once more"))
+        Err(Failure::refused(Kind::Unavailable, "the series is renamed again and again: save it once more"))
     }
 
     /// What the writer has after its revision, which is durable whether this can be told or not.

@@ -8,11 +8,11 @@ use crate::history::changelog::HistoryError;
 use crate::history::entry::Segments;
 use crate::mount::catalog::{Now, Point};
 use crate::mount::delta::{Pair, Text};
-use crate::mount::errno::{Errno, Failure};
 use crate::mount::name;
 use crate::mount::node::{Difference, Node};
 use crate::mount::render::Source;
 use crate::mount::series::Series;
+use crate::vfs::failure::{Failure, Kind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,14 +36,14 @@ impl Tree {
         for ends in name::ends(name) {
             match self.between(series, ends) {
                 // A name may have two dots within: then another part of the text is the other end.
-                Err(failure) if failure.errno() == Errno::ENOENT => {}
+                Err(failure) if failure.kind() == Kind::NotFound => {}
                 found => {
                     let (difference, mtime) = found?;
                     return self.shown(name, difference, mtime, Duration::ZERO);
                 }
             }
         }
-        Err(Errno::ENOENT.into())
+        Err(Kind::NotFound.into())
     }
 
     fn between(&self, series: &Series, ends: (&str, &str)) -> Result<(Unmade, u64), Failure> {
@@ -57,7 +57,7 @@ impl Tree {
                 return Ok((self.difference(&now, series, Some(old), new)?, mtime));
             }
         }
-        Err(Errno::ENOENT.into())
+        Err(Kind::NotFound.into())
     }
 
     /// The newest parent of a revision that has a series; none where it has no parents, or they were trimmed.
@@ -127,19 +127,19 @@ impl Tree {
                 match found {
                     Ok(pair) if pair.key() == of.key => self.deltas.get(&pair)?,
                     Err(failure) if !is_gone(&failure) => return Err(failure),
-                    _ => return Err(Errno::ESTALE.into()),
+                    _ => return Err(Kind::Stale.into()),
                 }
             }
         };
         // What the kernel knows of the inode is of that text.
-        if text.digest() == of.digest { Ok(text) } else { Err(Errno::ESTALE.into()) }
+        if text.digest() == of.digest { Ok(text) } else { Err(Kind::Stale.into()) }
     }
 }
 
 /// Whether a state was trimmed, and collected.
 fn is_gone(failure: &Failure) -> bool {
     let gone = matches!(failure, Failure::Collection(CollectionError::History(HistoryError::Gone(_))));
-    gone || failure.errno() == Errno::ENOENT
+    gone || failure.kind() == Kind::NotFound
 }
 
 /// What differs, before its text is made.

@@ -19,6 +19,7 @@ pub mod host;
 mod ingest;
 pub mod inode;
 mod intake;
+pub mod machine;
 pub mod name;
 pub mod node;
 mod number;

@@ -2,7 +2,7 @@
 
 use super::commands::mounts::{self, LOOK};
 use super::session::Session;
-use crate::mount::name::{CONTROL, REPLACE, RETRY};
+use crate::mount::control::{CONTROL, REPLACE, RETRY};
 use crate::mount::session::error::word;
 use crate::mount::spool::Kept;
 use crate::mount::table::{self, Health, Mount};

@@ -4,7 +4,8 @@
 
 use crate::clock::iso;
 use crate::data::label::unescape;
-use crate::mount::name::{CONTROL, label_of};
+use crate::mount::control::CONTROL;
+use crate::mount::name::label_of;
 use crate::mount::spool::{Kept, Ticket};
 use crate::mount::users;
 use std::path::Path;

@@ -2,8 +2,7 @@
 
 use super::args::Place;
 use crate::data::label::escape;
-use crate::mount::name;
-use crate::mount::options::Names;
+use crate::mount::name::{self, Names};
 use crate::mount::render::Format;
 use crate::mount::session::error::word;
 use crate::mount::spool::{Ticket, Way};

@@ -2,7 +2,8 @@
 
 use super::catalog::Catalog;
 use super::errno::{self, Errno};
-use super::options::{MountOptions, Names};
+use super::name::Names;
+use super::options::MountOptions;
 use super::spool::one_line;
 use crate::clock::iso;
 use crate::vfs::failure::Failure;
@@ -13,6 +14,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Lines of `errors` that are kept.
 const ERRORS: usize = 1000;
+
+/// The folder of control files.
+pub const CONTROL: &str = ".lakota";
+
+/// In the folder of refused bytes: where they are written again as they were meant.
+pub const RETRY: &str = ".retry";
+/// The same, where rows may go that are there now.
+pub const REPLACE: &str = ".replace";
 
 /// The names in `.lakota/`.
 pub const NAMES: [&str; 4] = ["errors", "metrics", "status", "version"];

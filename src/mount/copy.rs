@@ -6,7 +6,7 @@
 mod body;
 
 use super::errno::Errno;
-use super::ingest::Basis;
+use super::ingest::{Basis, Guard};
 use super::intake::{Intakes, LEAST};
 use super::number::number;
 use super::render::{Content, Format};
@@ -43,18 +43,6 @@ pub struct Writer {
     pub pid: u32,
     /// Its name.
     pub name: String,
-}
-
-/// Rows that a save must not remove unasked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Guard {
-    /// None: they are meant to go.
-    #[default]
-    Nothing,
-    /// Those that are there now, nor may their values change: what the bytes are a change of is not known.
-    Present,
-    /// Those that the bytes lack: they may be a part of a file.
-    Lacking,
 }
 
 /// Where and when bytes are written.

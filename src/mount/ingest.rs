@@ -36,6 +36,18 @@ const BLOCKS: usize = 8;
 /// Index values kept of lines that are added out of order.
 const KEYS: usize = 1 << 20;
 
+/// Rows that a save must not remove unasked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Guard {
+    /// None: they are meant to go.
+    #[default]
+    Nothing,
+    /// Those that are there now, nor may their values change: what the bytes are a change of is not known.
+    Present,
+    /// Those that the bytes lack: they may be a part of a file.
+    Lacking,
+}
+
 /// What a program opened: the rows that its save is a change of.
 #[derive(Debug, Clone)]
 pub struct Basis {

@@ -3,13 +3,10 @@
 //! Pure. Labels are escaped so that no name of ours can be meant: every one of ours that stands beside labels starts
 //! with a dot, which no escaped label does.
 
-use super::options::Names;
 use super::render::Format;
 use crate::data::label::{escape, unescape};
 use std::ffi::OsStr;
 
-/// The folder of control files.
-pub const CONTROL: &str = ".lakota";
 /// The columns of a collection.
 pub const SCHEMA: &str = ".schema";
 /// The link to the newest revision.
@@ -25,10 +22,15 @@ pub const COMMIT: &str = "commit.json";
 /// What a revision changed, row by row.
 pub const DELTA: &str = "delta.csv";
 
-/// In the folder of refused bytes: where they are written again as they were meant.
-pub const RETRY: &str = ".retry";
-/// The same, where rows may go that are there now.
-pub const REPLACE: &str = ".replace";
+/// How the two live files of a series are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Names {
+    /// `live.csv`, `live.parquet`.
+    #[default]
+    Live,
+    /// After the series: `bxl.csv`, `bxl.parquet`.
+    Label,
+}
 
 /// Longest name of a file, in bytes.
 pub(super) const MAX_NAME: usize = 255;

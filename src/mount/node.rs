@@ -3,7 +3,7 @@
 use super::catalog::{Point, Shelf};
 use super::copy::WorkingCopy;
 use super::delta::Key;
-use super::number::{ROOT, number};
+use super::number::{ROOT, number, of_series as number_of};
 use super::render::Format;
 use super::scratch::Held;
 use super::series::Series;
@@ -155,7 +155,7 @@ impl Node {
     /// A live file that was emptied at a time.
     #[must_use]
     pub fn empty(series: &Series, format: Format, mtime: u64) -> Node {
-        let ino = series.number("empty", &[format.extension().as_bytes(), &mtime.to_le_bytes()]);
+        let ino = number_of(series, "empty", &[format.extension().as_bytes(), &mtime.to_le_bytes()]);
         Node::new(ino, mtime, What::Empty(series.clone(), format))
     }
 
@@ -207,31 +207,31 @@ impl Node {
     /// A series' folder.
     #[must_use]
     pub fn series(series: Series, mtime: u64) -> Node {
-        Node::new(series.number("series", &[]), mtime, What::Series(series))
+        Node::new(number_of(&series, "series", &[]), mtime, What::Series(series))
     }
 
     /// The folder of a series' revisions.
     #[must_use]
     pub fn revisions(series: Series, mtime: u64) -> Node {
-        Node::new(series.number("revisions", &[]), mtime, What::Revisions(series))
+        Node::new(number_of(&series, "revisions", &[]), mtime, What::Revisions(series))
     }
 
     /// The folder of a series' moments.
     #[must_use]
     pub fn at(series: Series, mtime: u64) -> Node {
-        Node::new(series.number("at", &[]), mtime, What::At(series))
+        Node::new(number_of(&series, "at", &[]), mtime, What::At(series))
     }
 
     /// The folder of what differs between a series' moments.
     #[must_use]
     pub fn diff(series: Series, mtime: u64) -> Node {
-        Node::new(series.number("diff", &[]), mtime, What::Diff(series))
+        Node::new(number_of(&series, "diff", &[]), mtime, What::Diff(series))
     }
 
     /// What differs between two states of a series: equal texts of one time are one inode.
     #[must_use]
     pub fn difference(of: Difference, mtime: u64) -> Node {
-        let ino = of.series.number("difference", &[of.digest.as_bytes(), &mtime.to_le_bytes()]);
+        let ino = number_of(&of.series, "difference", &[of.digest.as_bytes(), &mtime.to_le_bytes()]);
         Node { mode: 0o444, ..Node::new(ino, mtime, What::Difference(of)) }
     }
 
@@ -239,7 +239,7 @@ impl Node {
     #[must_use]
     pub fn latest(series: &Series, stamp: Stamp) -> Node {
         let target = format!("{}/{stamp}", super::name::REVISIONS);
-        let ino = series.number("latest", &[target.as_bytes()]);
+        let ino = number_of(series, "latest", &[target.as_bytes()]);
         Node::new(ino, stamp.time, What::Link(target.into()))
     }
 
@@ -261,7 +261,7 @@ impl Node {
     #[must_use]
     pub fn file(file: File, content: &[u8], mtime: u64) -> Node {
         let time = mtime.to_le_bytes();
-        let ino = file.series.number(file.format.extension(), &[content, &time]);
+        let ino = number_of(&file.series, file.format.extension(), &[content, &time]);
         Node::new(ino, mtime, What::File(file))
     }
 
@@ -298,7 +298,7 @@ impl Node {
 fn moment_number(series: &Series, point: &Point, at: Option<&str>) -> u64 {
     let name = point.stamp.file_name();
     let kind = if at.is_some() { "moment" } else { "revision" };
-    series.number(kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()])
+    number_of(series, kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()])
 }
 
 /// The number of the folder above, where it is known without a look; the root's is its own.
@@ -306,8 +306,8 @@ fn moment_number(series: &Series, point: &Point, at: Option<&str>) -> u64 {
 pub fn parent(node: &Node) -> u64 {
     match &node.what {
         What::Series(series) => number(&[b"collection", series.shelf.key().as_bytes()]),
-        What::Revisions(series) | What::At(series) | What::Diff(series) => series.number("series", &[]),
-        What::Moment(series, _) => series.number("revisions", &[]),
+        What::Revisions(series) | What::At(series) | What::Diff(series) => number_of(series, "series", &[]),
+        What::Moment(series, _) => number_of(series, "revisions", &[]),
         What::Rejected => number(&[b"control"]),
         _ => ROOT,
     }

@@ -40,9 +40,8 @@ pub struct Spool {
 
 impl Spool {
     /// Opens the spool of a mount in `base`, made where it is missing; to be done before anything is mounted. All paths are absolute,
-    /// `now` is in milliseconds since 1970-01-01 UTC. What a killed server left becomes rejected.
+    /// and `base` lies outside of both the others; `now` is in milliseconds since 1970-01-01 UTC. What a killed server left becomes rejected.
     pub fn open(base: &Path, repo: &Path, mountpoint: &Path, now: u64) -> Result<Spool, SpoolError> {
-        base::outside(base, repo, mountpoint)?;
         base::make(base)?;
         let slot = Slot::take(&Folder::base(base)?, &slot::name(repo, mountpoint))?;
         if let Err(error) = slot.rejected.age(now) {

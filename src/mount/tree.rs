@@ -89,8 +89,8 @@ impl Tree {
     /// What a name in a folder is.
     pub fn find(&self, parent: &Node, name: &OsStr, asker: &Asker<'_>) -> Result<Child, Failure> {
         match &parent.what {
-            What::Root if name == name::CONTROL => {
-                Ok(Child::new(name::CONTROL, Node::control(self.control.began()), FOREVER))
+            What::Root if name == control::CONTROL => {
+                Ok(Child::new(control::CONTROL, Node::control(self.control.began()), FOREVER))
             }
             What::Root => {
                 let label = name::label_of(name).ok_or(Kind::NotFound)?;

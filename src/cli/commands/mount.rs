@@ -10,6 +10,7 @@ use crate::cli::output;
 use crate::cli::session::Session;
 use crate::mount::fs::Fs;
 use crate::mount::host::{Host, raise_open_files};
+use crate::mount::machine;
 use crate::mount::options::MountOptions;
 use crate::mount::session::place::Place;
 use crate::mount::session::serve;
@@ -123,7 +124,7 @@ fn spool(options: &MountOptions, place: &Place, now: u64) -> Result<Spool> {
             "this user has no home for what waits to be written: name a folder with -o spool=DIR, or mount with -o ro"
         );
     };
-    Ok(Spool::open(&base, &place.repo, &place.mountpoint, now)?)
+    Ok(machine::spool::open(&base, &place.repo, &place.mountpoint, now)?)
 }
 
 fn mounted(session: &Session, mountpoint: &Path) -> String {

@@ -1,7 +1,7 @@
 //! The bytes of a working copy: the rows that were opened, what was added behind them, or a file of its own.
 
-use super::{Desk, Guard, WorkingCopy};
-use crate::mount::ingest::{Basis, Reached};
+use super::{Desk, WorkingCopy};
+use crate::mount::ingest::{Basis, Guard, Reached};
 use crate::mount::intake::Intake;
 use crate::mount::render::Content;
 use crate::mount::spool::{SpoolFile, Way};

@@ -3,7 +3,7 @@
 use super::{Caller, Fs};
 use crate::collection::CollectionError;
 use crate::data::label::escape;
-use crate::mount::control::{Asker, SpoolStatus};
+use crate::mount::control::{self, Asker, SpoolStatus};
 use crate::mount::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::errno::Errno;
 use crate::mount::ingest::Basis;
@@ -223,8 +223,8 @@ impl Fs {
     }
 
     fn in_rejected(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
-        if name == name::RETRY || name == name::REPLACE {
-            let node = Node::again(name == name::REPLACE, self.tree.control.began()).private(caller.uid);
+        if name == control::RETRY || name == control::REPLACE {
+            let node = Node::again(name == control::REPLACE, self.tree.control.began()).private(caller.uid);
             return Ok(Child::new(name, node, Duration::ZERO));
         }
         let own = self.rejected_of(caller, pen);

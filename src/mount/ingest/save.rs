@@ -3,14 +3,13 @@
 //! A save is a change against what the program opened: where the series changed meanwhile, the revision is made on
 //! that older state and merged at once, so that neither side loses rows it alone changed.
 
-use super::{Basis, Input};
+use super::{Basis, Guard, Input};
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError, Outcome};
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use crate::interval::Interval;
 use crate::mount::catalog::{Point, Shelf};
-use crate::mount::copy::Guard;
 use crate::mount::series::Series;
 use crate::mount::sheet::{Sheets, content};
 use crate::mount::spool::Way;

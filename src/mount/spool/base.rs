@@ -1,15 +1,14 @@
-//! The base folder of spools: where it is by default, where it must not be.
+//! The base folder of spools: where it is by default, and how it is made.
 
 use super::error::SpoolError;
 use super::folder::Folder;
-use crate::mount::table;
 use rustix::fs::Access;
 use rustix::io::Errno;
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
 
 /// Where spools are where nothing else is asked for: of root in `/var/lib/lakota`, else in the user's folder of states. `None`
 /// where the user has no home.
@@ -60,40 +59,4 @@ fn sync(folder: &Path) -> io::Result<()> {
         Err(e) if matches!(e.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
         done => done,
     }
-}
-
-/// Checks that `base` lies neither in a mount of ours nor in the repository: by what folders are, and by how they are called
-/// where they cannot be looked at. What does not exist yet will lie where the nearest folder above it does.
-pub(super) fn outside(base: &Path, repo: &Path, mountpoint: &Path) -> Result<(), SpoolError> {
-    let in_mount =
-        |mountpoint: &Path| SpoolError::InMount { path: base.to_owned(), mountpoint: mountpoint.to_owned() };
-    let mounts: Vec<PathBuf> = match table::read() {
-        Ok(mounts) => {
-            mounts.into_iter().filter(table::Mount::is_lakota).map(|mount| mount.mountpoint).collect()
-        }
-        Err(_) => Vec::new(),
-    };
-    let mounted = |path: &Path| mounts.iter().find(|mountpoint| path.starts_with(mountpoint));
-    // A way that leads back, as `mnt/../spool` does, says by its names alone not where it ends.
-    let straight = !base.components().any(|part| part == Component::ParentDir);
-    // Before anything there is looked at: a mount may not answer.
-    if straight && let Some(mountpoint) = mounted(base) {
-        return Err(in_mount(mountpoint));
-    }
-    let there = base.ancestors().find_map(|path| path.canonicalize().ok()).unwrap_or_default();
-    if let Some(mountpoint) = mounted(&there) {
-        return Err(in_mount(mountpoint));
-    }
-    let id = |path: &Path| path.metadata().ok().map(|there| (there.dev(), there.ino()));
-    let lies_in = |outer: &Path| {
-        let same = id(outer).is_some_and(|outer| there.ancestors().any(|path| id(path) == Some(outer)));
-        same || (straight && base.starts_with(outer))
-    };
-    if lies_in(mountpoint) {
-        return Err(in_mount(mountpoint));
-    }
-    if lies_in(repo) {
-        return Err(SpoolError::InRepo { path: base.to_owned(), repo: repo.to_owned() });
-    }
-    Ok(())
 }

@@ -1,0 +1,3 @@
+//! What the machine has and allows.
+
+pub mod spool;

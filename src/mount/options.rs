@@ -2,7 +2,7 @@
 
 pub mod parse;
 
-use super::name::Names;
+use crate::vfs::name::Names;
 use std::path::PathBuf;
 use std::time::Duration;
 

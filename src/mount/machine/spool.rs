@@ -1,7 +1,7 @@
 //! The spool of a mount: in a folder that the mount does not hide, and that is no part of the repository.
 
-use crate::mount::spool::{Spool, SpoolError};
-use crate::mount::table;
+use crate::mount::machine::table;
+use crate::vfs::spool::{Spool, SpoolError};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 

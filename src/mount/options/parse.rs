@@ -5,7 +5,7 @@
 
 use super::MountOptions;
 use crate::data::label::closest;
-use crate::mount::name::Names;
+use crate::vfs::name::Names;
 use std::path::PathBuf;
 use std::time::Duration;
 

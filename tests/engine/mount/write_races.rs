@@ -3,7 +3,7 @@
 use super::live::{CUT, LIVE, World};
 use super::walk::Walk;
 use crate::support::frame;
-use lakota::mount::fs::Renaming;
+use lakota::mount::posix::fs::Renaming;
 use libc::{O_APPEND, O_CREAT, O_RDWR, O_WRONLY};
 use std::time::{Duration, Instant};
 

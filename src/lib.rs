@@ -2,7 +2,7 @@
 //!
 //! The layers, lowest first; each imports only those above it in this list (`tests/layers.rs` holds it):
 //! `halt`, `digest`, `clock`, `interval`, `wire`; `data`; `backend`; `store`; `history`; `series`, `collection`,
-//! `repo`; `ops`; `mount`; `cli`.
+//! `repo`; `ops`; `vfs`; `mount`; `cli`.
 
 pub mod backend;
 pub mod cli;
@@ -18,4 +18,5 @@ pub mod ops;
 pub mod repo;
 pub mod series;
 pub mod store;
+pub mod vfs;
 pub mod wire;

@@ -1,38 +1,9 @@
-//! A repository as a file system: every series a folder of revisions with live files.
+//! A repository as a file system: the files of `vfs`, as the kernel and its programs know files.
 //!
-//! `node` and `inode` say what names and numbers mean, `catalog` what there is now, `render` makes the bytes of
-//! files, `delta` those that tell what differs, `fs` holds all semantics and knows no FUSE. `fuse` adapts it to the kernel, `session` mounts and unmounts;
-//! `table` reads what is mounted, `host` and `doctor` what the machine allows.
+//! `posix` holds all semantics and knows no FUSE; `kernel` adapts it, mounts and unmounts; `machine` tells what the machine has
+//! and allows; `options` say how a mount is to be.
 
-pub mod attr;
-pub mod catalog;
-mod commit;
-pub mod control;
-mod copy;
-pub mod delta;
-pub mod doctor;
-pub mod errno;
-pub mod fs;
-pub mod fuse;
-pub mod handle;
-mod handover;
-pub mod host;
-mod ingest;
-pub mod inode;
-mod intake;
-pub mod name;
-pub mod node;
-mod number;
+pub mod kernel;
+pub mod machine;
 pub mod options;
-mod pen;
-pub mod process;
-pub mod render;
-pub mod scratch;
-pub mod series;
-pub mod session;
-pub mod sheet;
-pub mod spool;
-pub mod table;
-pub mod tree;
-pub mod users;
-mod veil;
+pub mod posix;

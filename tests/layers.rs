@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
     &["collection"],
     &["repo"],
     &["ops"],
+    &["vfs"],
     &["mount"],
     &["cli"],
 ];

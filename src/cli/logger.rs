@@ -183,7 +183,7 @@ mod tests {
             Logger { ours: LevelFilter::Info, others: LevelFilter::Warn, sink: Mutex::new(Sink::Stderr) };
         let enabled =
             |target, level| logger.enabled(&Metadata::builder().target(target).level(level).build());
-        assert!(enabled("lakota::mount::session", Level::Info));
+        assert!(enabled("lakota::mount::kernel::session", Level::Info));
         assert!(enabled("fuser::session", Level::Warn));
         assert!(!enabled("fuser::session", Level::Info));
     }

@@ -2,10 +2,10 @@
 
 use super::commands::mounts::{self, LOOK};
 use super::session::Session;
-use crate::mount::name::{CONTROL, REPLACE, RETRY};
-use crate::mount::session::error::word;
-use crate::mount::spool::Kept;
-use crate::mount::table::{self, Health, Mount};
+use crate::mount::kernel::session::error::word;
+use crate::mount::machine::table::{self, Health, Mount};
+use crate::mount::posix::control::{CONTROL, REPLACE, RETRY};
+use crate::vfs::spool::Kept;
 use anyhow::{Context, Result, anyhow, bail};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf, absolute};

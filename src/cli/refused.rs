@@ -4,9 +4,10 @@
 
 use crate::clock::iso;
 use crate::data::label::unescape;
-use crate::mount::name::{CONTROL, label_of};
-use crate::mount::spool::{Kept, Ticket};
-use crate::mount::users;
+use crate::mount::machine::users;
+use crate::mount::posix::control::CONTROL;
+use crate::vfs::name::label_of;
+use crate::vfs::spool::{Kept, Ticket};
 use std::path::Path;
 
 /// What is asked about: a file, a series, a collection, or all of a mount. Labels, not escaped; the file as it is named.
@@ -201,7 +202,7 @@ pub(crate) fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::Way;
+    use crate::vfs::spool::Way;
 
     fn ticket(time: u64, series: &str, file: &str) -> Ticket {
         Ticket {

@@ -2,11 +2,10 @@
 
 use super::args::Place;
 use crate::data::label::escape;
-use crate::mount::name;
-use crate::mount::options::Names;
-use crate::mount::render::Format;
-use crate::mount::session::error::word;
-use crate::mount::spool::{Ticket, Way};
+use crate::mount::kernel::session::error::word;
+use crate::vfs::name::{self, Names};
+use crate::vfs::render::Format;
+use crate::vfs::spool::{Ticket, Way};
 use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{self, Read, Write};

@@ -2,9 +2,9 @@
 
 use super::{Global, output};
 use crate::collection::Collection;
-use crate::mount::session::error::word;
-use crate::mount::table;
-use crate::mount::users;
+use crate::mount::kernel::session::error::word;
+use crate::mount::machine::table;
+use crate::mount::machine::users;
 use crate::repo::{Options, Repo, RepoError};
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};

@@ -2,18 +2,9 @@
 
 pub mod parse;
 
+use crate::vfs::name::Names;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// How the two live files of a series are named.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Names {
-    /// `live.csv`, `live.parquet`.
-    #[default]
-    Live,
-    /// After the series: `bxl.csv`, `bxl.parquet`.
-    Label,
-}
 
 /// What a mount was asked to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,9 +3,9 @@
 use super::mounts;
 use crate::cli::output;
 use crate::data::plain;
-use crate::mount::doctor::{Check, Finding, checks};
-use crate::mount::host::Host;
-use crate::mount::spool::default_base;
+use crate::mount::machine::doctor::{Check, Finding, checks};
+use crate::mount::machine::host::Host;
+use crate::vfs::spool::default_base;
 use anyhow::{Result, bail};
 use std::env;
 

@@ -8,12 +8,13 @@ use crate::cli::logger::{Logger, Sink};
 use crate::cli::notify::notify;
 use crate::cli::output;
 use crate::cli::session::Session;
-use crate::mount::fs::Fs;
-use crate::mount::host::{Host, raise_open_files};
+use crate::mount::kernel::session::place::Place;
+use crate::mount::kernel::session::serve;
+use crate::mount::machine;
+use crate::mount::machine::host::{Host, raise_open_files};
 use crate::mount::options::MountOptions;
-use crate::mount::session::place::Place;
-use crate::mount::session::serve;
-use crate::mount::spool::{Spool, default_base};
+use crate::mount::posix::fs::Fs;
+use crate::vfs::spool::{Spool, default_base};
 use anyhow::{Context, Result, bail};
 use log::LevelFilter;
 use rustix::io::FdFlags;
@@ -123,7 +124,7 @@ fn spool(options: &MountOptions, place: &Place, now: u64) -> Result<Spool> {
             "this user has no home for what waits to be written: name a folder with -o spool=DIR, or mount with -o ro"
         );
     };
-    Ok(Spool::open(&base, &place.repo, &place.mountpoint, now)?)
+    Ok(machine::spool::open(&base, &place.repo, &place.mountpoint, now)?)
 }
 
 fn mounted(session: &Session, mountpoint: &Path) -> String {

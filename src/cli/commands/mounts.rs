@@ -3,7 +3,7 @@
 use crate::cli::output::{self, Output};
 use crate::data::files::table::{Table, Texts};
 use crate::data::schema::Schema;
-use crate::mount::table::{self, Health, Mount};
+use crate::mount::machine::table::{self, Health, Mount};
 use anyhow::{Context, Result};
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
 use serde_json::json;

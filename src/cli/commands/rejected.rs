@@ -12,8 +12,8 @@ use crate::clock::{Clock, SystemClock, iso};
 use crate::data::files::table::{Table, Texts};
 use crate::data::label::closest;
 use crate::data::schema::Schema;
-use crate::mount::spool::{Kept, Way};
-use crate::mount::table;
+use crate::mount::machine::table;
+use crate::vfs::spool::{Kept, Way};
 use anyhow::{Context, Result, anyhow, bail};
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use serde_json::json;
@@ -319,7 +319,7 @@ fn refused_again(found: &Found, before: &[String], error: io::Error, target: &Pa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::Ticket;
+    use crate::vfs::spool::Ticket;
 
     fn found(reason: &str) -> Found {
         let ticket = Ticket {

@@ -10,7 +10,7 @@ use crate::data::key::Closed;
 use crate::data::schema::Column;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::state::State;
-use crate::mount::session::error::word;
+use crate::mount::kernel::session::error::word;
 use anyhow::{Result, bail};
 use std::path::Path;
 

@@ -3,10 +3,10 @@
 use crate::cli::commands::mounts::LOOK;
 use crate::cli::session::Session;
 use crate::data::plain;
-use crate::mount::session::error::word;
-use crate::mount::session::holders::{Holder, holders};
-use crate::mount::session::unmount::{How, Server, UnmountError, unmount};
-use crate::mount::table::{self, Health, Mount};
+use crate::mount::kernel::session::error::word;
+use crate::mount::kernel::session::holders::{Holder, holders};
+use crate::mount::kernel::session::unmount::{How, Server, UnmountError, unmount};
+use crate::mount::machine::table::{self, Health, Mount};
 use anyhow::{Context, Result, anyhow, bail};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -8,8 +8,8 @@ use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock};
 use crate::collection::At;
 use crate::data::plain;
-use crate::mount::session::error::word;
-use crate::mount::spool::{Ticket, Way};
+use crate::mount::kernel::session::error::word;
+use crate::vfs::spool::{Ticket, Way};
 use anyhow::{Result, anyhow, bail};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ fn note(ticket: &Ticket) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::mount::spool::{ENDED, Kept};
+    use crate::vfs::spool::{ENDED, Kept};
 
     fn refusal(kept: bool) -> Refusal {
         let ticket = Ticket {

@@ -3,8 +3,9 @@
 //! Words are parted by commas and may repeat, the last one wins. What mount(8) and fstab add for every file system is
 //! taken and changes nothing; a word that is not known is an error, never ignored.
 
-use super::{MountOptions, Names};
+use super::MountOptions;
 use crate::data::label::closest;
+use crate::vfs::name::Names;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use super::harness::{Bench, COLLECTION, SERIES, repeat, timed};
 use super::input::{STEP, floats, frame, longs, overlay, schema};
 use lakota::collection::At;
-use lakota::mount::render::{Content, Format, Renderer, Source};
 use lakota::repo::Options;
+use lakota::vfs::render::{Content, Format, Renderer, Source};
 use std::sync::Arc;
 
 const CACHE: u64 = 256 << 20;

@@ -1,9 +1,9 @@
 //! Plays the kernel to a mount that is written: processes with descriptors, names that are looked up again where they
 //! are stale, the requests that a close makes.
 
-use lakota::mount::attr::{Attr, Caller};
-use lakota::mount::errno::Errno;
-use lakota::mount::fs::{Change, Fs, ROOT, Renaming};
+use lakota::mount::posix::attr::{Attr, Caller};
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::{Change, Fs, ROOT, Renaming};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;

@@ -1,8 +1,8 @@
 //! Walks a mounted tree as the kernel does: by lookups that are taken back.
 
-use lakota::mount::attr::{Caller, Found, Kind};
-use lakota::mount::errno::Errno;
-use lakota::mount::fs::{Fs, ROOT};
+use lakota::mount::posix::attr::{Caller, Found, Kind};
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::{Fs, ROOT};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
@@ -97,7 +97,7 @@ impl Walk<'_> {
             loop {
                 let mut room = 3;
                 let before = next;
-                let mut take = |line: &lakota::mount::attr::Line<'_>| {
+                let mut take = |line: &lakota::mount::posix::attr::Line<'_>| {
                     if room == 0 {
                         return false;
                     }

@@ -2,8 +2,8 @@
 
 use super::live::{CUT, LIVE, PARQUET, ROWS, World};
 use super::walk::Walk;
-use lakota::mount::errno::Errno;
-use lakota::mount::fs::Fs;
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::Fs;
 use lakota::ops;
 use libc::{O_APPEND, O_RDWR, O_TRUNC, SIGKILL};
 

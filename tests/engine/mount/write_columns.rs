@@ -4,7 +4,7 @@ use super::live::{CUT, LIVE, World};
 use super::walk::Walk;
 use lakota::collection::At;
 use lakota::data::alter::Alteration;
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_RDONLY, O_TRUNC, O_WRONLY};
 
 fn alter(world: &World, steps: &[Alteration]) {

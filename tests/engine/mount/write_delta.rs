@@ -2,7 +2,7 @@
 
 use super::live::{LIVE, World};
 use super::walk::Walk;
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_CREAT, O_RDWR, O_TRUNC, O_WRONLY};
 use std::path::{Path, PathBuf};
 

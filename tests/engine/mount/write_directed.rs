@@ -2,9 +2,9 @@
 
 use super::live::{CUT, LIVE, NEVER, PARQUET, ROWS, World, options};
 use super::walk::Walk;
-use lakota::mount::attr::Caller;
-use lakota::mount::errno::Errno;
 use lakota::mount::options::MountOptions;
+use lakota::mount::posix::attr::Caller;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, SIGKILL};
 use std::time::Duration;
 

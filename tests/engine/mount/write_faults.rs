@@ -5,7 +5,7 @@ use super::walk::Walk;
 use bytes::Bytes;
 use lakota::backend::memory::MemoryBackend;
 use lakota::backend::{Backend, BackendError, Entry};
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_CREAT, O_TRUNC, O_WRONLY};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,7 +3,7 @@
 use super::live::{LIVE, PARQUET, ROWS, World};
 use super::walk::Walk;
 use super::write_model;
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_TRUNC};
 
 /// How many files are kept.

@@ -5,7 +5,7 @@ use super::kernel::Fd;
 use super::live::{CUT, World};
 use super::walk::Walk;
 use lakota::data::schema::Schema;
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_CREAT, O_RDWR};
 
 const LARGE: &str = "d/s/live.csv";

@@ -2,8 +2,8 @@
 
 use super::live::{CUT, LIVE, PARQUET, ROWS, World, options, spool};
 use super::walk::Walk;
-use lakota::mount::errno::Errno;
-use lakota::mount::fs::Fs;
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::Fs;
 use libc::{O_APPEND, O_CREAT, O_EXCL, O_RDWR, O_TRUNC, O_WRONLY, SIGKILL};
 use std::time::Duration;
 

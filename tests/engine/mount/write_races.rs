@@ -3,8 +3,8 @@
 use super::live::{CUT, LIVE, World};
 use super::walk::Walk;
 use crate::support::frame;
-use lakota::mount::errno::Errno;
-use lakota::mount::fs::{Change, Renaming};
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::{Change, Renaming};
 use libc::{O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY};
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,8 @@
 use super::kernel::Kernel;
 use super::live::{LIVE, NEVER, ROWS, World, options};
 use super::walk::Walk;
-use lakota::mount::errno::Errno;
 use lakota::mount::options::MountOptions;
+use lakota::mount::posix::errno::Errno;
 use libc::O_CREAT;
 use std::time::Duration;
 

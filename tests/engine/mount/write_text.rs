@@ -3,7 +3,7 @@
 use super::live::{ROWS, World};
 use super::walk::Walk;
 use lakota::data::schema::Schema;
-use lakota::mount::errno::Errno;
+use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_CREAT, O_TRUNC, O_WRONLY};
 
 const PEOPLE: &str = "people/all/live.csv";

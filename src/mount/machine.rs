@@ -1,0 +1,9 @@
+//! What the machine has and allows: what is mounted (`table`), who asks (`process`, `users`), whether a mount can be
+//! (`host`, `doctor`), where bytes wait (`spool`).
+
+pub mod doctor;
+pub mod host;
+pub mod process;
+pub mod spool;
+pub mod table;
+pub mod users;

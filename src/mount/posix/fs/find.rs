@@ -1,0 +1,381 @@
+//! What a name is for who asks: the tree, and over it what only this mount has.
+
+use super::{Caller, Fs};
+use crate::collection::CollectionError;
+use crate::data::label::escape;
+use crate::mount::machine::process;
+use crate::mount::posix::control::{self, Asker, SpoolStatus};
+use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
+use crate::mount::posix::errno::Errno;
+use crate::mount::posix::node::{Node, What};
+use crate::mount::posix::pen::Pen;
+use crate::mount::posix::scratch::{self, Held};
+use crate::mount::posix::tree::Child;
+use crate::mount::posix::veil::Veil;
+use crate::vfs::failure::{Failure, Kind};
+use crate::vfs::name;
+use crate::vfs::render::Format;
+use crate::vfs::save::Basis;
+use crate::vfs::series::Series;
+use crate::vfs::spool::Kept;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The folder of refused bytes, in `.lakota`.
+const REJECTED: &str = "rejected";
+
+/// What is known of them, an object a line; not listed.
+const INDEX: &str = ".index";
+
+impl Fs {
+    /// What a name in a folder is.
+    pub(super) fn find(&self, caller: Caller, parent: &Node, name: &OsStr) -> Result<Child, Failure> {
+        self.tell_veils();
+        let Some(pen) = &self.pen else { return self.in_tree(caller, parent, name) };
+        match &parent.what {
+            What::Series(series) => self.in_series(caller, pen, parent, series, name),
+            What::Scratch(series, held) => {
+                let child = held.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
+                Ok(scratch_child(name, series, child))
+            }
+            What::Root => match self.in_tree(caller, parent, name) {
+                Err(Failure::Plain(Kind::NotFound)) => unborn(pen, name),
+                found => found,
+            },
+            What::Collection(shelf) => match self.in_tree(caller, parent, name) {
+                Err(Failure::Plain(Kind::NotFound)) => {
+                    Ok(self.emptied_folder(caller, pen, shelf, name).ok_or(Errno::ENOENT)?)
+                }
+                found => found,
+            },
+            What::Unborn(label) => match self.tree.catalog.shelf(label)? {
+                Some(shelf) => self.in_tree(caller, &Node::collection(&shelf, parent.mtime), name),
+                None => Err(Errno::ENOENT.into()),
+            },
+            What::Control if name == REJECTED => Ok(rejected_folder(caller, self.tree.control.began())),
+            What::Rejected => self.in_rejected(caller, pen, name),
+            What::Again(consent) => self.in_again(caller, pen, *consent, name),
+            _ => self.in_tree(caller, parent, name),
+        }
+    }
+
+    pub(super) fn in_tree(&self, caller: Caller, parent: &Node, name: &OsStr) -> Result<Child, Failure> {
+        let (kept, spool) = (|| self.kept(), || self.spool_status());
+        self.tree.find(parent, name, &self.asker(caller, &kept, &spool))
+    }
+
+    fn asker<'a>(
+        &self,
+        caller: Caller,
+        kept: &'a dyn Fn() -> crate::mount::posix::control::Kept,
+        spool: &'a dyn Fn() -> Option<SpoolStatus>,
+    ) -> Asker<'a> {
+        Asker { uid: caller.uid, owner: self.is_owner(caller), kept, spool }
+    }
+
+    /// Whether a user sees what concerns all.
+    fn is_owner(&self, caller: Caller) -> bool {
+        caller.uid == rustix::process::geteuid().as_raw() || caller.uid == self.owner.0
+    }
+
+    fn spool_status(&self) -> Option<SpoolStatus> {
+        let pen = self.pen.as_ref()?;
+        let scratch = scratch::age(&pen.spool.scratch_root(), self.now()).unwrap_or_else(|error| {
+            log::warn!("cannot look at scratch files: {error}");
+            (0, 0)
+        });
+        Some(SpoolStatus {
+            folder: pen.spool.folder().display().to_string(),
+            writing: self.handles.copies().len() as u64,
+            rejected: pen.spool.rejected().len(),
+            scratch_files: scratch.0,
+            scratch_bytes: scratch.1,
+        })
+    }
+
+    fn in_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        parent: &Node,
+        series: &Series,
+        name: &OsStr,
+    ) -> Result<Child, Failure> {
+        if let Some(format) = self.tree.live_format(series, name)? {
+            if let Some(copy) = self.copy_for(caller, pen, series, format, name)? {
+                return Ok(Child::new(name, Node::copy(&copy), Duration::ZERO));
+            }
+            return match self.veil_before(caller, pen, series, format)? {
+                None => self.in_tree(caller, parent, name),
+                Some(Veil::Emptied) => {
+                    Ok(Child::new(name, Node::empty(series, format, self.now()), Duration::ZERO))
+                }
+                Some(_) => Err(Errno::ENOENT.into()),
+            };
+        }
+        if name == name::DIFF
+            && let Some(child) = self.in_scratch(pen, series, name)?
+        {
+            return Ok(child);
+        }
+        match self.in_tree(caller, parent, name) {
+            Err(Failure::Plain(Kind::NotFound)) => {
+                Ok(self.in_scratch(pen, series, name)?.ok_or(Errno::ENOENT)?)
+            }
+            found => found,
+        }
+    }
+
+    /// A scratch file or folder beside the live files.
+    fn in_scratch(&self, pen: &Pen, series: &Series, name: &OsStr) -> Result<Option<Child>, Failure> {
+        let Some(held) = self.scratch_of(pen, series)? else { return Ok(None) };
+        let child = held.child(name).map_err(Failure::spool)?;
+        Ok(child.map(|child| scratch_child(name, series, child)))
+    }
+
+    /// Whether a name of a series is the mount's. One that was no such name in an earlier mount may be that of a scratch
+    /// file: it stays what it is until it is removed or renamed.
+    pub(super) fn is_own(&self, pen: &Pen, series: &Series, name: &OsStr) -> Result<bool, Failure> {
+        let older = name == name::DIFF && self.in_scratch(pen, series, name)?.is_some();
+        Ok(Fs::is_reserved(name) && !older)
+    }
+
+    /// The working copy that a thread was told to look for.
+    fn copy_for(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        format: Format,
+        name: &OsStr,
+    ) -> Result<Option<Arc<WorkingCopy>>, Failure> {
+        let who = (caller.pid, caller.uid);
+        let Some(reopen) = pen.expected(who).filter(|reopen| reopen.is_of(series, format)) else {
+            return Ok(None);
+        };
+        if let Some(copy) = reopen.copy {
+            return Ok(Some(copy));
+        }
+        let copy = self.new_copy(pen, (series, format), name, reopen.empty)?;
+        // One that its process writes as well must be told apart when it is closed.
+        let twice = self.is_written_by(pen, caller, reopen.ino);
+        let copy = Arc::new(if twice { copy } else { copy.shown_as(reopen.ino) });
+        pen.give(who, &copy);
+        Ok(Some(copy))
+    }
+
+    /// Whether the process of a caller has a working copy open that is shown by a number.
+    fn is_written_by(&self, pen: &Pen, caller: Caller, number: u64) -> bool {
+        let mut copies = self.handles.copies();
+        copies.retain(|copy| copy.numbers().contains(&number) && !copy.is_left());
+        if copies.is_empty() {
+            return false;
+        }
+        let pid = self.pid(pen, caller);
+        copies.retain(|copy| copy.writer().map(|writer| writer.pid) == pid);
+        // The kernel does not wait for releases: one that is closed may be open here still.
+        copies.retain(|copy| {
+            let gone = copy.is_flushed()
+                && process::others(&pen.proc, caller.pid, copy.ino, &copy.numbers()) == Some(0);
+            if gone {
+                copy.leave();
+            }
+            !gone
+        });
+        !copies.is_empty()
+    }
+
+    /// A working copy of a live file: of its rows, or one that begins without a byte.
+    pub(super) fn new_copy(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        empty: bool,
+    ) -> Result<WorkingCopy, Failure> {
+        let basis = self.basis(series)?;
+        let front = match &basis {
+            Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.sheet.source.clone(), format)?)),
+            _ => None,
+        };
+        let purpose = Purpose::Rows(series.clone(), format);
+        let start = Start { basis, front };
+        let copy = WorkingCopy::new(pen.serial(), purpose, &name.to_string_lossy(), start, self.now());
+        Ok(copy)
+    }
+
+    /// The rows of a series now: what a save that begins now is a change of.
+    pub(super) fn basis(&self, series: &Series) -> Result<Option<Basis>, Failure> {
+        let now = series.shelf.now()?;
+        let sheet = self.tree.sheets.get(&now, series, &now.point)?;
+        Ok(sheet.map(|sheet| Basis { point: now.point.clone(), sheet }))
+    }
+
+    /// The folder of a series' scratch files, where there is one.
+    pub(super) fn scratch_of(&self, pen: &Pen, series: &Series) -> Result<Option<Held>, Failure> {
+        Held::open(&pen.spool.scratch(series.shelf.key(), series.id)).map_err(Failure::spool)
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn scratch_made(&self, pen: &Pen, series: &Series) -> Result<Held, Failure> {
+        Held::make(&pen.spool.scratch(series.shelf.key(), series.id)).map_err(Failure::spool)
+    }
+
+    fn in_rejected(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+        if name == control::RETRY || name == control::REPLACE {
+            let node = Node::again(name == control::REPLACE, self.tree.control.began()).private(caller.uid);
+            return Ok(Child::new(name, node, Duration::ZERO));
+        }
+        let own = self.rejected_of(caller, pen);
+        if name == INDEX {
+            let lines: Result<Vec<String>, _> = own.iter().map(serde_json::to_string).collect();
+            let mut text = lines.unwrap_or_default().join("\n");
+            text.push_str(if own.is_empty() { "" } else { "\n" });
+            let node = Node::text(INDEX, &text, self.now()).private(caller.uid);
+            return Ok(Child::new(name, node, Duration::ZERO));
+        }
+        let kept = own.iter().find(|kept| name == kept.name.as_str()).ok_or(Errno::ENOENT)?;
+        Ok(kept_child(caller, kept))
+    }
+
+    /// The refused bytes that a user may see.
+    pub(super) fn rejected_of(&self, caller: Caller, pen: &Pen) -> Vec<Kept> {
+        let mut kept = pen.spool.rejected();
+        kept.retain(|kept| self.is_owner(caller) || kept.ticket.uid == caller.uid);
+        kept
+    }
+
+    /// What a folder lists, in order.
+    pub(super) fn list(&self, caller: Caller, node: &Node) -> Result<Vec<Child>, Failure> {
+        self.tell_veils();
+        let (kept, spool) = (|| self.kept(), || self.spool_status());
+        let asker = self.asker(caller, &kept, &spool);
+        let Some(pen) = &self.pen else { return self.tree.list(node, &asker) };
+        match &node.what {
+            What::Root => {
+                let mut children = self.tree.list(node, &asker)?;
+                for (label, made) in pen.unborn.lock().iter() {
+                    children.push(unborn_child(label, *made));
+                }
+                Ok(children)
+            }
+            What::Unborn(label) => match self.tree.catalog.shelf(label)? {
+                Some(shelf) => self.tree.list(&Node::collection(&shelf, node.mtime), &asker),
+                None => Ok(Vec::new()),
+            },
+            What::Series(series) => {
+                let mut children = self.tree.list(node, &asker)?;
+                self.veil(caller, pen, series, &mut children)?;
+                if let Some(held) = self.scratch_of(pen, series)? {
+                    // Before the link and the history: what removes all of it comes to those last.
+                    let own = children.iter().position(|child| !is_live(child)).unwrap_or(children.len());
+                    children.splice(own..own, scratch_children(series, &held)?);
+                }
+                Ok(children)
+            }
+            What::Scratch(series, held) => Ok(scratch_children(series, held)?),
+            What::Control => {
+                let mut children = self.tree.list(node, &asker)?;
+                children.push(rejected_folder(caller, self.tree.control.began()));
+                Ok(children)
+            }
+            What::Rejected => {
+                Ok(self.rejected_of(caller, pen).iter().map(|kept| kept_child(caller, kept)).collect())
+            }
+            What::Again(_) => Ok(Vec::new()),
+            _ => self.tree.list(node, &asker),
+        }
+    }
+
+    /// What a live name shows a program instead of its rows.
+    pub(super) fn veil_before(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        format: Format,
+    ) -> Result<Option<Veil>, Failure> {
+        let Some(over) = pen.veils.drawn(series, format) else { return Ok(None) };
+        if !over.veil.is_own() {
+            return Ok(Some(over.veil));
+        }
+        if over.by.pid == 0 || over.by.pid != self.writer(pen, caller).pid {
+            return Ok(None);
+        }
+        // Written by others, it is to be seen.
+        let shown = match over.veil {
+            Veil::New => self.basis(series)?.is_some_and(|basis| basis.sheet.sums.rows > 0),
+            _ => false,
+        };
+        Ok((!shown).then_some(over.veil))
+    }
+
+    /// Shows live names of a listing as they are while they are being saved.
+    fn veil(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        children: &mut Vec<Child>,
+    ) -> Result<(), Failure> {
+        let mut shown = Vec::with_capacity(children.len());
+        for mut child in children.drain(..) {
+            let format = if let What::File(file) = &child.node.what { Some(file.format) } else { None };
+            let veil = match format {
+                Some(format) => self.veil_before(caller, pen, series, format)?.map(|veil| (veil, format)),
+                None => None,
+            };
+            match veil {
+                Some((Veil::Emptied, format)) => child.node = Node::empty(series, format, self.now()),
+                Some(_) => continue,
+                None => {}
+            }
+            shown.push(child);
+        }
+        *children = shown;
+        Ok(())
+    }
+}
+
+fn is_live(child: &Child) -> bool {
+    matches!(child.node.what, What::File(_) | What::Empty(..))
+}
+
+fn unborn(pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+    let label = name::label_of(name).ok_or(Errno::ENOENT)?;
+    let made = pen.unborn.lock().get(&label).copied();
+    Ok(unborn_child(&label, made.ok_or(Errno::ENOENT)?))
+}
+
+pub(super) fn unborn_child(label: &str, made: u64) -> Child {
+    Child::new(escape(label), Node::unborn(label, made), Duration::ZERO)
+}
+
+pub(super) fn scratch_child(name: &OsStr, series: &Series, held: Held) -> Child {
+    Child::new(name, Node::scratch(series, Arc::new(held)), Duration::ZERO)
+}
+
+fn scratch_children(series: &Series, held: &Held) -> Result<Vec<Child>, Failure> {
+    let children = held.list().map_err(Failure::spool)?;
+    Ok(children.into_iter().map(|(name, held)| scratch_child(&name, series, held)).collect())
+}
+
+fn rejected_folder(caller: Caller, began: u64) -> Child {
+    Child::new(REJECTED, Node::rejected(began).private(caller.uid), Duration::ZERO)
+}
+
+fn kept_child(caller: Caller, kept: &Kept) -> Child {
+    let node = Node::kept(&kept.name, kept.size, kept.ticket.time).private(caller.uid);
+    Child::new(&kept.name, node, Duration::ZERO)
+}
+
+/// The identity of a series under a label of a collection's newest state.
+pub(super) fn series_of(
+    parent: &Arc<crate::vfs::catalog::Shelf>,
+    label: &str,
+) -> Result<Option<Series>, Failure> {
+    let now = parent.now()?;
+    let id = now.state.id(label).map_err(CollectionError::from)?;
+    Ok(id.map(|id| Series { shelf: Arc::clone(parent), id, label: label.into() }))
+}

@@ -1,0 +1,293 @@
+//! What changes names: making and removing files and folders.
+
+use super::find::{scratch_child, series_of, unborn_child};
+use super::{Caller, Found, Fs, Opened};
+use crate::collection::Batch;
+use crate::data::label;
+use crate::mount::posix::copy::{Purpose, Start, WorkingCopy, Writer};
+use crate::mount::posix::errno::Errno;
+use crate::mount::posix::handle::Opening;
+use crate::mount::posix::node::{Node, What};
+use crate::mount::posix::pen::Pen;
+use crate::mount::posix::scratch::Held;
+use crate::mount::posix::tree::Child;
+use crate::mount::posix::veil::Veil;
+use crate::vfs::catalog::Shelf;
+use crate::vfs::failure::Failure;
+use crate::vfs::name;
+use crate::vfs::render::Format;
+use crate::vfs::series::Series;
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Fs {
+    pub(super) fn told<T>(
+        &self,
+        caller: Caller,
+        what: &str,
+        parent: u64,
+        name: &OsStr,
+        act: impl FnOnce(&Pen, &Node) -> Result<T, Failure>,
+    ) -> Result<T, Errno> {
+        let node = self.node(parent)?;
+        let pen = self.pen.as_ref().ok_or(Errno::EROFS)?;
+        act(pen, &node).map_err(|e| {
+            let place = name.to_string_lossy();
+            self.fail(Some(caller), format_args!("{what} {place:?}{}", super::shown(&node)), &e)
+        })
+    }
+
+    /// Creates a file and opens it; `flags` as for open(2). Counts as a lookup.
+    pub fn create(
+        &self,
+        caller: Caller,
+        parent: u64,
+        name: &OsStr,
+        flags: i32,
+    ) -> Result<(Found, Opened), Errno> {
+        self.told(caller, "create", parent, name, |pen, node| {
+            let (child, opening) = self.create_in(caller, pen, node, name, flags)?;
+            let found = self.known(child);
+            let opened = Opened { handle: self.handles.open(opening), keep_cache: false };
+            Ok((found, opened))
+        })
+    }
+
+    fn create_in(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        node: &Node,
+        name: &OsStr,
+        flags: i32,
+    ) -> Result<(Child, Opening), Failure> {
+        let exclusive = flags & libc::O_EXCL != 0;
+        match &node.what {
+            What::Series(series) => {
+                if let Some(format) = self.tree.live_format(series, name)? {
+                    return self.create_live(caller, pen, (series, format), name, flags);
+                }
+                if Fs::is_reserved(name) {
+                    return Err(Errno::EEXIST.into());
+                }
+                let folder = self.scratch_made(pen, series)?;
+                self.create_scratch(caller, pen, series, &folder, (name, exclusive))
+            }
+            What::Scratch(series, held) => self.create_scratch(caller, pen, series, held, (name, exclusive)),
+            What::Unborn(label) if name == name::SCHEMA => {
+                let purpose = Purpose::Schema(label.to_string());
+                let start = Start { basis: None, front: None };
+                let copy = Arc::new(WorkingCopy::new(pen.serial(), purpose, name::SCHEMA, start, self.now()));
+                let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
+                Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+            }
+            other => Err(not_here(other)),
+        }
+    }
+
+    /// A live name that was removed a moment ago is made again: what is written replaces the rows. Where they are back
+    /// since the kernel looked, they are opened.
+    fn create_live(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        name: &OsStr,
+        flags: i32,
+    ) -> Result<(Child, Opening), Failure> {
+        let veil = self.veil_before(caller, pen, series, format)?;
+        let free = matches!(veil, Some(Veil::Gone | Veil::New | Veil::Copied));
+        let exclusive = flags & libc::O_EXCL != 0;
+        if exclusive && !free {
+            return Err(Errno::EEXIST.into());
+        }
+        if !free {
+            Fs::check_append(format, flags)?;
+        }
+        if veil == Some(Veil::New) {
+            self.copying(caller, pen, (series, format), exclusive);
+        }
+        let empty = veil.is_some() || flags & libc::O_TRUNC != 0;
+        let copy = Arc::new(self.new_copy(pen, (series, format), name, empty)?);
+        let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
+        if empty {
+            // Nothing may be written: then it is as empty as an emptied one.
+            copy.touch();
+        }
+        Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
+    }
+
+    /// Who makes a series makes one of its files: as one that copies a folder will make the other one too, or else
+    /// sees it.
+    fn copying(&self, caller: Caller, pen: &Pen, (series, format): (&Series, Format), exclusive: bool) {
+        let other = match format {
+            Format::Csv => Format::Parquet,
+            Format::Parquet => Format::Csv,
+        };
+        match pen.veils.drawn(series, other) {
+            Some(over) if over.veil == Veil::New && exclusive => {
+                pen.veils.draw(Veil::Copied, series, other, &over.name, &self.writer(pen, caller));
+            }
+            Some(over) if over.veil == Veil::New => pen.veils.lift(series, other),
+            _ => {}
+        }
+    }
+
+    fn create_scratch(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        series: &Series,
+        folder: &Held,
+        (name, exclusive): (&OsStr, bool),
+    ) -> Result<(Child, Opening), Failure> {
+        let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
+        let child = scratch_child(name, series, held);
+        pen.handover.made(child.node.ino);
+        // Should it become the live file, it is a change of what its writer can have read.
+        if let Some(basis) = self.basis(series)? {
+            pen.bases.lock().put(child.node.ino, (basis, self.pid(pen, caller)));
+        }
+        let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
+        Ok((child, opening))
+    }
+
+    /// Makes a folder: a collection, a series, or one of scratch files. Counts as a lookup.
+    pub fn mkdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
+        self.told(caller, "make folder", parent, name, |pen, node| {
+            let child = match &node.what {
+                What::Root => self.new_collection(pen, name)?,
+                What::Collection(shelf) => self.new_series(caller, pen, shelf, name)?,
+                What::Unborn(label) => match self.tree.catalog.shelf(label)? {
+                    Some(shelf) => self.new_series(caller, pen, &shelf, name)?,
+                    None => {
+                        let why =
+                            format!("collection {label} has no columns yet: write them to its .schema first");
+                        return Err(Failure::refused(Errno::EPERM, why));
+                    }
+                },
+                What::Series(series) => {
+                    if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
+                        return Err(Errno::EEXIST.into());
+                    }
+                    let made = self.scratch_made(pen, series)?.mkdir(name).map_err(Failure::spool)?;
+                    scratch_child(name, series, made)
+                }
+                What::Scratch(series, held) => {
+                    scratch_child(name, series, held.mkdir(name).map_err(Failure::spool)?)
+                }
+                other => return Err(not_here(other)),
+            };
+            Ok(self.known(child))
+        })
+    }
+
+    fn new_collection(&self, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+        let label = new_label(name)?;
+        if self.tree.catalog.shelf(&label)?.is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        let now = self.now();
+        if pen.unborn.lock().insert(label.clone(), now).is_some() {
+            return Err(Errno::EEXIST.into());
+        }
+        Ok(unborn_child(&label, now))
+    }
+
+    fn new_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        shelf: &Arc<Shelf>,
+        name: &OsStr,
+    ) -> Result<Child, Failure> {
+        let label = new_label(name)?;
+        let writer = self.writer(pen, caller);
+        self.revise(&writer, shelf, format_args!("create {label}"), |batch| Ok(batch.create(&label)?))?;
+        if let Some(series) = series_of(shelf, &label)? {
+            for format in [Format::Csv, Format::Parquet] {
+                pen.veils.draw(Veil::New, &series, format, "", &writer);
+            }
+        }
+        self.in_tree(caller, &Node::collection(shelf, 0), name)
+    }
+
+    /// Changes the series of a collection: one revision, in turn with what else this mount writes.
+    pub(super) fn revise(
+        &self,
+        writer: &Writer,
+        shelf: &Shelf,
+        what: std::fmt::Arguments<'_>,
+        change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        // Before the turn: a name may have to be waited for.
+        let author = self.author(writer.uid);
+        let _turn = shelf.turn();
+        let mut batch = shelf.collection().batch(&self.message_of(what, writer))?.by(&author);
+        change(&mut batch)?;
+        batch.commit()?;
+        shelf.written();
+        Ok(())
+    }
+
+    /// Makes an ordinary file without opening it. Counts as a lookup.
+    pub fn mknod(&self, caller: Caller, parent: u64, name: &OsStr, mode: u32) -> Result<Found, Errno> {
+        if mode & libc::S_IFMT != libc::S_IFREG && mode & libc::S_IFMT != 0 {
+            return Err(Errno::EPERM);
+        }
+        let (found, opened) = self.create(caller, parent, name, libc::O_EXCL | libc::O_RDWR)?;
+        self.release(opened.handle);
+        Ok(found)
+    }
+
+    /// What links are told: there are none here but the mount's own.
+    pub fn link(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
+        self.told(caller, "link", parent, name, |_, node| match &node.what {
+            What::Series(_) | What::Scratch(..) => Err(Errno::EPERM.into()),
+            other => Err(not_here(other)),
+        })
+    }
+}
+
+/// The label that a new folder is to have.
+pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
+    if name.len() > name::MAX_NAME {
+        return Err(Errno::ENAMETOOLONG.into());
+    }
+    let text = name.to_string_lossy();
+    if text.starts_with('.') {
+        let why = "folders whose names start with a dot belong to programs: there is no place for them here";
+        return Err(Failure::refused(Errno::EPERM, why));
+    }
+    let Some(label) = name::label_of(name) else {
+        let why = "this is not the name of a label: `%` stands before two hex digits, as in a%2Fb for a/b";
+        return Err(Failure::refused(Errno::EINVAL, why));
+    };
+    label::check(&label).map_err(|e| Failure::refused(Errno::EINVAL, e.to_string()))?;
+    Ok(label)
+}
+
+/// Whether nothing in a folder can be changed.
+pub(super) fn is_fixed(what: &What) -> bool {
+    match what {
+        What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
+        _ => matches!(what, What::Control | What::Rejected | What::Again(_)),
+    }
+}
+
+/// Why a name cannot be made, removed or changed in a folder.
+pub(super) fn not_here(what: &What) -> Failure {
+    match what {
+        What::Root | What::Collection(_) => {
+            let why = "only folders are made here: of collections, and in them of series; other files go into a series' folder";
+            Failure::refused(Errno::EPERM, why)
+        }
+        What::Unborn(label) => Failure::refused(
+            Errno::EPERM,
+            format!("collection {label} has no columns yet: write them to its .schema"),
+        ),
+        what if is_fixed(what) => Errno::EROFS.into(),
+        _ => Errno::ENOTDIR.into(),
+    }
+}

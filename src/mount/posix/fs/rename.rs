@@ -1,0 +1,397 @@
+//! Renaming: of collections and series, of scratch files, and of files over or away from live ones.
+//!
+//! A file that takes the place of a live one is how many programs save: its rows become those of the series, or the
+//! renaming is refused. A live file that takes another name leaves a copy of its rows there.
+
+use super::names::{is_fixed, new_label};
+use super::save::{self, Rows, SAVING};
+use super::{Caller, Fs};
+use crate::collection::{Batch, CollectionError};
+use crate::history::changelog::HistoryError;
+use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
+use crate::mount::posix::errno::Errno;
+use crate::mount::posix::node::{Node, What};
+use crate::mount::posix::pen::Pen;
+use crate::mount::posix::scratch::Held;
+use crate::mount::posix::veil::Veil;
+use crate::vfs::catalog::Shelf;
+use crate::vfs::failure::{Failure, Kind, caught};
+use crate::vfs::name;
+use crate::vfs::render::Format;
+use crate::vfs::save::{Basis, Guard, Saved};
+use crate::vfs::series::Series;
+use crate::vfs::spool::Way;
+use std::ffi::{OsStr, OsString};
+use std::fs::{File, Metadata};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long the end of a handle may be on its way.
+const ENDING: Duration = Duration::from_millis(250);
+
+/// How the names of files begin that are not whole yet.
+const DRAFT: &str = ".lakota-draft-";
+
+/// Bytes copied at once.
+const PIECE: usize = 1 << 20;
+
+/// How a name is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub struct Renaming {
+    /// Whether what has the new name goes.
+    pub replace: bool,
+}
+
+/// A scratch file on its way over a live one.
+struct Moving<'a> {
+    folder: Arc<Held>,
+    name: &'a OsStr,
+    ino: u64,
+    file: File,
+    /// What it was when its renaming began.
+    began: Metadata,
+    /// Whether it was open to be written then.
+    open: bool,
+    /// How often it had been opened so.
+    begun: u64,
+}
+
+impl Moving<'_> {
+    /// Whether it may have been changed since its renaming began: also by who has closed it again.
+    fn is_changed(&self, pen: &Pen) -> bool {
+        let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
+        let grown = self.file.metadata().is_ok_and(|now| state(&now) != state(&self.began));
+        grown || pen.handover.begun(self.ino) != self.begun
+    }
+}
+
+impl Fs {
+    /// Renames a file or a folder.
+    pub fn rename(
+        &self,
+        caller: Caller,
+        (parent, name): (u64, &OsStr),
+        (new_parent, new_name): (u64, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Errno> {
+        let to = self.node(new_parent)?;
+        self.told(caller, "rename", parent, name, |pen, from| match (&from.what, &to.what) {
+            (What::Root, What::Root) => self.rename_collection(caller, pen, name, new_name),
+            (What::Collection(a), What::Collection(b)) => {
+                if a.key() != b.key() {
+                    return Err(Errno::EXDEV.into());
+                }
+                self.rename_series(caller, pen, a, name, new_name)
+            }
+            (What::Series(_) | What::Scratch(..), What::Series(_) | What::Scratch(..)) => {
+                self.rename_file(caller, pen, (from, name), (&to, new_name), how)
+            }
+            (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
+            (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
+            _ => Err(Errno::EXDEV.into()),
+        })
+    }
+
+    fn rename_collection(&self, caller: Caller, pen: &Pen, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
+        let from = name::label_of(name).ok_or(Errno::EPERM)?;
+        let to = new_label(to)?;
+        let taken = self.tree.catalog.shelf(&to)?.is_some();
+        let mut unborn = pen.unborn.lock();
+        if taken || unborn.contains_key(&to) {
+            return Err(Errno::ENOTEMPTY.into());
+        }
+        if let Some(made) = unborn.remove(&from) {
+            unborn.insert(to, made);
+            return Ok(());
+        }
+        drop(unborn);
+        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree.catalog.written();
+        Ok(())
+    }
+
+    fn rename_series(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        shelf: &Arc<Shelf>,
+        name: &OsStr,
+        to: &OsStr,
+    ) -> Result<(), Failure> {
+        let from = name::label_of(name).ok_or(Errno::EPERM)?;
+        let to = new_label(to)?;
+        let rename = |batch: &mut Batch<'_>| match batch.rename(&from, &to) {
+            // What is there is a folder that holds something.
+            Err(CollectionError::Exists(_)) => Err(Errno::ENOTEMPTY.into()),
+            done => Ok(done?),
+        };
+        self.revise(&self.writer(pen, caller), shelf, format_args!("rename {from} to {to}"), rename)
+    }
+
+    fn rename_file(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (from, name): (&Node, &OsStr),
+        (to, new_name): (&Node, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Failure> {
+        let (series, target) = match (series_in(from), series_in(to)) {
+            (Some(a), Some(b)) => (a, b),
+            _ => return Err(Errno::EXDEV.into()),
+        };
+        if series.id != target.id || series.shelf.key() != target.shelf.key() {
+            return Err(Errno::EXDEV.into());
+        }
+        let live = |node: &Node, name: &OsStr| match &node.what {
+            What::Series(series) => self.tree.live_format(series, name),
+            _ => Ok(None),
+        };
+        let own = |node: &Node, name: &OsStr| match &node.what {
+            What::Series(series) => self.is_own(pen, series, name),
+            _ => Ok(false),
+        };
+        if own(from, name)? || own(to, new_name)? {
+            return Err(Errno::EROFS.into());
+        }
+        match (live(from, name)?, live(to, new_name)?) {
+            (None, None) => {
+                let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+                let folder = self.folder_made(pen, to)?;
+                let numbers = (number_of(&source, name), number_of(&folder, new_name));
+                source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
+                if let (Some(from), Some(over)) = numbers {
+                    pen.inherit(from, over);
+                }
+                Ok(())
+            }
+            (None, Some(format)) => {
+                if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
+                    return Err(Errno::EEXIST.into());
+                }
+                self.rename_over(caller, pen, (from, name), (target, format, new_name))
+            }
+            (Some(format), None) => {
+                let folder = self.folder_made(pen, to)?;
+                self.rename_away(caller, pen, (series, format, name), (&folder, new_name), how)
+            }
+            (Some(_), Some(_)) if name == new_name => Ok(()),
+            (Some(_), Some(_)) => {
+                let why = "both are live files of the same rows: copy the file to keep it in another format";
+                Err(Failure::refused(Errno::EPERM, why))
+            }
+        }
+    }
+
+    fn folder(&self, pen: &Pen, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
+        match &node.what {
+            What::Series(series) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
+            What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
+            _ => Ok(None),
+        }
+    }
+
+    fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
+        match &node.what {
+            What::Series(series) => Ok(Arc::new(self.scratch_made(pen, series)?)),
+            _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
+        }
+    }
+
+    /// A scratch file takes the place of a live file: its rows become those of the series.
+    fn rename_over(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (from, name): (&Node, &OsStr),
+        (series, format, live): (&Series, Format, &OsStr),
+    ) -> Result<(), Failure> {
+        let moving = self.moving(pen, from, name)?;
+        let (ino, len, file) = (moving.ino, moving.began.len(), &moving.file);
+        let writer = self.writer(pen, caller);
+        let live = live.to_string_lossy();
+        let _busy = pen.busy();
+        let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
+        // Made by one program and moved by another: it lay there, and is moved for what it is.
+        let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
+        let start = |basis| Start { basis, front: None };
+        let purpose = Purpose::Rows(series.clone(), format);
+        let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
+        copy.adopt_writer(writer.clone());
+        let mut time = None;
+        if len > 0 {
+            pen.veils.written(series, format);
+            let guard = Guard::Nothing;
+            let (way, author) = (Way::Replace, &self.author(caller.uid));
+            let rows = Rows { series, format, name: &live, way, writer: &writer, author, guard };
+            // Of a file that is still written, what is there may be half of it: its close tells.
+            let open = moving.open.then_some(ino);
+            let saved = caught(SAVING, || self.save_renamed(&rows, file, basis.as_ref(), lay, open));
+            let saved = saved.map_err(|failure| moved(self.keep_file(pen, &copy, file, failure)))?;
+            if let Some(saved) = saved {
+                basis = saved.basis.or(basis);
+                time = saved.shown.map(|shown| save::live(series, format, shown).1);
+            }
+            pen.veils.written(series, format);
+        }
+        if self.hand_over(pen, &moving, copy, (basis, time))? {
+            pen.veils.lift(series, format);
+        } else if len == 0 {
+            pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+        } else {
+            pen.veils.lift(series, format);
+        }
+        Ok(())
+    }
+
+    /// A scratch file that is to take the place of a live one.
+    fn moving<'a>(&self, pen: &Pen, from: &Node, name: &'a OsStr) -> Result<Moving<'a>, Failure> {
+        let folder = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+        let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
+        if held.is_folder() {
+            return Err(Errno::EISDIR.into());
+        }
+        let (ino, file) = (held.number(), held.reopen(false, false).map_err(Failure::spool)?);
+        let _still = pen.handover.still();
+        let began = file.metadata().map_err(Failure::spool)?;
+        let (open, begun) = (self.handles.is_written(ino), pen.handover.begun(ino));
+        Ok(Moving { folder, name, ino, file, began, open, begun })
+    }
+
+    /// Takes a scratch file away of which the rows are saved. Where somebody has written to it since it was read, or may
+    /// do so, the rest of it becomes a working copy: whether it did.
+    fn hand_over(
+        &self,
+        pen: &Pen,
+        moving: &Moving<'_>,
+        copy: WorkingCopy,
+        (basis, time): (Option<Basis>, Option<u64>),
+    ) -> Result<bool, Failure> {
+        let (ino, folder) = (moving.ino, &moving.folder);
+        let is_known = |ino| self.inodes.get(ino).is_some();
+        // Nobody writes between the last look and the end of the file.
+        let still = pen.handover.still();
+        if !moving.open && !self.handles.is_written(ino) && !moving.is_changed(pen) {
+            folder.unlink(moving.name).map_err(Failure::spool)?;
+            pen.handover.take(ino, is_known);
+            return Ok(false);
+        }
+        let path = folder.path(moving.name).map_err(Failure::spool)?;
+        let ticket = copy.ticket(Way::Replace, self.now(), basis.as_ref());
+        let adopted = pen.spool.adopt(&path, &ticket).map_err(Failure::spool)?;
+        pen.handover.take(ino, is_known);
+        copy.adopt(basis, adopted);
+        if let Some(time) = time {
+            copy.show_saved(&copy.body(), None, time);
+        }
+        let copy = Arc::new(copy);
+        // What was written since it was read is found at the close, which may come at once.
+        copy.touch();
+        let turned = self.handles.turn(ino, &copy)?;
+        drop(still);
+        if !turned {
+            // It came meanwhile.
+            self.save(pen, &copy).map_err(moved)?;
+        }
+        Ok(true)
+    }
+
+    /// Saves the rows of a file that is renamed over a live one. `lay`: it was made by another program than the one that
+    /// moves it; `open`: its number, where it is open for writing. What is refused of such a one may be half of it: its
+    /// close tells. But the end of its last handle may be on its way, for which the kernel does not wait: then it is
+    /// read again.
+    fn save_renamed(
+        &self,
+        rows: &Rows<'_>,
+        file: &File,
+        basis: Option<&Basis>,
+        lay: bool,
+        open: Option<u64>,
+    ) -> Result<Option<Saved>, Failure> {
+        let save = |basis: Option<&Basis>| {
+            self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?).map(Some)
+        };
+        match (save(basis), open) {
+            // As a change it says nothing (any more): the rows of then are to be those of now.
+            (
+                Ok(Some(Saved { basis: None, .. }))
+                | Err(Failure::Collection(CollectionError::History(HistoryError::Gone(_)))),
+                _,
+            ) if lay => save(None),
+            (Err(failure), Some(ino)) if Errno::of(&failure) == Errno::EINVAL => {
+                let since = Instant::now();
+                while self.handles.is_written(ino) && since.elapsed() < ENDING {
+                    thread::sleep(ENDING / 50);
+                }
+                if self.handles.is_written(ino) { Ok(None) } else { save(basis) }
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// A live file takes another name: that is a copy, and the live name is gone for a moment.
+    fn rename_away(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        (series, format, name): (&Series, Format, &OsStr),
+        (folder, new_name): (&Held, &OsStr),
+        how: Renaming,
+    ) -> Result<(), Failure> {
+        // Whole or not at all: what has the name may be the only other copy.
+        let draft = OsString::from(format!("{DRAFT}{}", pen.serial()));
+        let (_, file) = folder.create(&draft, false).map_err(Failure::spool)?;
+        let done = self
+            .copy_rows(pen, (series, format), &file)
+            .and_then(|()| folder.rename(&draft, folder, new_name, how.replace).map_err(Failure::spool));
+        if let Err(failure) = done {
+            folder.unlink(&draft).map_err(Failure::spool)?;
+            return Err(failure);
+        }
+        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        Ok(())
+    }
+
+    /// Writes the rows that a live name shows to a file.
+    fn copy_rows(
+        &self,
+        pen: &Pen,
+        (series, format): (&Series, Format),
+        file: &std::fs::File,
+    ) -> Result<(), Failure> {
+        file.set_len(0).map_err(Failure::spool)?;
+        if pen.veils.of(series, format).is_none()
+            && let Some(basis) = self.basis(series)?
+        {
+            let content = self.renderer.open(basis.sheet.source.clone(), format)?;
+            let mut at = 0;
+            while at < content.size() {
+                let bytes = content.read(at, PIECE)?;
+                file.write_all_at(&bytes, at).map_err(Failure::spool)?;
+                at += bytes.len() as u64;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
+fn moved(failure: Failure) -> Failure {
+    match failure {
+        Failure::Told(Kind::Invalid) => Failure::Told(Errno::EBADMSG.into()),
+        told => told,
+    }
+}
+
+fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
+    folder.child(name).ok().flatten().map(|held| held.number())
+}
+
+fn series_in(node: &Node) -> Option<&Series> {
+    match &node.what {
+        What::Series(series) | What::Scratch(series, _) => Some(series),
+        _ => None,
+    }
+}

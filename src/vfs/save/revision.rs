@@ -1,0 +1,240 @@
+//! Rows become a revision.
+//!
+//! A save is a change against what the program opened: where the series changed meanwhile, the revision is made on
+//! that older state and merged at once, so that neither side loses rows it alone changed.
+
+use super::{Basis, Guard, Input};
+use crate::clock::Stamp;
+use crate::collection::{Batch, Collection, CollectionError, Outcome};
+use crate::data::input::{InputError, Problem};
+use crate::data::schema::Schema;
+use crate::interval::Interval;
+use crate::series::write::Mode;
+use crate::vfs::catalog::{Point, Shelf};
+use crate::vfs::failure::{Failure, Kind};
+use crate::vfs::series::Series;
+use crate::vfs::spool::Way;
+use crate::vfs::view::{Sheets, content};
+use std::sync::Arc;
+
+/// Looks at a collection that commits while a batch is begun.
+const LOOKS: usize = 16;
+
+/// A save on its way.
+#[derive(Debug)]
+pub struct Save<'a> {
+    /// The series.
+    pub series: &'a Series,
+    /// How the rows are meant.
+    pub way: Way,
+    /// What the program opened; none where that is not known, or there was nothing.
+    pub basis: Option<&'a Basis>,
+    /// `user@host`.
+    pub author: &'a str,
+    /// For the log.
+    pub message: &'a str,
+    /// Rows that must not go.
+    pub guard: Guard,
+}
+
+/// What a save did.
+#[derive(Debug)]
+pub struct Saved {
+    /// The revision; none where nothing changed.
+    pub stamp: Option<Stamp>,
+    /// What the program has from now on: the rows it wrote, where they are all of the series.
+    pub basis: Option<Basis>,
+    /// What the series is after it, as far as this save knows: what its live names show.
+    pub shown: Option<Basis>,
+}
+
+impl Save<'_> {
+    /// Makes the rows a revision: durable on return. `again`: the same rows once more, where some must not go.
+    pub fn run(&self, sheets: &Sheets, input: Input, again: Option<Input>) -> Result<Saved, Failure> {
+        let shelf = &self.series.shelf;
+        let collection = shelf.collection();
+        // One after the other: writers of one mount need not merge.
+        let _turn = shelf.turn();
+        let mode = match self.way {
+            Way::Replace => Mode::Overlay(Interval::ALL),
+            Way::Append => Mode::Upsert,
+        };
+        let (mut batch, label) = self.batch(shelf, sheets)?;
+        // What the batch is made on tells, not the last look: that may not have heard of what is newest.
+        let there = content(batch.base(), self.series.id, &label)?;
+        let moved = |basis: &&Basis| match self.way {
+            Way::Replace => there.is_some_and(|there| there != basis.sheet.content),
+            Way::Append => *basis.columns() != batch.base().schema,
+        };
+        if let Some(basis) = self.basis.filter(moved) {
+            drop(batch);
+            return self.beside(collection, sheets, (basis, &mode), (input, again));
+        }
+        same(&input.schema, &batch)?;
+        let dropped = batch.base().id(&label).map_err(CollectionError::from)?.is_none();
+        let written = batch.write(&label, &mode, input.rows)?;
+        if let Some(again) = again {
+            let (other, _) = self.batch(shelf, sheets)?;
+            if content(other.base(), self.series.id, &label)? != there {
+                let why = "others write the series at this moment: try it again";
+                return Err(Failure::refused(Kind::Unavailable, why));
+            }
+            self.keeps(other, &label, again, &written)?;
+        }
+        let stamp = batch.commit()?;
+        shelf.written();
+        if stamp.is_some() && dropped {
+            self.note_return(shelf, &label);
+        }
+        let basis = match (self.way, stamp) {
+            // What was opened and what was added, unless others wrote since: of that there is no state.
+            (Way::Append, Some(stamp)) if self.basis.map(|basis| basis.sheet.content) == there => {
+                self.basis_at(sheets, stamp)
+            }
+            (Way::Append, _) => None,
+            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
+            // Not what came since, which the writer does not have.
+            (Way::Replace, None) => {
+                self.current(shelf, sheets)?.filter(|now| Some(now.sheet.content) == there)
+            }
+        };
+        let shown = match (&basis, stamp) {
+            (Some(basis), _) => Some(basis.clone()),
+            (None, Some(stamp)) => self.basis_at(sheets, stamp),
+            (None, None) => self.told(self.current(shelf, sheets), "its series"),
+        };
+        Ok(Saved { stamp, basis, shown })
+    }
+
+    /// Fails where rows would go that must not, or change. `other`: a batch on the same state, in which the same rows
+    /// replace those of equal index and remove none.
+    fn keeps(
+        &self,
+        mut other: Batch<'_>,
+        label: &str,
+        rows: Input,
+        written: &Outcome,
+    ) -> Result<(), Failure> {
+        let added = other.write(label, &Mode::Upsert, rows.rows)?;
+        let gone = added.rows_after.saturating_sub(written.rows_after);
+        let grown = added.rows_after.saturating_sub(added.rows_before);
+        let changed = added.changed.saturating_sub(grown);
+        let consent = "`lakota rejected retry --replace` does that";
+        match self.guard {
+            Guard::Present if gone + changed > 0 => {
+                let why = format!(
+                    "what these bytes are a change of is gone from the history, or was never known: as the whole \
+                     file they would remove {gone} rows that are there now, and change {changed}; {consent}"
+                );
+                Err(Failure::refused(Kind::Stale, why))
+            }
+            Guard::Lacking if gone > 0 => {
+                let why = format!(
+                    "these bytes may be a part of a file: {gone} rows that they lack would go; {consent}"
+                );
+                Err(Failure::refused(Kind::Stale, why))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The series changed since it was opened: the revision is one beside the newest, and merged with it.
+    fn beside(
+        &self,
+        collection: &Collection,
+        sheets: &Sheets,
+        (basis, mode): (&Basis, &Mode),
+        (input, again): (Input, Option<Input>),
+    ) -> Result<Saved, Failure> {
+        let Point { stamp, pending } = &basis.point;
+        let heads = pending.as_ref().map_or(&[][..], |moment| &moment.heads);
+        let mut batch = collection.batch_on(*stamp, heads, self.message)?.by(self.author);
+        same(&input.schema, &batch)?;
+        let label = &basis.sheet.label;
+        let written = batch.write(label, mode, input.rows)?;
+        if let Some(again) = again {
+            let other = collection.batch_on(*stamp, heads, self.message)?;
+            self.keeps(other, label, again, &written)?;
+        }
+        let Some(stamp) = batch.commit()? else {
+            return Ok(Saved { stamp: None, basis: None, shown: None });
+        };
+        if let Err(error) = collection.settle() {
+            // The revision is durable, and shown merged: the next writer settles it.
+            log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
+        }
+        self.series.shelf.written();
+        let basis = self.basis_at(sheets, stamp);
+        Ok(Saved { stamp: Some(stamp), shown: basis.clone(), basis })
+    }
+
+    /// The series came back under its label, as another one: what its writers save next is meant for that.
+    fn note_return(&self, shelf: &Shelf, label: &str) {
+        match shelf.now().and_then(|now| now.state.id(label).map_err(CollectionError::from)) {
+            Ok(Some(id)) => shelf.came_back(self.series.id, id),
+            Ok(None) => {}
+            Err(error) => log::warn!("cannot look at {label:?}, which was just written: {error}"),
+        }
+    }
+
+    fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
+        let now = shelf.now()?;
+        let sheet = sheets.get(&now, self.series, &now.point)?;
+        Ok(sheet.map(|sheet| Basis { point: now.point.clone(), sheet }))
+    }
+
+    /// A batch on the newest state, and the label that the series has there.
+    fn batch<'a>(&self, shelf: &'a Arc<Shelf>, sheets: &Sheets) -> Result<(Batch<'a>, String), Failure> {
+        for _ in 0..LOOKS {
+            let label = match self.current(shelf, sheets)? {
+                Some(current) => current.sheet.label.clone(),
+                None => self.series.label.to_string(),
+            };
+            let batch = shelf.collection().batch(self.message)?.by(self.author);
+            if batch.base().id(&label).map_err(CollectionError::from)? == Some(self.series.id) {
+                return Ok((batch, label));
+            }
+            // The look was too old, or somebody renamed the series since.
+            shelf.written();
+            if self.current(shelf, sheets)?.is_none() {
+                // Dropped, it comes back under its name; but rows of another series that has that now are not touched.
+                let taken = batch.base().id(&label).map_err(CollectionError::from)?;
+                if taken.is_some() && taken != shelf.returned(self.series.id) {
+                    let why = format!("the series was dropped, {label:?} is another one now: open it again");
+                    return Err(Failure::refused(Kind::Stale, why));
+                }
+                return Ok((batch, label));
+            }
+        }
+        Err(Failure::refused(Kind::Unavailable, "the series is renamed again and again: save it once more"))
+    }
+
+    /// What the writer has after its revision, which is durable whether this can be told or not.
+    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Option<Basis> {
+        let point = Point::written(stamp);
+        let look = || {
+            let now = self.series.shelf.now()?;
+            Ok(sheets.get(&now, self.series, &point)?)
+        };
+        let sheet = self.told(look(), &stamp.to_string());
+        sheet.map(|sheet| Basis { point, sheet })
+    }
+
+    /// What was found after a save, which is done whether that can be told or not.
+    fn told<T>(&self, found: Result<Option<T>, Failure>, what: &str) -> Option<T> {
+        found.unwrap_or_else(|error| {
+            let of = self.series.shelf.collection().label();
+            log::warn!("cannot look at {what} of {of}, which was just written: {error}");
+            None
+        })
+    }
+}
+
+/// The columns may have changed since the rows were read.
+fn same(schema: &Schema, batch: &Batch<'_>) -> Result<(), Failure> {
+    if *schema == *batch.base().schema {
+        return Ok(());
+    }
+    let message = "the columns of the collection were changed meanwhile: open the file again".to_owned();
+    Err(InputError::new(Problem::Other(message)).into())
+}

@@ -10,6 +10,7 @@
 mod alter;
 mod backend;
 mod batch;
+mod bounded;
 mod compare;
 mod converge;
 mod crash;

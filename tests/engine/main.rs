@@ -10,6 +10,7 @@
 mod alter;
 mod backend;
 mod batch;
+mod bombs;
 mod bounded;
 mod compare;
 mod converge;

@@ -112,7 +112,7 @@ fn file(codec: u64, packed: &[u8], second: bool) -> Vec<u8> {
 /// What is said of a file.
 fn refused(name: &str, file: &[u8]) -> String {
     let schema = Schema::parse_text("t int*").unwrap();
-    let said = parquet::drain(file, &schema).expect_err(name).to_string();
+    let said = parquet::drain(file, &schema).unwrap_err().to_string();
     assert!(said.starts_with("not a readable Parquet file: ") && !said.contains('\n'), "{name}: {said}");
     assert!(!said.contains("Parquet error"), "{name}: {said}");
     said

@@ -20,7 +20,7 @@ static AT_ONCE: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 /// goes without a word if it leaves nothing.
 ///
 /// Such a verb has nothing to put in order until it begins a file. The thread that waits for signals is started no
-/// earlier: it would be a tenth of what a short read costs.
+/// earlier, so that a short read does not pay for it.
 pub(crate) fn on_signals(reads: bool) -> io::Result<()> {
     if !reads {
         return in_order(false);

@@ -2,8 +2,8 @@
 
 use super::{INPUT, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Write;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,30 @@ fn an_output_that_is_stopped_leaves_no_file() {
         assert_eq!(sandbox.text("out/kept.csv"), "before\n");
     }
     assert_eq!(names(&sandbox.path("out")), ["kept.csv"]);
+}
+
+/// Threads cost a short read more than what it reads.
+#[test]
+fn a_read_that_leaves_nothing_is_stopped_without_a_word_and_a_thread_for_it() {
+    let sandbox = Sandbox::new();
+    many_rows(&sandbox);
+    for (with, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = sandbox.command();
+        // Who that is would be asked of the system, on a thread.
+        command.env_remove("USER").args(["read", "many/a"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It waits for somebody to take the rest.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 100]).unwrap();
+        let tasks = PathBuf::from(format!("/proc/{}/task", child.id()));
+        for task in names(&tasks) {
+            let name = std::fs::read_to_string(tasks.join(task).join("comm")).unwrap();
+            assert!(!["signals", "user"].contains(&name.trim()), "{name}");
+        }
+        signal(&child, with);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), told(&output).as_str()), (Some(code), ""));
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod forgotten;
 mod horizon;
 mod index;
 mod log;
+mod loose;
 mod mend;
 mod name;
 mod outlines;
@@ -27,8 +28,8 @@ pub use name::is_unsynced;
 pub use receive::Carried;
 pub use torn::Broken;
 
-use super::revision::{MOST_FILE, Revision, TooLong};
-use crate::backend::{BackendError, BackendErrorKind};
+use super::revision::{Revision, TooLong};
+use crate::backend::BackendError;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
@@ -350,17 +351,14 @@ impl Changelog {
     /// The file of a revision, checked against its name; `None` where it went away since the listing.
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
-        let found = match &entry.source {
+        let (pack, i) = match &entry.source {
             Source::Loose(file) => {
-                let key = file.name.key(file.folder);
-                match self.store.backend().get_within(&key, MOST_FILE as u64) {
-                    Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::Damaged(stamp)),
-                    found => found.map_err(HistoryError::from),
-                }
+                let found = self.loose(entry.parents.as_slice(), **file)?;
+                return Ok(found.map(|(bytes, _)| bytes));
             }
-            Source::Packed(pack, i) => pack.read(&self.store, *i as usize),
+            Source::Packed(pack, i) => (pack, *i as usize),
         };
-        match found {
+        match pack.read(&self.store, i) {
             Ok(bytes) if Digest::of(&bytes) == stamp.digest => Ok(Some(bytes)),
             Ok(_) => Err(HistoryError::Damaged(stamp)),
             Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => Ok(None),

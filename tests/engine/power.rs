@@ -5,6 +5,7 @@
 //! mended; what was torn can be set aside, and then everything verifies, is written on, and is collected.
 
 mod disk;
+mod merges;
 mod torn;
 
 use crate::support::{CountingClock, frame, lines, repo_on, series};

@@ -94,7 +94,8 @@ impl Changelog {
         if self.found(path).is_some_and(|bytes| Digest::of(&bytes) == child.digest) {
             return Ok(());
         }
-        match source.sound(child) {
+        // Another file of it may be whole here.
+        match self.sound(child).or_else(|| source.sound(child)) {
             Some(bytes) => {
                 self.store.backend().put_settled(path, bytes)?;
                 done.healed.push(format!("revision {child}"));

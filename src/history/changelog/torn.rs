@@ -6,13 +6,13 @@
 //! its file stays until somebody sets it aside. Any other file that is not whole is damage, and an error: what was
 //! acknowledged must not be passed over.
 
-use super::log::{Log, Loose, Source};
+use super::log::{Log, Source};
 use super::name::{Name, TORN};
 use super::{Changelog, HistoryError};
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::history::entry::Entry;
-use crate::history::revision::{MOST_FILE, Revision};
+use crate::history::revision::Revision;
 use crate::history::tree::{Node, Tree};
 use crate::store::StoreError;
 use std::collections::BTreeSet;
@@ -185,25 +185,17 @@ impl Changelog {
         let Some(Source::Loose(file)) = log.entry(stamp).map(|entry| entry.source.clone()) else {
             return Found::Unknown;
         };
-        let Loose { folder, name } = *file;
-        // A merge has a file for each parent, of which one may be whole.
-        let parents = log.parents(stamp).filter(|parents| !parents.is_empty()).unwrap_or(&[Stamp::ROOT]);
-        let names: Vec<Name> = parents.iter().map(|parent| Name { parent: *parent, ..name }).collect();
-        let mut torn = false;
-        for name in names {
-            match self.store.backend().get_within(&name.key(folder), MOST_FILE as u64) {
-                Ok(bytes) if Digest::of(&bytes) == stamp.digest => {
-                    let Ok(revision) = Revision::decode(&self.store, &bytes) else { return Found::Unknown };
-                    // The file tells all parents; of the names some may be gone.
-                    log.found_in(stamp, Source::Loose(Box::new(Loose { folder, name })), &revision.parents);
-                    return look_at_state(&revision);
-                }
-                Ok(_) => torn = true,
-                Err(e) if e.is_not_found() => {}
-                Err(_) => return Found::Unknown,
+        let parents = log.parents(stamp).unwrap_or_default().to_vec();
+        match self.loose(&parents, *file) {
+            Ok(Some((bytes, file))) => {
+                let Ok(revision) = Revision::decode(&self.store, &bytes) else { return Found::Unknown };
+                // The file tells all parents; of the names some may be gone.
+                log.found_in(stamp, Source::Loose(Box::new(file)), &revision.parents);
+                look_at_state(&revision)
             }
+            Err(HistoryError::Damaged(_)) => Found::Torn,
+            Ok(None) | Err(_) => Found::Unknown,
         }
-        if torn { Found::Torn } else { Found::Unknown }
     }
 }
 

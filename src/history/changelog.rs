@@ -22,7 +22,7 @@ mod torn;
 pub use files::{ARRIVING, DROPPED, FileKind, check_file};
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
-pub use log::Log;
+pub use log::{Log, Torn};
 pub use mend::Mended;
 pub use name::is_unsynced;
 pub use receive::Carried;
@@ -241,10 +241,15 @@ impl Changelog {
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            let settled = !listing.all.waiting && listing.all.torn.is_empty();
-            if settled && only_more && new.iter().all(|(_, name)| Name::parse(name).is_some()) {
+            let plain = |name: &Name| !listing.all.touches_torn(name);
+            let settled = !listing.all.waiting && !healed;
+            if settled
+                && only_more
+                && new.iter().all(|(_, name)| Name::parse(name).as_ref().is_some_and(plain))
+            {
                 let log = Arc::make_mut(&mut listing.all);
                 add_loose(log, new.iter().copied());
+                log.pass_aside();
                 if !self.leave_out_torn(log, attempt > 0) {
                     *listing = Listing::default();
                     continue;
@@ -295,11 +300,13 @@ impl Changelog {
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
-            } else {
-                log.aside.extend(name::set_aside(name));
+            } else if let Some(name) = name::set_aside(name) {
+                let parents = log.aside.entry(name.child).or_default();
+                parents.extend(Some(name.parent).filter(|parent| *parent != Stamp::ROOT));
             }
         }
         add_loose(&mut log, loose.into_iter());
+        log.pass_aside();
         log.settle();
         Ok((self.read_horizons(horizons, &mut log)? && self.leave_out_torn(&mut log, last)).then_some(log))
     }
@@ -477,9 +484,6 @@ fn add_loose<'f>(log: &mut Log, files: impl Iterator<Item = &'f (Digest, String)
     let (synced, unsynced): (Vec<_>, Vec<_>) = names.partition(|(_, name)| name.synced);
     for (folder, name) in synced.into_iter().chain(unsynced) {
         log.loose += 1;
-        if name.synced {
-            log.torn.remove(&name.child);
-        }
         log.add(name.child, &[name.parent], || Source::Loose(Box::new(Loose { folder, name })));
     }
 }

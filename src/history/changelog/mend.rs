@@ -293,7 +293,7 @@ impl Changelog {
             let gap = log
                 .missing()
                 .map(|(parent, _)| parent)
-                .find(|p| (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p));
+                .find(|p| (log.is_lost(*p) || log.is_aside(*p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
             if !self.fetch(source, folder, stamp)? {

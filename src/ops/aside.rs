@@ -11,7 +11,7 @@ use crate::collection::{CollectionError, tags};
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::revision::Revision;
-use crate::repo::Repo;
+use crate::repo::{OnDisk, Repo};
 use crate::store::Store;
 use rayon::prelude::*;
 use std::collections::{BTreeSet, HashSet};
@@ -38,7 +38,25 @@ pub fn set_aside(repo: &Repo) -> Result<SetAside, OpError> {
     // The registry first: it tells which collections there are.
     each("the registry", vec![Digest::ZERO], false);
     each("the tags", vec![tags::FOLDER], false);
-    repo.named()?.into_iter().for_each(|collection| each(&collection.label, collection.folders, false));
+    let named = repo.named()?;
+    // Those that were deleted, and those that no registry names: gc does not go by them while they are torn.
+    let (deleted, unnamed) = (repo.deleted()?, repo.unnamed()?);
+    let live: HashSet<Digest> =
+        named.iter().flat_map(|collection| collection.folders.iter().copied()).collect();
+    named.into_iter().for_each(|collection| each(&collection.label, collection.folders, false));
+    for folders in deleted {
+        let shown = folders.iter().find(|folder| !live.contains(folder)).map(Digest::key).unwrap_or_default();
+        let all = folders.iter().all(|folder| !live.contains(folder));
+        each(&format!("a deleted collection (folder {shown})"), folders, all);
+    }
+    for OnDisk { digest, .. } in unnamed {
+        let digits = &digest.to_string()[..12];
+        let label = format!(
+            "the folder {} that no registry names (`lakota gc --drop {digits}` gives it up)",
+            digest.key()
+        );
+        each(&label, vec![digest], false);
+    }
     Ok(done)
 }
 

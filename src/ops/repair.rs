@@ -51,11 +51,10 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
         repair.beside(&collection.label, collection.folders.clone(), folders);
     }
     // A collection that was deleted may be restored.
-    for folder in repo.folders_ever()? {
-        if !named.iter().any(|named| named.folders.contains(&folder)) {
-            let label = format!("a deleted collection (folder {})", folder.key());
-            repair.changelog(&label, vec![folder], vec![folder])?;
-        }
+    for folders in repo.deleted()? {
+        let shown = folders.first().map(Digest::key).unwrap_or_default();
+        let label = format!("a deleted collection (folder {shown})");
+        repair.changelog(&label, folders.clone(), folders)?;
     }
     for (label, folder) in [("the tags", tags::FOLDER), ("the registry", Digest::ZERO)] {
         repair.beside(label, vec![folder], vec![folder]);

@@ -6,6 +6,7 @@
 
 mod aside;
 mod disk;
+
 mod many;
 mod merges;
 mod torn;

@@ -130,3 +130,47 @@ fn what_the_disk_does_not_give_is_not_set_aside() {
         assert!(done.left[0].contains("nobody can tell whether it is whole: cannot read"), "{done:?}");
     }
 }
+
+#[test]
+fn a_collection_that_was_deleted_is_set_aside_for_too() {
+    // All that is left of it is torn, or only the newest is.
+    for all in [false, true] {
+        let (disk, clock, keys) = written(1, 1);
+        let zeros = format!("{}/", lakota::digest::Digest::ZERO.key());
+        let mut backend = emptied(&disk, &[&keys[1]]);
+        if all {
+            let repo = repo_on(&disk.port(true), &clock, None);
+            let folder = repo.collection("c").unwrap().changelog().folders()[0].key();
+            let others: Vec<_> = files(backend.as_ref())
+                .into_keys()
+                .filter(|key| key.starts_with(&folder) && !key.starts_with(&zeros) && *key != keys[1])
+                .collect();
+            backend.delete_many(&others).unwrap();
+        }
+        let repo = repo_on(&backend, &clock, None);
+        repo.delete_collection("c").unwrap();
+        assert!(ops::gc(&repo, 0).is_err(), "all: {all}");
+        let done = ops::set_aside(&repo).unwrap();
+        assert_eq!((done.revisions.len(), done.left.len()), (1, 0), "all: {all}: {done:?}");
+        ops::gc(&repo, 0).unwrap();
+        backend = repo.store().backend().clone();
+        ops::verify(&repo_on(&backend, &clock, None), &mut |one| panic!("{}", one.what)).unwrap();
+    }
+}
+
+#[test]
+fn a_folder_that_no_registry_names_is_set_aside_for_too() {
+    let (disk, clock, keys) = written(1, 1);
+    let backend = emptied(&disk, &[&keys[1]]);
+    let zeros = format!("{}/", lakota::digest::Digest::ZERO.key());
+    let registry: Vec<_> =
+        files(backend.as_ref()).into_keys().filter(|key| key.starts_with(&zeros)).collect();
+    backend.delete_many(&registry).unwrap();
+    let repo = repo_on(&backend, &clock, None);
+    assert!(ops::gc(&repo, 0).is_err());
+    let done = ops::set_aside(&repo).unwrap();
+    assert_eq!((done.revisions.len(), done.left.len()), (1, 0), "{done:?}");
+    ops::gc(&repo, 0).unwrap();
+    repo.adopt().unwrap();
+    assert_eq!(rows(&repo), 5);
+}

@@ -176,9 +176,11 @@ impl Repair<'_> {
         let mut reach = Reach::default();
         let mut embedded = HashSet::new();
         let mut bad = HashSet::new();
-        for stamp in log.stamps() {
-            // Files that could not be healed were told.
-            let Ok(revision) = changelog.read(&log, stamp) else { continue };
+        // Files that could not be healed were told.
+        let whole = log.stamps().filter_map(|stamp| changelog.read(&log, stamp).ok());
+        // What torn ones name is what they lack.
+        let torn = log.torn.values().filter_map(|torn| changelog.torn_revision(torn).map(Arc::new));
+        for revision in whole.chain(torn) {
             embedded.insert(Digest::of(&revision.embedded));
             if let Err(error) = reach.add(&revision) {
                 bad.extend(object_of(error)?);

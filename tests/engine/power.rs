@@ -6,6 +6,7 @@
 
 mod aside;
 mod disk;
+mod healed;
 
 mod many;
 mod merges;

@@ -335,6 +335,12 @@ impl Log {
         !self.is_empty() && !self.waiting && self.lost().is_none()
     }
 
+    /// Revisions that torn ones build on and that are neither here nor torn, though nothing says that they were trimmed.
+    pub(super) fn lost_below_torn(&self) -> impl Iterator<Item = Stamp> + '_ {
+        let parents = self.torn.values().flat_map(|torn| torn.parents.as_slice().iter().copied());
+        parents.filter(|parent| !self.torn.contains_key(parent) && self.is_lost(*parent))
+    }
+
     /// Parents that are not here, trimmed or lost, and of each its child.
     pub fn missing(&self) -> impl Iterator<Item = (Stamp, Stamp)> + '_ {
         let parents =

@@ -293,6 +293,7 @@ impl Changelog {
             let gap = log
                 .missing()
                 .map(|(parent, _)| parent)
+                .chain(log.lost_below_torn())
                 .find(|p| (log.is_lost(*p) || log.is_aside(*p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);

@@ -97,13 +97,17 @@ impl Changelog {
             Why::Base => false,
             Why::File => matches!(self.loose(torn.parents.as_slice(), torn.file), Ok(Some(_))),
             Why::State => {
-                let found = self.loose(torn.parents.as_slice(), torn.file);
-                let bytes = found.ok().flatten().map(|(bytes, _)| bytes);
-                let revision = bytes.and_then(|bytes| Revision::decode(&self.store, &bytes).ok());
-                revision.is_some_and(|revision| look_at_state(&revision) == Found::Whole)
+                self.torn_revision(torn).is_some_and(|revision| look_at_state(&revision) == Found::Whole)
             }
         };
         log.torn.values().any(look)
+    }
+
+    /// A revision that is left out, if its own file is whole.
+    #[must_use]
+    pub fn torn_revision(&self, torn: &Torn) -> Option<Revision> {
+        let (bytes, _) = self.loose(torn.parents.as_slice(), torn.file).ok()??;
+        Revision::decode(&self.store, &bytes).ok()
     }
 
     /// The heads that are files whose writers did not sync.

@@ -121,9 +121,11 @@ impl Pass<'_> {
             self.collection(&Collection::new(named.label.clone(), repo.context().clone(), changelog))?;
         }
         let live: HashSet<Digest> = named.iter().flat_map(|named| named.folders.iter().copied()).collect();
-        for folder in names.ever.difference(&names.hidden).filter(|folder| !live.contains(folder)) {
-            let changelog = repo.changelog_in(vec![*folder]);
+        for folders in repo.deleted()? {
+            let gone = |folder: &&Digest| !live.contains(folder) && !names.hidden.contains(folder);
+            let Some(folder) = folders.iter().find(gone) else { continue };
             let label = format!("a deleted collection ({})", files::folder_name(*folder));
+            let changelog = repo.changelog_in(folders);
             self.collection(&Collection::new(label, repo.context().clone(), changelog))?;
         }
         Ok(())

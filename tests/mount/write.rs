@@ -3,6 +3,7 @@
 mod calls;
 mod concurrent;
 mod editors;
+mod locks;
 mod names;
 mod numbers;
 mod refused;

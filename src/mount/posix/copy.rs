@@ -4,6 +4,7 @@
 //! are kept alone, any other change makes the whole a file of the spool. It knows its bytes, not what becomes of them.
 
 mod body;
+mod renew;
 
 use super::errno::Errno;
 use super::number::number;
@@ -73,6 +74,8 @@ pub struct WorkingCopy {
     size: AtomicU64,
     mtime: AtomicU64,
     unsaved: AtomicBool,
+    /// Whether somebody has read or written it: then its bytes are known.
+    used: AtomicBool,
     /// Whether a descriptor of it was closed since it was opened last.
     flushed: AtomicBool,
     /// Whether its writer was seen without a descriptor of it after that.
@@ -136,6 +139,7 @@ impl WorkingCopy {
             body: Mutex::new(body),
             mtime: AtomicU64::new(mtime),
             unsaved: AtomicBool::new(false),
+            used: AtomicBool::new(false),
             flushed: AtomicBool::new(false),
             left: AtomicBool::new(false),
             handles: Mutex::new(Some(0)),
@@ -298,6 +302,7 @@ impl WorkingCopy {
         (body.soft, body.closed) = (true, false);
         self.size.store(body.size(), Ordering::Release);
         self.mtime.store(now, Ordering::Release);
+        self.used.store(true, Ordering::Release);
         self.unsaved.store(true, Ordering::Release);
     }
 
@@ -354,6 +359,7 @@ impl WorkingCopy {
 
     /// Bytes from an offset, fewer only at the end.
     pub fn read(&self, offset: u64, len: usize) -> Result<Bytes, Failure> {
+        self.used.store(true, Ordering::Release);
         self.body().read(offset, len)
     }
 

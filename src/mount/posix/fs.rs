@@ -5,6 +5,7 @@
 
 mod again;
 mod find;
+mod lock;
 mod names;
 mod remove;
 mod rename;
@@ -16,6 +17,7 @@ use super::control::{Control, Counters, Kept};
 use super::errno::Errno;
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
+use super::locks::Locks;
 use super::node::{self, File, Node, What};
 use super::pen::Pen;
 use super::scratch;
@@ -46,6 +48,7 @@ use std::time::Duration;
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
+pub use lock::Wish;
 pub use rename::Renaming;
 use shown::shown;
 pub use write::Change;
@@ -68,6 +71,7 @@ pub struct Fs {
     tree: Tree,
     inodes: Inodes,
     handles: Handles,
+    locks: Locks,
     renderer: Arc<Renderer>,
     recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
     listings: Mutex<LruCache<u64, Listing>>,
@@ -99,6 +103,7 @@ impl Fs {
             },
             inodes: Inodes::default(),
             handles: Handles::default(),
+            locks: Locks::default(),
             recent: Mutex::new(LruCache::new(RECENT)),
             listings: Mutex::new(LruCache::new(LISTINGS)),
             owner,

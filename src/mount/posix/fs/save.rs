@@ -138,7 +138,7 @@ impl Fs {
 
     /// Whether no other copy that the writer of one has open may show a number: descriptors of the two could not be told
     /// apart.
-    fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
+    pub(super) fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
         let pid = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
         let shows = |other: &Arc<WorkingCopy>| {
             other.ino != copy.ino && !other.is_left() && other.numbers().contains(&number)

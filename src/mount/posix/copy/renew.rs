@@ -1,0 +1,27 @@
+//! A copy that nobody has looked at: it may become a copy of newer rows.
+
+use super::{Body, WorkingCopy};
+use crate::vfs::render::Content;
+use crate::vfs::save::Basis;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+impl WorkingCopy {
+    /// Whether nobody has read or written it, so that nobody knows its bytes.
+    #[must_use]
+    pub fn is_fresh(&self) -> bool {
+        !self.used.load(Ordering::Acquire) && !self.is_unsaved()
+    }
+
+    /// Makes it a copy of other rows, if nobody knows its bytes; it shows their number (where it can have that) and time.
+    pub fn renew(&self, basis: Basis, front: Arc<Content>, ino: Option<u64>, mtime: u64) {
+        let body = &mut *self.body.lock();
+        if !self.is_fresh() || body.file.is_some() || body.again || body.shared {
+            return;
+        }
+        let kept = front.size();
+        *body = Body { kept, added: true, ..Body::of(Some(basis), Some(front)) };
+        self.size.store(body.size(), Ordering::Release);
+        self.show_saved(body, ino, mtime);
+    }
+}

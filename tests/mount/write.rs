@@ -2,6 +2,7 @@
 
 mod calls;
 mod concurrent;
+mod direct;
 mod editors;
 mod locks;
 mod names;

@@ -158,7 +158,8 @@ impl Filesystem for Adapter {
     fn open(&self, req: &Request, ino: INodeNo, how: OpenFlags, reply: ReplyOpen) {
         let caller = caller(req);
         let act = move |fs: &Fs| fs.open(caller, ino.0, how.0);
-        if self.inner.fs().is_slow(ino.0, None) {
+        let fs = self.inner.fs();
+        if fs.is_slow(ino.0, None) || fs.is_opened_again(caller, ino.0) {
             return self.inner.apart("open", act, reply, opened, None);
         }
         opened(self.guarded("open", act), reply);
@@ -172,9 +173,13 @@ impl Filesystem for Adapter {
         offset: u64,
         len: u32,
         _flags: OpenFlags,
-        _lock: Option<LockOwner>,
+        lock: Option<LockOwner>,
         reply: ReplyData,
     ) {
+        // Only what is not for the kernel's pages comes with an owner.
+        if lock.is_none() && self.inner.fs().is_direct(handle.0) {
+            return reply.error(fuser::Errno::EIO);
+        }
         match self.guarded("read", |fs| fs.read(handle.0, offset, len as usize)) {
             Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),

@@ -64,6 +64,8 @@ pub struct WorkingCopy {
     /// The number that `stat` shows, the last one: that of the rows it was opened as, then of those it was saved as,
     /// since editors compare them; and those that it showed before.
     shown: Mutex<Vec<u64>>,
+    /// The inode of rows that it is open by, where it is not by its own.
+    over: Option<u64>,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -132,6 +134,7 @@ impl WorkingCopy {
         WorkingCopy {
             ino,
             shown: Mutex::new(vec![ino]),
+            over: None,
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),

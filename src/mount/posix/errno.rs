@@ -16,6 +16,8 @@ impl Errno {
     pub const EAGAIN: Errno = Errno(libc::EAGAIN);
     /// A lock that would be waited for without end.
     pub const EDEADLK: Errno = Errno(libc::EDEADLK);
+    /// A file that others read, and must not be written meanwhile.
+    pub const ETXTBSY: Errno = Errno(libc::ETXTBSY);
     /// A wait that a signal ended.
     pub const EINTR: Errno = Errno(libc::EINTR);
     /// No room for what a lock needs.

@@ -4,6 +4,7 @@
 //! changes names, `save` makes revisions of what was written.
 
 mod again;
+mod direct;
 mod find;
 mod lock;
 mod names;
@@ -248,7 +249,11 @@ impl Fs {
         if self.tree.catalog.take_shrunk() {
             self.give_back();
         }
-        Ok(self.known(child))
+        let found = self.known(child);
+        if matches!(parent.what, What::Moment(..)) {
+            self.inodes.found_in_revision(found.attr.ino);
+        }
+        Ok(found)
     }
 
     /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
@@ -330,8 +335,10 @@ impl Fs {
         let opening =
             opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
         // What is not written never changes: what the kernel kept of it is right.
-        let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_) | Opening::Difference(_));
-        Ok(Opened { handle: self.handles.open(opening), keep_cache })
+        let kept = matches!(opening, Opening::Rows(..) | Opening::Text(_) | Opening::Difference(_));
+        let handle = self.handles.open(opening);
+        let direct = self.is_direct(handle) || self.is_read_directly(&node, handle);
+        Ok(Opened { handle, keep_cache: kept || direct, direct })
     }
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
@@ -404,7 +411,7 @@ impl Fs {
             .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
-        Ok(Opened { handle, keep_cache: false })
+        Ok(Opened { handle, keep_cache: false, direct: false })
     }
 
     /// What a folder lists; a long listing is made once for each state.
@@ -439,6 +446,7 @@ impl Fs {
         let Opening::Folder(folder) = self.handles.file(handle)? else { return Err(Errno::ENOTDIR) };
         let above = Attr { ino: folder.above, ..folder.own };
         let dots = [(".", folder.own), ("..", above)];
+        let moment = self.node(folder.own.ino).is_ok_and(|node| matches!(node.what, What::Moment(..)));
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         for (i, (name, attr)) in dots.into_iter().enumerate().skip(start) {
             let found = Found { attr, entry_ttl: Duration::ZERO, attr_ttl: Duration::ZERO };
@@ -451,6 +459,9 @@ impl Fs {
             // Before the kernel can ask about it.
             if plus {
                 self.inodes.remember(child.node.clone());
+                if moment {
+                    self.inodes.found_in_revision(child.node.ino);
+                }
             }
             let next = (i + dots.len() + 1) as u64;
             if !take(&Line { next, name: &child.name, found }) {

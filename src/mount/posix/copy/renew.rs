@@ -1,4 +1,5 @@
-//! A copy that nobody has looked at: it may become a copy of newer rows.
+//! Copies that are more, or less, than what their inode is: one that nobody has looked at may become a copy of newer rows,
+//! one behind an inode of rows has none of its own.
 
 use super::{Body, WorkingCopy};
 use crate::vfs::render::Content;
@@ -7,6 +8,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 impl WorkingCopy {
+    /// The same, open by the inode of rows, whose number its descriptors show.
+    #[must_use]
+    pub fn over_rows(mut self, ino: u64) -> WorkingCopy {
+        self.over = Some(ino);
+        self.shown_as(ino)
+    }
+
+    /// The inode of rows that it is open by, where it is not by its own.
+    #[must_use]
+    pub const fn over(&self) -> Option<u64> {
+        self.over
+    }
+
     /// Whether nobody has read or written it, so that nobody knows its bytes.
     #[must_use]
     pub fn is_fresh(&self) -> bool {

@@ -49,7 +49,7 @@ impl Fs {
         self.told(caller, "create", parent, name, |pen, node| {
             let (child, opening) = self.create_in(caller, pen, node, name, flags)?;
             let found = self.known(child);
-            let opened = Opened { handle: self.handles.open(opening), keep_cache: false };
+            let opened = Opened { handle: self.handles.open(opening), keep_cache: false, direct: false };
             Ok((found, opened))
         })
     }

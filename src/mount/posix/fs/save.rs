@@ -120,7 +120,13 @@ impl Fs {
                 let rows = Rows { series, format, name: &copy.name, way, writer, author, guard };
                 let saved = match way {
                     Way::Append => self.save_added(&rows, body)?,
-                    Way::Replace => self.save_whole(pen, &rows, body)?,
+                    Way::Replace => {
+                        let older = self.is_of_older_rows(copy, body, &rows)?;
+                        match self.save_whole(pen, &rows, body)? {
+                            Some(Saved { stamp: None, .. }) if older => self.save_as_newest(&rows, body)?,
+                            saved => saved,
+                        }
+                    }
                 };
                 (body.told, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {

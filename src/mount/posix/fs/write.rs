@@ -64,7 +64,8 @@ impl Fs {
     ) -> Result<Opening, Failure> {
         let pen = self.pen()?;
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, pen, node.ino, live, flags));
+            self.reopen(caller, pen, node.ino, live, flags)?;
+            return self.open_direct(caller, pen, node, flags);
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
@@ -111,7 +112,8 @@ impl Fs {
         Ok((opening, steady))
     }
 
-    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written.
+    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written. Goes well where
+    /// it has not found another file.
     fn reopen(
         &self,
         caller: Caller,
@@ -119,18 +121,16 @@ impl Fs {
         ino: u64,
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
-    ) -> Failure {
-        if let Err(failure) = Fs::check_append(format, flags) {
-            return failure;
-        }
+    ) -> Result<(), Failure> {
+        Fs::check_append(format, flags)?;
         let who = (caller.pid, caller.uid);
-        // It has looked, and its name was not a live one: a file of a revision.
+        // It has looked, and its name was not a live one, or there was none to look up.
         if pen.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
             pen.done(who);
-            return Errno::EROFS.into();
+            return Ok(());
         }
         pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
-        Errno::ESTALE.into()
+        Err(Errno::ESTALE.into())
     }
 
     /// Fails where a file is to be appended to that cannot.
@@ -236,17 +236,14 @@ impl Fs {
             }
         }
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, pen, node.ino, live, 0));
+            self.reopen(caller, pen, node.ino, live, 0)?;
+            let copy = self.direct_copy(caller, pen, node)?;
+            return self.resize_unopened(caller, pen, &copy, size);
         }
         match &node.what {
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
-            // By its name alone: nobody will close it.
-            What::Copy(copy) => {
-                self.open_copy(caller, copy, libc::O_RDWR)?;
-                let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
-                self.closed(pen, copy);
-                done
-            }
+            // By its name alone.
+            What::Copy(copy) => self.resize_unopened(caller, pen, copy, size),
             What::Scratch(_, held) => {
                 let steady = pen.handover.steady();
                 if pen.handover.is_taken(node.ino) {
@@ -264,6 +261,20 @@ impl Fs {
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
+    }
+
+    /// Sets the size of a copy that nobody has open: nobody will close it.
+    fn resize_unopened(
+        &self,
+        caller: Caller,
+        pen: &Pen,
+        copy: &Arc<WorkingCopy>,
+        size: u64,
+    ) -> Result<(), Failure> {
+        self.open_copy(caller, copy, libc::O_RDWR)?;
+        let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
+        self.closed(pen, copy);
+        done
     }
 
     /// As fallocate(2), with the modes that the spool's disk has.
@@ -358,6 +369,7 @@ impl Fs {
         let _busy = self.busy();
         let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
         self.closed(pen, &copy);
+        self.closed_direct(&copy);
     }
 
     /// A handle of a copy is gone; with the last one, what was not saved is.
@@ -416,7 +428,7 @@ impl Fs {
 }
 
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
-fn live(node: &Node) -> Option<(&Series, Format, bool)> {
+pub(super) fn live(node: &Node) -> Option<(&Series, Format, bool)> {
     match &node.what {
         What::File(file) => Some((&file.series, file.format, false)),
         What::Empty(series, format) => Some((series, *format, true)),

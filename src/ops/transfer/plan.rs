@@ -74,7 +74,7 @@ impl Ends {
         horizon.kept.extend(must.iter().copied().filter(|stamp| base.hides(*stamp)));
         horizon.kept.sort_unstable();
         if !missing.is_empty() || (shallow && !take.is_empty()) {
-            horizon.forgot = self.forgot(shallow, &there, &ours, missing, &horizon.kept);
+            horizon.forgot = self.forgot((shallow, &taken), &there, &ours, missing, &horizon.kept);
             let is_there = |head: &Stamp| taken.contains(head) || there.log.contains(*head);
             horizon.above = theirs.iter().copied().filter(is_there).collect();
         }
@@ -170,7 +170,7 @@ impl Ends {
     /// With what is known there already: so one horizon can say what all before it said.
     fn forgot(
         &self,
-        shallow: bool,
+        (shallow, taken): (bool, &BTreeSet<Stamp>),
         there: &There,
         ours: &[Stamp],
         missing: BTreeSet<Stamp>,
@@ -178,9 +178,9 @@ impl Ends {
     ) -> Forgotten {
         let mut forgot = self.log.horizon.forgot.clone();
         forgot.extend(&there.log.horizon.forgot);
-        if shallow {
-            forgot.add(self.log.stamps().filter(|stamp| self.log.is_past(*stamp)));
-        }
+        // Also what a horizon there hides: a third place may have one of them as its head, and copy from there.
+        let left_out = |stamp: &Stamp| shallow || !(taken.contains(stamp) || there.log.contains(*stamp));
+        forgot.add(self.log.stamps().filter(|stamp| left_out(stamp) && self.log.is_past(*stamp)));
         let past = ours.iter().copied().filter(|head| is_past(&self.log, &self.all, *head));
         let needed: Vec<Stamp> = missing.into_iter().chain(past).collect();
         forgot.add(needed.iter().copied());

@@ -251,3 +251,22 @@ fn a_tagged_revision_is_copied_though_the_destination_has_trimmed_what_is_as_old
         assert_eq!(damage(to), Vec::<String>::new());
     }
 }
+
+#[test]
+fn what_a_horizon_left_out_of_a_copy_is_known_as_past_by_the_next_copy() {
+    let one = Site::new();
+    one.upsert("1,1\n");
+    let (second, third) = (one.clone(), one.clone());
+    one.upsert("2,2\n");
+    // The third stays behind here.
+    send(&one, &third);
+    one.upsert("3,3\n");
+    second.upsert("4,4\n");
+    ops::trim(&second.open(), u64::MAX).unwrap();
+    send(&second, &one);
+    one.open().settle().unwrap();
+    send(&one, &second);
+    send(&second, &third);
+    assert_eq!(third.open().newest().unwrap(), one.open().newest().unwrap());
+    assert_eq!(third.rows(), one.rows());
+}

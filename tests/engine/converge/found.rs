@@ -270,3 +270,21 @@ fn what_a_horizon_left_out_of_a_copy_is_known_as_past_by_the_next_copy() {
     assert_eq!(third.open().newest().unwrap(), one.open().newest().unwrap());
     assert_eq!(third.rows(), one.rows());
 }
+
+#[test]
+fn a_tagged_revision_that_comes_without_its_children_is_no_head() {
+    let one = Site::new();
+    let other = one.clone();
+    one.upsert("1,1\n");
+    tag_newest(&one, "v1");
+    one.upsert("1,2\n");
+    other.upsert("1,3\n");
+    ops::trim(&other.open(), u64::MAX).unwrap();
+    send(&other, &one);
+    one.open().settle().unwrap();
+    send(&one, &other);
+    assert_eq!(other.open().newest().unwrap(), one.open().newest().unwrap());
+    assert_eq!(other.rows(), one.rows());
+    assert_eq!(other.open().tags().unwrap(), one.open().tags().unwrap());
+    assert_eq!(damage(&other), Vec::<String>::new());
+}

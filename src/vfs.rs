@@ -8,6 +8,7 @@
 pub mod catalog;
 pub mod commit;
 pub mod delta;
+pub mod entry;
 pub mod failure;
 pub mod name;
 pub mod render;

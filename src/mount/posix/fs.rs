@@ -9,29 +9,30 @@ mod names;
 mod remove;
 mod rename;
 mod save;
+mod shown;
 mod write;
 
+use super::child::{self, Child};
 use super::control::{Control, Counters, Kept};
-use super::copy::Purpose;
 use super::errno::Errno;
 use super::handle::{Folder, Handles, Opening};
 use super::inode::Inodes;
-use super::node::{self, File, Node, What};
+use super::node::{self, Node, What};
 use super::pen::Pen;
 use super::scratch;
-use super::tree::{Child, Tree};
 use super::veil::Veils;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::mount::machine::users;
 use crate::mount::options::MountOptions;
+use crate::mount::posix::tree::Tree;
 use crate::repo::Repo;
 use crate::vfs::catalog::Catalog;
 use crate::vfs::delta::Deltas;
+use crate::vfs::entry::{Entry, File};
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::{Content, Renderer};
-use crate::vfs::series::Series;
 use crate::vfs::spool::Spool;
 use crate::vfs::view::Sheets;
 use bytes::Bytes;
@@ -48,6 +49,7 @@ pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
 pub use rename::Renaming;
+use shown::shown;
 pub use write::Change;
 
 /// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
@@ -66,6 +68,8 @@ const STORE_PART: u64 = 4;
 #[derive(Debug)]
 pub struct Fs {
     tree: Tree,
+    control: Control,
+    options: MountOptions,
     inodes: Inodes,
     handles: Handles,
     renderer: Arc<Renderer>,
@@ -94,9 +98,11 @@ impl Fs {
                 catalog: Catalog::new(repo, options.poll),
                 sheets: Sheets::default(),
                 deltas,
-                control,
-                options,
+                names: options.names,
+                hide_revisions: options.hide_revisions,
             },
+            control,
+            options,
             inodes: Inodes::default(),
             handles: Handles::default(),
             recent: Mutex::new(LruCache::new(RECENT)),
@@ -111,7 +117,7 @@ impl Fs {
     pub fn writable(repo: Repo, options: MountOptions, spool: Spool) -> Fs {
         let fs = Fs::new(repo, options);
         for kept in spool.rejected() {
-            fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
+            fs.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
         }
         if let Err(error) = scratch::age(&spool.scratch_root(), fs.now()) {
             log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
@@ -162,11 +168,16 @@ impl Fs {
         // What concerns all is the owner's to know, whoever met it.
         let own = matches!(failure, Failure::Refused { .. } | Failure::Schema(_) | Failure::Input(_));
         let uid = caller.filter(|_| own).map(|caller| caller.uid);
-        self.tree.control.note(self.now(), uid, &what, failure)
+        self.control.note(self.now(), uid, &what, failure)
     }
 
     fn now(&self) -> u64 {
         self.tree.catalog.repo().context().clock.now()
+    }
+
+    /// How long names and attributes that a commit may change are believed.
+    fn soon(&self) -> Duration {
+        self.options.poll.min(Duration::from_secs(1))
     }
 
     fn node(&self, ino: u64) -> Result<Arc<Node>, Errno> {
@@ -186,7 +197,7 @@ impl Fs {
             cache_bytes: counters.kept,
             index_bytes: (self.tree.catalog.repo().store().cached_bytes() + self.tree.catalog.kept_bytes())
                 as u64,
-            cache_limit: self.tree.options.cache,
+            cache_limit: self.options.cache,
             cache_hits: counters.hits,
             cache_misses: counters.misses,
         }
@@ -194,9 +205,9 @@ impl Fs {
 
     fn attr(&self, node: &Node) -> Attr {
         let (kind, perm) = match node.what {
-            What::Link(_) => (Kind::Link, 0o777),
-            _ if node.is_folder() => (Kind::Folder, node.mode & !self.tree.options.umask),
-            _ => (Kind::File, node.mode & !self.tree.options.umask),
+            What::Repo(Entry::Link(..)) => (Kind::Link, 0o777),
+            _ if node.is_folder() => (Kind::Folder, node.mode & !self.options.umask),
+            _ => (Kind::File, node.mode & !self.options.umask),
         };
         let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
         let plain = Attr {
@@ -228,13 +239,13 @@ impl Fs {
         Found {
             attr: self.attr(&child.node),
             entry_ttl: child.ttl,
-            attr_ttl: self.tree.attr_ttl(&child.node),
+            attr_ttl: child::attr_ttl(&child.node, self.soon()),
         }
     }
 
     /// Finds a name in a folder. Counts as one lookup of what it finds.
     pub fn lookup(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
-        Counters::add(&self.tree.control.counters.lookups, 1);
+        Counters::add(&self.control.counters.lookups, 1);
         let parent = self.node(parent)?;
         let child = self.find(caller, &parent, name).map_err(|e| {
             let place = name.to_string_lossy();
@@ -268,9 +279,9 @@ impl Fs {
     pub fn is_slow(&self, ino: u64, name: Option<&OsStr>) -> bool {
         let Ok(node) = self.node(ino) else { return false };
         match (&node.what, name) {
-            (What::Moment(..), Some(name)) => name == name::DELTA,
-            (What::Diff(_), Some(_)) => true,
-            (What::Difference(of), None) => self.tree.deltas.known(&of.key).is_none(),
+            (What::Repo(Entry::Moment(_)), Some(name)) => name == name::DELTA,
+            (What::Repo(Entry::Diff(_)), Some(_)) => true,
+            (What::Repo(Entry::Difference(of)), None) => self.tree.deltas.known(&of.key).is_none(),
             _ => false,
         }
     }
@@ -283,7 +294,7 @@ impl Fs {
     /// What `stat` shows, and how long it holds.
     pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
-        let ttl = self.tree.attr_ttl(&node);
+        let ttl = child::attr_ttl(&node, self.soon());
         if let What::Copy(copy) = &node.what {
             return Ok((Attr { ino: copy.shown(), ..self.attr(&node) }, ttl));
         }
@@ -291,24 +302,33 @@ impl Fs {
             return Ok((self.attr(&node), ttl));
         }
         let mtime = self
-            .tree
             .mtime(&node)
             .map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
         let attr = self.attr(&node);
         Ok((Attr { mtime: mtime.max(attr.mtime), ..attr }, ttl))
     }
 
+    /// When a folder changed last, and whether it is still there.
+    fn mtime(&self, node: &Node) -> Result<u64, Failure> {
+        Ok(match &node.what {
+            // Also where the repository cannot be read: `.lakota` below tells why.
+            What::Repo(Entry::Root) => self.tree.mtime(&Entry::Root)?.unwrap_or(self.control.began()),
+            What::Repo(entry) => self.tree.mtime(entry)?.unwrap_or(node.mtime),
+            _ => node.mtime,
+        })
+    }
+
     /// The target of a link.
     pub fn readlink(&self, ino: u64) -> Result<Vec<u8>, Errno> {
         match &self.node(ino)?.what {
-            What::Link(target) => Ok(target.as_bytes().to_vec()),
+            What::Repo(Entry::Link(_, target)) => Ok(target.as_bytes().to_vec()),
             _ => Err(Errno::EINVAL),
         }
     }
 
     /// Opens a file; `flags` as for open(2).
     pub fn open(&self, caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
-        Counters::add(&self.tree.control.counters.opens, 1);
+        Counters::add(&self.control.counters.opens, 1);
         let node = self.node(ino)?;
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
             if caller.uid != rustix::process::geteuid().as_raw() {
@@ -328,9 +348,9 @@ impl Fs {
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
         Ok(match &node.what {
-            What::File(file) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
-            What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
-            What::Difference(of) => Opening::Difference(self.tree.text(of)?),
+            What::Repo(Entry::File(file)) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
+            What::Repo(Entry::Text(_, text)) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
+            What::Repo(Entry::Difference(of)) => Opening::Difference(self.tree.text(of)?),
             What::Empty(..) => Opening::Text(Bytes::new()),
             What::Copy(copy) => self.open_copy(caller, copy, libc::O_RDONLY)?,
             What::Scratch(_, held) if !held.is_folder() => {
@@ -338,7 +358,7 @@ impl Fs {
                 Opening::Scratch(Arc::new(file), node.ino, false)
             }
             What::Kept(name, _) => Opening::Kept(self.open_kept(name)?),
-            What::Link(_) => return Err(Errno::EINVAL.into()),
+            What::Repo(Entry::Link(..)) => return Err(Errno::EINVAL.into()),
             _ => return Err(Errno::EISDIR.into()),
         })
     }
@@ -359,7 +379,7 @@ impl Fs {
 
     /// Bytes of an open file: fewer than `len` only at its end.
     pub fn read(&self, handle: u64, offset: u64, len: usize) -> Result<Bytes, Errno> {
-        let counters = &self.tree.control.counters;
+        let counters = &self.control.counters;
         Counters::add(&counters.reads, 1);
         let bytes = match self.handles.file(handle)? {
             Opening::Text(text) => {
@@ -401,12 +421,15 @@ impl Fs {
 
     /// What a folder lists; a long listing is made once for each state.
     fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
-        if let (What::Revisions(series), Some(pen)) = (&node.what, &self.pen)
+        if let (What::Repo(Entry::Revisions(series)), Some(pen)) = (&node.what, &self.pen)
             && self.is_removing(caller, pen, series)
         {
             return Ok(Arc::new([]));
         }
-        let version = self.tree.version(node)?;
+        let version = match &node.what {
+            What::Repo(entry) => self.tree.version(entry)?,
+            _ => None,
+        };
         if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
             && *of == version
         {
@@ -473,28 +496,4 @@ fn read_at(file: &std::fs::File, offset: u64, len: usize) -> Result<Bytes, Failu
     }
     bytes.truncate(filled);
     Ok(bytes.into())
-}
-
-/// ` of temp/bxl`: where a node is, for messages.
-fn shown(node: &Node) -> String {
-    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
-    match &node.what {
-        What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
-        What::Series(of) | What::Revisions(of) | What::At(of) | What::Diff(of) => series(of),
-        What::Difference(of) => format!(" what differs{} at {}", series(&of.series), of.new.stamp),
-        What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
-        What::File(file) => {
-            format!(" {}{} at {}", file.format.extension(), series(&file.series), file.from.stamp)
-        }
-        What::Copy(copy) => match &copy.purpose {
-            Purpose::Rows(of, _) => format!(" {}{}", copy.name, series(of)),
-            Purpose::Schema(label) => format!(" {} of {label}", copy.name),
-        },
-        What::Empty(of, format) => format!(" {}{}", format.extension(), series(of)),
-        What::Scratch(of, _) => format!(" a scratch file{}", series(of)),
-        What::Unborn(label) => format!(" of {label}"),
-        _ if node.is_text_of(name::SCHEMA) => format!(" {}", name::SCHEMA),
-        _ if node.ino == ROOT => " of the root".to_owned(),
-        _ => String::new(),
-    }
 }

@@ -3,10 +3,10 @@
 //! A handle holds what it was opened on: one revision of a file, one listing of a folder.
 
 use super::attr::Attr;
+use super::child::Child;
 use super::copy::WorkingCopy;
 use super::errno::Errno;
 use super::node::Node;
-use super::tree::Child;
 use crate::vfs::delta;
 use crate::vfs::render::Content;
 use bytes::Bytes;

@@ -8,11 +8,11 @@ use super::find::series_of;
 use super::{Caller, Fs};
 use crate::clock::Stamp;
 use crate::collection::CollectionError;
+use crate::mount::posix::child::Child;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::node::Node;
 use crate::mount::posix::pen::Pen;
-use crate::mount::posix::tree::Child;
 use crate::vfs::catalog::{Point, Shelf};
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
@@ -48,7 +48,7 @@ impl Fs {
             (false, Way::Replace, Some(_)) if ticket.may_be_part() => Guard::Lacking,
             (false, Way::Replace, Some(_)) => Guard::Nothing,
         };
-        let name = name::live(self.tree.options.names, &series.label, format);
+        let name = name::live(self.options.names, &series.label, format);
         let purpose = Purpose::Rows(series, format);
         let start = Start { basis, front: None };
         let copy = WorkingCopy::new(pen.serial(), purpose, &name, start, self.now());

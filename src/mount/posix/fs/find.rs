@@ -4,14 +4,15 @@ use super::{Caller, Fs};
 use crate::collection::CollectionError;
 use crate::data::label::escape;
 use crate::mount::machine::process;
+use crate::mount::posix::child::{Child, FOREVER};
 use crate::mount::posix::control::{self, Asker, SpoolStatus};
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::node::{Node, What};
 use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::{self, Held};
-use crate::mount::posix::tree::Child;
 use crate::mount::posix::veil::Veil;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, Kind};
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -34,26 +35,26 @@ impl Fs {
         self.tell_veils();
         let Some(pen) = &self.pen else { return self.in_tree(caller, parent, name) };
         match &parent.what {
-            What::Series(series) => self.in_series(caller, pen, parent, series, name),
+            What::Repo(Entry::Series(series)) => self.in_series(caller, pen, parent, series, name),
             What::Scratch(series, held) => {
                 let child = held.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
                 Ok(scratch_child(name, series, child))
             }
-            What::Root => match self.in_tree(caller, parent, name) {
+            What::Repo(Entry::Root) => match self.in_tree(caller, parent, name) {
                 Err(Failure::Plain(Kind::NotFound)) => unborn(pen, name),
                 found => found,
             },
-            What::Collection(shelf) => match self.in_tree(caller, parent, name) {
+            What::Repo(Entry::Collection(shelf)) => match self.in_tree(caller, parent, name) {
                 Err(Failure::Plain(Kind::NotFound)) => {
                     Ok(self.emptied_folder(caller, pen, shelf, name).ok_or(Errno::ENOENT)?)
                 }
                 found => found,
             },
             What::Unborn(label) => match self.tree.catalog.shelf(label)? {
-                Some(shelf) => self.in_tree(caller, &Node::collection(&shelf, parent.mtime), name),
+                Some(shelf) => self.in_repo(&Entry::Collection(shelf), name),
                 None => Err(Errno::ENOENT.into()),
             },
-            What::Control if name == REJECTED => Ok(rejected_folder(caller, self.tree.control.began())),
+            What::Control if name == REJECTED => Ok(rejected_folder(caller, self.control.began())),
             What::Rejected => self.in_rejected(caller, pen, name),
             What::Again(consent) => self.in_again(caller, pen, *consent, name),
             _ => self.in_tree(caller, parent, name),
@@ -62,7 +63,42 @@ impl Fs {
 
     pub(super) fn in_tree(&self, caller: Caller, parent: &Node, name: &OsStr) -> Result<Child, Failure> {
         let (kept, spool) = (|| self.kept(), || self.spool_status());
-        self.tree.find(parent, name, &self.asker(caller, &kept, &spool))
+        match &parent.what {
+            What::Repo(Entry::Root) if name == control::CONTROL => {
+                Ok(Child::new(control::CONTROL, Node::control(self.control.began()), FOREVER))
+            }
+            What::Repo(entry) => self.in_repo(entry, name),
+            What::Control => {
+                let known = control::NAMES.into_iter().find(|known| name == *known);
+                self.control_file(known.ok_or(Errno::ENOENT)?, &self.asker(caller, &kept, &spool))
+            }
+            _ => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    pub(super) fn in_repo(&self, parent: &Entry, name: &OsStr) -> Result<Child, Failure> {
+        Ok(Child::found(self.tree.find(parent, name)?, self.soon()))
+    }
+
+    fn list_tree(&self, node: &Node, asker: &Asker<'_>) -> Result<Vec<Child>, Failure> {
+        match &node.what {
+            What::Repo(entry) => self.list_repo(entry),
+            What::Control => control::NAMES.iter().map(|name| self.control_file(name, asker)).collect(),
+            _ => Err(Errno::ENOTDIR.into()),
+        }
+    }
+
+    fn list_repo(&self, folder: &Entry) -> Result<Vec<Child>, Failure> {
+        let children = self.tree.list(folder)?.into_iter();
+        Ok(children.map(|child| Child::found(child, self.soon())).collect())
+    }
+
+    fn control_file(&self, name: &'static str, asker: &Asker<'_>) -> Result<Child, Failure> {
+        let text = self.control.text(name, &self.tree.catalog, &self.options, asker);
+        let mtime = if name == "version" { self.control.began() } else { self.now() };
+        let node = Node::text(name, &text.ok_or(Errno::ENOENT)?, mtime);
+        let node = if name == "errors" { node.private(asker.uid) } else { node };
+        Ok(Child::new(name, node, Duration::ZERO))
     }
 
     fn asker<'a>(
@@ -224,7 +260,7 @@ impl Fs {
 
     fn in_rejected(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
         if name == control::RETRY || name == control::REPLACE {
-            let node = Node::again(name == control::REPLACE, self.tree.control.began()).private(caller.uid);
+            let node = Node::again(name == control::REPLACE, self.control.began()).private(caller.uid);
             return Ok(Child::new(name, node, Duration::ZERO));
         }
         let own = self.rejected_of(caller, pen);
@@ -251,21 +287,21 @@ impl Fs {
         self.tell_veils();
         let (kept, spool) = (|| self.kept(), || self.spool_status());
         let asker = self.asker(caller, &kept, &spool);
-        let Some(pen) = &self.pen else { return self.tree.list(node, &asker) };
+        let Some(pen) = &self.pen else { return self.list_tree(node, &asker) };
         match &node.what {
-            What::Root => {
-                let mut children = self.tree.list(node, &asker)?;
+            What::Repo(Entry::Root) => {
+                let mut children = self.list_tree(node, &asker)?;
                 for (label, made) in pen.unborn.lock().iter() {
                     children.push(unborn_child(label, *made));
                 }
                 Ok(children)
             }
             What::Unborn(label) => match self.tree.catalog.shelf(label)? {
-                Some(shelf) => self.tree.list(&Node::collection(&shelf, node.mtime), &asker),
+                Some(shelf) => self.list_repo(&Entry::Collection(shelf)),
                 None => Ok(Vec::new()),
             },
-            What::Series(series) => {
-                let mut children = self.tree.list(node, &asker)?;
+            What::Repo(Entry::Series(series)) => {
+                let mut children = self.list_tree(node, &asker)?;
                 self.veil(caller, pen, series, &mut children)?;
                 if let Some(held) = self.scratch_of(pen, series)? {
                     // Before the link and the history: what removes all of it comes to those last.
@@ -276,15 +312,15 @@ impl Fs {
             }
             What::Scratch(series, held) => Ok(scratch_children(series, held)?),
             What::Control => {
-                let mut children = self.tree.list(node, &asker)?;
-                children.push(rejected_folder(caller, self.tree.control.began()));
+                let mut children = self.list_tree(node, &asker)?;
+                children.push(rejected_folder(caller, self.control.began()));
                 Ok(children)
             }
             What::Rejected => {
                 Ok(self.rejected_of(caller, pen).iter().map(|kept| kept_child(caller, kept)).collect())
             }
             What::Again(_) => Ok(Vec::new()),
-            _ => self.tree.list(node, &asker),
+            _ => self.list_tree(node, &asker),
         }
     }
 
@@ -321,7 +357,8 @@ impl Fs {
     ) -> Result<(), Failure> {
         let mut shown = Vec::with_capacity(children.len());
         for mut child in children.drain(..) {
-            let format = if let What::File(file) = &child.node.what { Some(file.format) } else { None };
+            let format =
+                if let What::Repo(Entry::File(file)) = &child.node.what { Some(file.format) } else { None };
             let veil = match format {
                 Some(format) => self.veil_before(caller, pen, series, format)?.map(|veil| (veil, format)),
                 None => None,
@@ -339,7 +376,7 @@ impl Fs {
 }
 
 fn is_live(child: &Child) -> bool {
-    matches!(child.node.what, What::File(_) | What::Empty(..))
+    matches!(child.node.what, What::Repo(Entry::File(_)) | What::Empty(..))
 }
 
 fn unborn(pen: &Pen, name: &OsStr) -> Result<Child, Failure> {

@@ -4,15 +4,16 @@ use super::find::{scratch_child, series_of, unborn_child};
 use super::{Caller, Found, Fs, Opened};
 use crate::collection::Batch;
 use crate::data::label;
+use crate::mount::posix::child::Child;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy, Writer};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
 use crate::mount::posix::node::{Node, What};
 use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::Held;
-use crate::mount::posix::tree::Child;
 use crate::mount::posix::veil::Veil;
 use crate::vfs::catalog::Shelf;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -64,7 +65,7 @@ impl Fs {
     ) -> Result<(Child, Opening), Failure> {
         let exclusive = flags & libc::O_EXCL != 0;
         match &node.what {
-            What::Series(series) => {
+            What::Repo(Entry::Series(series)) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
                     return self.create_live(caller, pen, (series, format), name, flags);
                 }
@@ -156,8 +157,8 @@ impl Fs {
     pub fn mkdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
         self.told(caller, "make folder", parent, name, |pen, node| {
             let child = match &node.what {
-                What::Root => self.new_collection(pen, name)?,
-                What::Collection(shelf) => self.new_series(caller, pen, shelf, name)?,
+                What::Repo(Entry::Root) => self.new_collection(pen, name)?,
+                What::Repo(Entry::Collection(shelf)) => self.new_series(caller, pen, shelf, name)?,
                 What::Unborn(label) => match self.tree.catalog.shelf(label)? {
                     Some(shelf) => self.new_series(caller, pen, &shelf, name)?,
                     None => {
@@ -166,7 +167,7 @@ impl Fs {
                         return Err(Failure::refused(Errno::EPERM, why));
                     }
                 },
-                What::Series(series) => {
+                What::Repo(Entry::Series(series)) => {
                     if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
                         return Err(Errno::EEXIST.into());
                     }
@@ -209,7 +210,7 @@ impl Fs {
                 pen.veils.draw(Veil::New, &series, format, "", &writer);
             }
         }
-        self.in_tree(caller, &Node::collection(shelf, 0), name)
+        self.in_repo(&Entry::Collection(Arc::clone(shelf)), name)
     }
 
     /// Changes the series of a collection: one revision, in turn with what else this mount writes.
@@ -243,7 +244,7 @@ impl Fs {
     /// What links are told: there are none here but the mount's own.
     pub fn link(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
         self.told(caller, "link", parent, name, |_, node| match &node.what {
-            What::Series(_) | What::Scratch(..) => Err(Errno::EPERM.into()),
+            What::Repo(Entry::Series(_)) | What::Scratch(..) => Err(Errno::EPERM.into()),
             other => Err(not_here(other)),
         })
     }
@@ -270,7 +271,7 @@ pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
 /// Whether nothing in a folder can be changed.
 pub(super) fn is_fixed(what: &What) -> bool {
     match what {
-        What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
+        What::Repo(Entry::Revisions(_) | Entry::At(_) | Entry::Diff(_) | Entry::Moment(_)) => true,
         _ => matches!(what, What::Control | What::Rejected | What::Again(_)),
     }
 }
@@ -278,7 +279,7 @@ pub(super) fn is_fixed(what: &What) -> bool {
 /// Why a name cannot be made, removed or changed in a folder.
 pub(super) fn not_here(what: &What) -> Failure {
     match what {
-        What::Root | What::Collection(_) => {
+        What::Repo(Entry::Root | Entry::Collection(_)) => {
             let why = "only folders are made here: of collections, and in them of series; other files go into a series' folder";
             Failure::refused(Errno::EPERM, why)
         }

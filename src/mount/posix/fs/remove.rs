@@ -9,12 +9,13 @@ use super::names::not_here;
 use super::{Caller, Fs};
 use crate::collection::Batch;
 use crate::history::tree::Sums;
+use crate::mount::posix::child::Child;
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::node::{Node, What};
 use crate::mount::posix::pen::Pen;
-use crate::mount::posix::tree::Child;
 use crate::mount::posix::veil::Veil;
 use crate::vfs::catalog::Shelf;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -27,7 +28,7 @@ impl Fs {
     /// Removes a file: of the scratch area, a refused one, or the name of a live file for a moment.
     pub fn unlink(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
         self.told(caller, "remove", parent, name, |pen, node| match &node.what {
-            What::Series(series) => {
+            What::Repo(Entry::Series(series)) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
                     let name = name.to_string_lossy();
                     pen.veils.draw(Veil::Gone, series, format, &name, &self.writer(pen, caller));
@@ -43,7 +44,7 @@ impl Fs {
                 let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
                 held.unlink(name).map_err(Failure::spool)
             }
-            What::Collection(_) if name == name::SCHEMA => {
+            What::Repo(Entry::Collection(_)) if name == name::SCHEMA => {
                 let why =
                     "the columns go with their collection: `rmdir` of its folder, once it has no series";
                 Err(Failure::refused(Errno::EPERM, why))
@@ -62,13 +63,13 @@ impl Fs {
     /// Removes a folder: drops a series, deletes a collection without series.
     pub fn rmdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
         self.told(caller, "remove folder", parent, name, |pen, node| match &node.what {
-            What::Root => self.drop_collection(caller, pen, name),
-            What::Collection(shelf) => self.drop_series(caller, pen, shelf, name),
+            What::Repo(Entry::Root) => self.drop_collection(caller, pen, name),
+            What::Repo(Entry::Collection(shelf)) => self.drop_series(caller, pen, shelf, name),
             What::Unborn(label) => {
                 let shelf = self.tree.catalog.shelf(label)?.ok_or(Errno::ENOENT)?;
                 self.drop_series(caller, pen, &shelf, name)
             }
-            What::Series(series) => {
+            What::Repo(Entry::Series(series)) => {
                 if name == name::REVISIONS && self.is_removing(caller, pen, series) {
                     self.drop_known(caller, pen, series)?;
                     pen.veils.dropped(series, node.ino, &self.writer(pen, caller));
@@ -162,7 +163,7 @@ impl Fs {
     ) -> Option<Child> {
         let label = name::label_of(name)?;
         let (series, ino) = pen.veils.dropped_by(shelf, &label, || self.writer(pen, caller).pid)?;
-        let node = Node { ino, ..Node::series(series, self.now()) };
+        let node = Node { ino, ..Node::of(Entry::Series(series), self.now()) };
         Some(Child::new(name, node, Duration::ZERO))
     }
 }

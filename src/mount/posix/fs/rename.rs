@@ -15,6 +15,7 @@ use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::Held;
 use crate::mount::posix::veil::Veil;
 use crate::vfs::catalog::Shelf;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, Kind, caught};
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -55,17 +56,20 @@ impl Fs {
     ) -> Result<(), Errno> {
         let to = self.node(new_parent)?;
         self.told(caller, "rename", parent, name, |pen, from| match (&from.what, &to.what) {
-            (What::Root, What::Root) => self.rename_collection(caller, pen, name, new_name),
-            (What::Collection(a), What::Collection(b)) => {
+            (What::Repo(Entry::Root), What::Repo(Entry::Root)) => {
+                self.rename_collection(caller, pen, name, new_name)
+            }
+            (What::Repo(Entry::Collection(a)), What::Repo(Entry::Collection(b))) => {
                 if a.key() != b.key() {
                     return Err(Errno::EXDEV.into());
                 }
                 self.rename_series(caller, pen, a, name, new_name)
             }
-            (What::Series(_) | What::Scratch(..), What::Series(_) | What::Scratch(..)) => {
-                self.rename_file(caller, pen, (from, name), (&to, new_name), how)
-            }
-            (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
+            (
+                What::Repo(Entry::Series(_)) | What::Scratch(..),
+                What::Repo(Entry::Series(_)) | What::Scratch(..),
+            ) => self.rename_file(caller, pen, (from, name), (&to, new_name), how),
+            (a, What::Repo(Entry::Root | Entry::Collection(_))) if !is_fixed(a) => Err(Errno::EPERM.into()),
             (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
@@ -123,11 +127,11 @@ impl Fs {
             return Err(Errno::EXDEV.into());
         }
         let live = |node: &Node, name: &OsStr| match &node.what {
-            What::Series(series) => self.tree.live_format(series, name),
+            What::Repo(Entry::Series(series)) => self.tree.live_format(series, name),
             _ => Ok(None),
         };
         let own = |node: &Node, name: &OsStr| match &node.what {
-            What::Series(series) => self.is_own(pen, series, name),
+            What::Repo(Entry::Series(series)) => self.is_own(pen, series, name),
             _ => Ok(false),
         };
         if own(from, name)? || own(to, new_name)? {
@@ -164,7 +168,7 @@ impl Fs {
 
     fn folder(&self, pen: &Pen, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
         match &node.what {
-            What::Series(series) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
+            What::Repo(Entry::Series(series)) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
             What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
             _ => Ok(None),
         }
@@ -172,7 +176,7 @@ impl Fs {
 
     fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
         match &node.what {
-            What::Series(series) => Ok(Arc::new(self.scratch_made(pen, series)?)),
+            What::Repo(Entry::Series(series)) => Ok(Arc::new(self.scratch_made(pen, series)?)),
             _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
         }
     }
@@ -345,7 +349,7 @@ fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
 
 fn series_in(node: &Node) -> Option<&Series> {
     match &node.what {
-        What::Series(series) | What::Scratch(series, _) => Some(series),
+        What::Repo(Entry::Series(series)) | What::Scratch(series, _) => Some(series),
         _ => None,
     }
 }

@@ -9,10 +9,11 @@ use crate::mount::machine::users;
 use crate::mount::posix::control::Counters;
 use crate::mount::posix::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::posix::errno::{self, Errno};
+use crate::mount::posix::node::Node;
 use crate::mount::posix::pen::Pen;
-use crate::mount::posix::tree;
 use crate::mount::posix::veil::Veil;
 use crate::repo::RepoError;
+use crate::vfs::entry::{Entry, File as RowsFile};
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::Format;
 use crate::vfs::save::{self, Basis, Guard, Input, Intake, Save, Saved};
@@ -213,7 +214,7 @@ impl Fs {
         let save = Save { series, way, basis, author: &author, message: &message, guard };
         let saved = save.run(&self.tree.sheets, input, again)?;
         if saved.stamp.is_some() {
-            Counters::add(&self.tree.control.counters.saves, 1);
+            Counters::add(&self.control.counters.saves, 1);
         }
         Ok(saved)
     }
@@ -234,7 +235,7 @@ impl Fs {
     }
 
     fn message(&self, rows: &Rows<'_>) -> String {
-        if let Some(message) = &self.tree.options.message {
+        if let Some(message) = &self.options.message {
             return message.clone();
         }
         let what = match rows.way {
@@ -246,7 +247,7 @@ impl Fs {
 
     /// What the log says of a change of names.
     pub(super) fn message_of(&self, what: std::fmt::Arguments<'_>, writer: &Writer) -> String {
-        match &self.tree.options.message {
+        match &self.options.message {
             Some(message) => message.clone(),
             None => format!("{what} through the mount{}", by(writer)),
         }
@@ -300,12 +301,12 @@ impl Fs {
         });
         let name = kept.as_ref().ok().and_then(Option::as_deref);
         // One line tells of one save, though it was refused to an `fsync` already.
-        self.tree.control.retell(body.told.take(), Some(ticket.uid), ticket.line(name));
+        self.control.retell(body.told.take(), Some(ticket.uid), ticket.line(name));
         if let Err(error) = &kept {
             let place = ticket.place();
             let what =
                 format_args!("the bytes cannot be kept now ({error}): they are kept at the next mount");
-            self.tree.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
+            self.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
         }
         Failure::Told(failure.kind())
     }
@@ -314,7 +315,7 @@ impl Fs {
     pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
         let kept = pen.spool.reject(file, &ticket);
-        self.tree.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
+        self.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
         Failure::Told(failure.kind())
     }
 
@@ -325,7 +326,7 @@ impl Fs {
         }
         let body = &mut *copy.body();
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), failure);
-        let told = self.tree.control.retell(body.told, Some(ticket.uid), ticket.line(None));
+        let told = self.control.retell(body.told, Some(ticket.uid), ticket.line(None));
         body.told = Some(told);
         Errno::of(failure)
     }
@@ -357,15 +358,16 @@ impl Fs {
                 place.1,
                 place.2
             );
-            self.tree.control.tell(Some(over.by.uid), line);
+            self.control.tell(Some(over.by.uid), line);
         }
     }
 }
 
 /// The number and the time of a live file.
 pub(super) fn live(series: &Series, format: Format, now: Basis) -> (u64, u64) {
-    let node = tree::file(series, &now.sheet, now.point, format);
-    (node.ino, node.mtime)
+    let mtime = now.sheet.origin.time;
+    let file = RowsFile::of(series, &now.sheet, now.point, format);
+    (Node::of(Entry::File(file), mtime).ino, mtime)
 }
 
 /// ` (cp, pid 412)`, or nothing where it cannot be told.

@@ -14,6 +14,7 @@ use crate::mount::posix::handle::Opening;
 use crate::mount::posix::node::{Node, What};
 use crate::mount::posix::pen::{Busy, Pen, Reopen};
 use crate::mount::posix::veil::Veil;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -70,8 +71,8 @@ impl Fs {
                 let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
                 Ok(Opening::Scratch(Arc::new(file), node.ino, true))
             }
-            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
-            What::Link(_) => Err(Errno::EINVAL.into()),
+            What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
+            What::Repo(Entry::Link(..)) => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EISDIR.into()),
         }
     }
@@ -155,7 +156,7 @@ impl Fs {
             }
             _ => return Err(Errno::EBADF),
         }
-        Counters::add(&self.tree.control.counters.written_bytes, bytes.len() as u64);
+        Counters::add(&self.control.counters.written_bytes, bytes.len() as u64);
         Ok(())
     }
 
@@ -208,7 +209,7 @@ impl Fs {
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
-            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
+            What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
@@ -364,7 +365,7 @@ impl Fs {
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
 fn live(node: &Node) -> Option<(&Series, Format, bool)> {
     match &node.what {
-        What::File(file) => Some((&file.series, file.format, false)),
+        What::Repo(Entry::File(file)) => Some((&file.series, file.format, false)),
         What::Empty(series, format) => Some((series, *format, true)),
         _ => None,
     }

@@ -2,24 +2,25 @@
 //!
 //! The states are taken under the lock of what there is now, the text is made without it: nobody else waits.
 
-use super::{Child, LOOKS, REVISION, Tree, point, when};
+use super::{Child, LOOKS, Tree, point, when};
 use crate::collection::CollectionError;
 use crate::history::changelog::HistoryError;
 use crate::history::entry::Segments;
-use crate::mount::posix::node::{Difference, Node};
 use crate::vfs::catalog::{Now, Point};
 use crate::vfs::delta::{Pair, Text};
+use crate::vfs::entry::{Difference, Entry, Lasts, Moment};
 use crate::vfs::failure::{Failure, Kind};
 use crate::vfs::name;
 use crate::vfs::render::Source;
 use crate::vfs::series::Series;
+use crate::vfs::view::Sheet;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl Tree {
     /// What the revision changed that made a series what it is in a folder of `revisions` or `at`: against its parent; of a merge,
     /// the newest one that has the series. Without one all rows came.
-    pub(super) fn delta(&self, folder: &Node, series: &Series, at: &Point) -> Result<Child, Failure> {
+    pub(super) fn delta(&self, folder: &Moment) -> Result<Child, Failure> {
+        let Moment { series, point: at, .. } = folder;
         let (difference, mtime) = {
             let now = series.shelf.now()?;
             let origin = self.sheet(&now, series, at)?.origin;
@@ -27,8 +28,8 @@ impl Tree {
             let before = self.before(&now, series, &made)?;
             (self.difference(&now, series, before, made)?, origin.time)
         };
-        let ttl = if folder.is_revision() { REVISION } else { Duration::ZERO };
-        self.shown(name::DELTA, difference, mtime, ttl)
+        let lasts = if folder.at.is_none() { Lasts::Revision } else { Lasts::Now };
+        self.shown(name::DELTA, difference, mtime, lasts)
     }
 
     /// What differs between two moments of a series, which `name` names.
@@ -39,7 +40,7 @@ impl Tree {
                 Err(failure) if failure.kind() == Kind::NotFound => {}
                 found => {
                     let (difference, mtime) = found?;
-                    return self.shown(name, difference, mtime, Duration::ZERO);
+                    return self.shown(name, difference, mtime, Lasts::Now);
                 }
             }
         }
@@ -101,21 +102,21 @@ impl Tree {
             segments: Segments::Few(Vec::new()),
         };
         let source = |sheet: Option<Arc<_>>| -> Source {
-            sheet.map_or_else(|| nothing.clone(), |sheet: Arc<super::Sheet>| sheet.source.clone())
+            sheet.map_or_else(|| nothing.clone(), |sheet: Arc<Sheet>| sheet.source.clone())
         };
         Ok(Pair { new: source(new), old: source(old) })
     }
 
     /// Makes the text, without which nobody can tell its length.
-    fn shown(&self, name: &str, unmade: Unmade, mtime: u64, ttl: Duration) -> Result<Child, Failure> {
+    fn shown(&self, name: &str, unmade: Unmade, mtime: u64, lasts: Lasts) -> Result<Child, Failure> {
         let text = self.deltas.get(&unmade.pair)?;
         let Unmade { series, old, new, pair } = unmade;
         let difference =
             Difference { series, old, new, key: pair.key(), len: text.len(), digest: text.digest() };
-        Ok(Child::new(name, Node::difference(difference, mtime), ttl))
+        Ok(Child::new(name, Entry::Difference(difference), mtime, lasts))
     }
 
-    /// The text that an inode stands for; `ESTALE` where it cannot be made any more, and the name is to be looked up again.
+    /// The text that was found; `Stale` where it cannot be made any more, and the name is to be looked up again.
     pub fn text(&self, of: &Difference) -> Result<Arc<Text>, Failure> {
         let text = match self.deltas.known(&of.key) {
             Some(text) => text,

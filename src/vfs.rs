@@ -15,4 +15,5 @@ pub mod render;
 pub mod save;
 pub mod series;
 pub mod spool;
+pub mod tree;
 pub mod view;

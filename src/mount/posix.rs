@@ -15,5 +15,5 @@ pub mod node;
 mod number;
 pub(super) mod pen;
 pub mod scratch;
-pub mod tree;
+
 mod veil;

@@ -1,8 +1,8 @@
 //! A name in a folder, as the kernel is told of it: the inode, and how long the name means it.
 
 use super::node::{Node, What};
-use crate::mount::posix::tree;
 use crate::vfs::entry::Lasts;
+use crate::vfs::tree;
 use std::ffi::OsString;
 use std::time::Duration;
 

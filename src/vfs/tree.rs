@@ -2,21 +2,21 @@
 
 mod delta;
 
+use super::catalog::{Catalog, Now, Point, Shelf};
+use super::commit;
+use super::delta::Deltas;
+use super::entry::{Entry, File, Lasts, Moment};
+use super::failure::{Failure, Kind};
+use super::name::{self, Names};
+use super::render::Format;
+use super::series::Series;
+use super::view::{Sheet, Sheets};
 use crate::clock::Stamp;
 use crate::collection::timeline::nth_last;
 use crate::collection::when::When;
 use crate::collection::{At, CollectionError};
 use crate::data::label::escape;
 use crate::history::entry::SeriesId;
-use crate::vfs::catalog::{Catalog, Now, Point, Shelf};
-use crate::vfs::commit;
-use crate::vfs::delta::Deltas;
-use crate::vfs::entry::{Entry, File, Lasts, Moment};
-use crate::vfs::failure::{Failure, Kind};
-use crate::vfs::name::{self, Names};
-use crate::vfs::render::Format;
-use crate::vfs::series::Series;
-use crate::vfs::view::{Sheet, Sheets};
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::sync::Arc;

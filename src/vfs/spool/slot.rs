@@ -60,7 +60,7 @@ impl Slot {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(errno) => return Err(failed(errno.into())),
+            Err(error) => return Err(failed(error.into())),
         }
         let part = |name: &str| Folder::private(&root, OsStr::new(name));
         let (writes, tickets, scratch, tmp) =
@@ -163,7 +163,7 @@ fn merge(from: &Path, to: &Path, depth: u32) -> io::Result<()> {
             }
             // Both stay: the one in use is seen.
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -13,7 +13,7 @@ pub mod handle;
 pub mod inode;
 pub mod node;
 mod number;
-pub(super) mod pen;
 pub mod scratch;
+pub(super) mod write_state;
 
-mod veil;
+mod hidden;

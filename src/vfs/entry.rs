@@ -1,11 +1,11 @@
 //! What a name of a repository is: a folder or a file, with what tells it from all others, and its exact size.
 
-use super::catalog::{Point, Shelf};
+use super::catalog::{CachedCollection, Point};
 use super::delta::Key;
 use super::name;
 use super::render::Format;
 use super::series::Series;
-use super::view::Sheet;
+use super::view::SeriesView;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use std::sync::Arc;
@@ -30,9 +30,9 @@ pub struct File {
 impl File {
     /// The file of a series as a state has it.
     #[must_use]
-    pub fn of(series: &Series, sheet: &Sheet, from: Point, format: Format) -> File {
-        let size = format.size(&sheet.source.schema, &sheet.sums);
-        File { series: series.clone(), from, format, size, content: sheet.content, places: sheet.places }
+    pub fn of(series: &Series, view: &SeriesView, from: Point, format: Format) -> File {
+        let size = format.size(&view.source.schema, &view.sums);
+        File { series: series.clone(), from, format, size, content: view.content, places: view.places }
     }
 }
 
@@ -70,7 +70,7 @@ pub enum Entry {
     /// The top: collections.
     Root,
     /// A collection: series.
-    Collection(Arc<Shelf>),
+    Collection(Arc<CachedCollection>),
     /// A series: live files and folders of revisions.
     Series(Series),
     /// `revisions`.

@@ -1,6 +1,6 @@
 //! A series as what is below its folder knows it: its collection, its identity, its label.
 
-use super::catalog::Shelf;
+use super::catalog::CachedCollection;
 use crate::history::entry::SeriesId;
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[derive(Debug, Clone)]
 pub struct Series {
     /// Its collection.
-    pub shelf: Arc<Shelf>,
+    pub cached: Arc<CachedCollection>,
     /// What it is whatever its label.
     pub id: SeriesId,
     /// The label under which it was looked up.

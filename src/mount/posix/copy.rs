@@ -9,7 +9,7 @@ use super::errno::Errno;
 use super::number::number;
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::{Content, Format};
-use crate::vfs::save::{Basis, Guard, Intakes, LEAST};
+use crate::vfs::save::{BackgroundReads, Basis, Guard, LEAST};
 use crate::vfs::series::Series;
 use crate::vfs::spool::{Spool, SpoolFile, Ticket, Way};
 pub(super) use body::Body;
@@ -46,11 +46,11 @@ pub struct Writer {
 
 /// Where and when bytes are written.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
+pub struct WriteContext<'a> {
     /// Takes the bytes.
     pub spool: &'a Spool,
     /// Reads them meanwhile.
-    pub intakes: &'a Intakes,
+    pub reads: &'a BackgroundReads,
     /// Milliseconds since 1970-01-01 UTC.
     pub now: u64,
 }
@@ -97,7 +97,7 @@ impl WorkingCopy {
         let ino = number(&[b"copy", &now.to_le_bytes(), &serial.to_le_bytes()]);
         // Until it is written, it is the rows that were opened.
         let opened = start.basis.as_ref().filter(|_| start.front.is_some());
-        let mtime = opened.map_or(now, |basis| basis.sheet.origin.time);
+        let mtime = opened.map_or(now, |basis| basis.view.origin.time);
         WorkingCopy::with_number(ino, purpose, name, start, mtime)
     }
 
@@ -302,9 +302,9 @@ impl WorkingCopy {
     }
 
     /// Writes bytes at an offset, or behind all others.
-    pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
+    pub fn write(&self, at: Option<u64>, bytes: &[u8], context: WriteContext<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
-        let done = caught("writing to the spool", || self.put(body, at, bytes, desk));
+        let done = caught("writing to the spool", || self.put(body, at, bytes, context));
         done.inspect_err(|failure| self.spoil(body, failure))
     }
 
@@ -314,38 +314,44 @@ impl WorkingCopy {
         self.unsaved.store(true, Ordering::Release);
     }
 
-    fn put(&self, body: &mut Body, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
+    fn put(
+        &self,
+        body: &mut Body,
+        at: Option<u64>,
+        bytes: &[u8],
+        context: WriteContext<'_>,
+    ) -> Result<(), Failure> {
         let at = match at {
             None => body.size(),
             Some(at) => {
-                body.whole(self, desk)?;
+                body.whole(self, context)?;
                 at
             }
         };
         let kept = body.kept;
         body.straight &= at - kept == body.len;
-        body.file(self, desk)?;
-        body.reopen(self, desk)?;
-        body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
+        body.file(self, context)?;
+        body.reopen(self, context)?;
+        body.file(self, context)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
-        self.changed(body, desk.now);
-        self.follow(body, desk);
+        self.changed(body, context.now);
+        self.follow(body, context);
         Ok(())
     }
 
     /// Has rows read while their text is written.
-    fn follow(&self, body: &mut Body, desk: Desk<'_>) {
+    fn follow(&self, body: &mut Body, context: WriteContext<'_>) {
         if !body.straight || body.added {
-            body.intake = None;
-        } else if let Some(intake) = &body.intake {
-            intake.grown(body.len);
+            body.background = None;
+        } else if let Some(background) = &body.background {
+            background.grown(body.len);
         } else if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
             && body.len >= LEAST
         {
             let columns = body.basis.as_ref().map(|basis| Arc::clone(basis.columns()));
-            body.intake = desk.intakes.follow((series, columns), file.file(), body.len);
+            body.background = context.reads.follow((series, columns), file.file(), body.len);
             // Not to be had now: nor for what follows.
-            body.straight = body.intake.is_some();
+            body.straight = body.background.is_some();
         }
     }
 
@@ -355,7 +361,7 @@ impl WorkingCopy {
     }
 
     /// Makes it so long; what is new is zeros.
-    pub fn truncate(&self, len: u64, desk: Desk<'_>) -> Result<(), Failure> {
+    pub fn truncate(&self, len: u64, context: WriteContext<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
         if len == 0 {
             if body.added {
@@ -367,16 +373,16 @@ impl WorkingCopy {
         } else if len == body.size() {
             return Ok(());
         }
-        body.whole(self, desk)?;
-        body.reopen(self, desk)?;
+        body.whole(self, context)?;
+        body.reopen(self, context)?;
         if let Some(file) = &body.file {
             file.file().set_len(len).map_err(Failure::spool)?;
         } else if len > 0 {
-            body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
+            body.file(self, context)?.file().set_len(len).map_err(Failure::spool)?;
         }
         // Emptied, it begins again.
-        (body.len, body.intake, body.straight) = (len, None, len == 0 && !body.shared);
-        self.changed(body, desk.now);
+        (body.len, body.background, body.straight) = (len, None, len == 0 && !body.shared);
+        self.changed(body, context.now);
         Ok(())
     }
 
@@ -386,17 +392,17 @@ impl WorkingCopy {
         offset: u64,
         len: u64,
         mode: FallocateFlags,
-        desk: Desk<'_>,
+        context: WriteContext<'_>,
     ) -> Result<(), Failure> {
         let body = &mut *self.body();
-        body.whole(self, desk)?;
-        body.file(self, desk)?;
-        body.reopen(self, desk)?;
-        let file = body.file(self, desk)?.file();
+        body.whole(self, context)?;
+        body.file(self, context)?;
+        body.reopen(self, context)?;
+        let file = body.file(self, context)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
-        (body.intake, body.straight) = (None, false);
-        self.changed(body, desk.now);
+        (body.background, body.straight) = (None, false);
+        self.changed(body, context.now);
         Ok(())
     }
 
@@ -409,7 +415,7 @@ impl WorkingCopy {
     #[must_use]
     pub fn ticket(&self, way: Way, now: u64, basis: Option<&Basis>) -> Ticket {
         let (collection, series) = match &self.purpose {
-            Purpose::Rows(series, _) => (series.shelf.collection().label(), &*series.label),
+            Purpose::Rows(series, _) => (series.cached.collection().label(), &*series.label),
             Purpose::Schema(label) => (label.as_str(), ""),
         };
         let writer = self.writer.get();
@@ -424,7 +430,7 @@ impl WorkingCopy {
             way,
             reason: String::new(),
             basis: match (&self.purpose, basis) {
-                (Purpose::Rows(series, _), Some(basis)) => Some(basis.told(series)),
+                (Purpose::Rows(series, _), Some(basis)) => Some(basis.opened(series)),
                 _ => None,
             },
         }

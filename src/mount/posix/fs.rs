@@ -16,11 +16,11 @@ use super::child::{self, Child};
 use super::control::{Control, Counters, Kept};
 use super::errno::Errno;
 use super::handle::{Folder, Handles, Opening};
+use super::hidden::HiddenNames;
 use super::inode::Inodes;
 use super::node::{self, Node, What};
-use super::pen::Pen;
 use super::scratch;
-use super::veil::Veils;
+use super::write_state::WriteState;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::mount::machine::users;
@@ -34,7 +34,7 @@ use crate::vfs::name;
 use crate::vfs::render::{Content, Renderer};
 use crate::vfs::spool::Spool;
 use crate::vfs::tree::Tree;
-use crate::vfs::view::Sheets;
+use crate::vfs::view::SeriesViews;
 use bytes::Bytes;
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -76,7 +76,7 @@ pub struct Fs {
     recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
     listings: Mutex<LruCache<u64, Listing>>,
     owner: (u32, u32),
-    pen: Option<Pen>,
+    writes: Option<WriteState>,
 }
 
 impl Fs {
@@ -96,7 +96,7 @@ impl Fs {
             renderer: Renderer::new(options.cache - below),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
-                sheets: Sheets::default(),
+                views: SeriesViews::default(),
                 deltas,
                 names: options.names,
                 hide_revisions: options.hide_revisions,
@@ -108,7 +108,7 @@ impl Fs {
             recent: Mutex::new(LruCache::new(RECENT)),
             listings: Mutex::new(LruCache::new(LISTINGS)),
             owner,
-            pen: None,
+            writes: None,
         }
     }
 
@@ -122,23 +122,23 @@ impl Fs {
         if let Err(error) = scratch::age(&spool.scratch_root(), fs.now()) {
             log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
         }
-        Fs { pen: Some(Pen::new(spool)), ..fs }
+        Fs { writes: Some(WriteState::new(spool)), ..fs }
     }
 
     /// Looks at processes in another folder than `/proc`.
     #[must_use]
     pub fn with_proc(mut self, path: &Path) -> Fs {
-        if let Some(pen) = &mut self.pen {
-            path.clone_into(&mut pen.proc);
+        if let Some(writes) = &mut self.writes {
+            path.clone_into(&mut writes.proc);
         }
         self
     }
 
     /// Lets live names that are emptied or removed come back after another time than two seconds.
     #[must_use]
-    pub fn with_veil(mut self, time: Duration) -> Fs {
-        if let Some(pen) = &mut self.pen {
-            pen.veils = Veils::lasting(time);
+    pub fn with_hidden_for(mut self, time: Duration) -> Fs {
+        if let Some(writes) = &mut self.writes {
+            writes.hidden = HiddenNames::lasting(time);
         }
         self
     }
@@ -146,10 +146,10 @@ impl Fs {
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for
     /// something meanwhile has the others.
     pub fn warm(&self) {
-        let look = || match self.tree.catalog.shelves() {
-            Ok(shelves) => {
-                for (label, shelf) in shelves {
-                    if let Err(e) = shelf.now().map(|_| ()) {
+        let look = || match self.tree.catalog.collections() {
+            Ok(collections) => {
+                for (label, cached) in collections {
+                    if let Err(e) = cached.now().map(|_| ()) {
                         self.fail(None, format_args!("a first look at {label}"), &e.into());
                     }
                 }
@@ -260,7 +260,7 @@ impl Fs {
     /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
     /// there again.
     fn give_back(&self) {
-        self.tree.sheets.clear();
+        self.tree.views.clear();
         self.recent.lock().clear();
         self.listings.lock().clear();
         self.renderer.clear();
@@ -368,11 +368,11 @@ impl Fs {
         if let Some(content) = self.recent.lock().get(&key) {
             return Ok(Arc::clone(content));
         }
-        let sheet = {
-            let now = file.series.shelf.now()?;
-            self.tree.sheet(&now, &file.series, &file.from)?
+        let view = {
+            let now = file.series.cached.now()?;
+            self.tree.view(&now, &file.series, &file.from)?
         };
-        let content = Arc::new(self.renderer.open(sheet.source.clone(), file.format)?);
+        let content = Arc::new(self.renderer.open(view.source.clone(), file.format)?);
         self.recent.lock().put(key, Arc::clone(&content));
         Ok(content)
     }
@@ -421,8 +421,8 @@ impl Fs {
 
     /// What a folder lists; a long listing is made once for each state.
     fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
-        if let (What::Repo(Entry::Revisions(series)), Some(pen)) = (&node.what, &self.pen)
-            && self.is_removing(caller, pen, series)
+        if let (What::Repo(Entry::Revisions(series)), Some(writes)) = (&node.what, &self.writes)
+            && self.is_removing(caller, writes, series)
         {
             return Ok(Arc::new([]));
         }

@@ -81,7 +81,7 @@ impl Handles {
 
     /// Makes handles of a scratch file that write handles of a copy: its name is that of a live file now. Whether there
     /// were any.
-    pub fn turn(&self, ino: u64, copy: &Arc<WorkingCopy>) -> Result<bool, Errno> {
+    pub fn become_copy(&self, ino: u64, copy: &Arc<WorkingCopy>) -> Result<bool, Errno> {
         let mut turned = false;
         for opening in self.open.lock().values_mut() {
             if matches!(opening, Opening::Scratch(_, of, true) if *of == ino) {

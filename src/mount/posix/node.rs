@@ -3,7 +3,7 @@
 use super::copy::WorkingCopy;
 use super::number::{ROOT, number, of_series};
 use super::scratch::Held;
-use crate::vfs::catalog::Shelf;
+use crate::vfs::catalog::CachedCollection;
 use crate::vfs::entry::{Entry, Moment};
 use crate::vfs::render::Format;
 use crate::vfs::series::Series;
@@ -178,7 +178,7 @@ fn number_of(entry: &Entry, mtime: u64) -> u64 {
     let time = mtime.to_le_bytes();
     match entry {
         Entry::Root => ROOT,
-        Entry::Collection(shelf) => of_collection(shelf),
+        Entry::Collection(cached) => of_collection(cached),
         Entry::Series(series) => of_series(series, "series", &[]),
         Entry::Revisions(series) => of_series(series, "revisions", &[]),
         Entry::At(series) => of_series(series, "at", &[]),
@@ -198,15 +198,15 @@ fn number_of(entry: &Entry, mtime: u64) -> u64 {
     }
 }
 
-fn of_collection(shelf: &Shelf) -> u64 {
-    number(&[b"collection", shelf.key().as_bytes()])
+fn of_collection(cached: &CachedCollection) -> u64 {
+    number(&[b"collection", cached.key().as_bytes()])
 }
 
 /// The number of the folder above, where it is known without a look; the root's is its own.
 #[must_use]
 pub fn parent(node: &Node) -> u64 {
     match &node.what {
-        What::Repo(Entry::Series(series)) => of_collection(&series.shelf),
+        What::Repo(Entry::Series(series)) => of_collection(&series.cached),
         What::Repo(Entry::Revisions(series) | Entry::At(series) | Entry::Diff(series)) => {
             of_series(series, "series", &[])
         }

@@ -80,8 +80,8 @@ impl Slot {
             match held {
                 Ok(Some(other)) => {
                     self.recover(&other);
-                    told("take over", &other.root, self.rejected.absorb(&other.rejected));
-                    told("take over", &other.scratch, merge(other.scratch.path(), self.scratch.path(), 2));
+                    warned("take over", &other.root, self.rejected.absorb(&other.rejected));
+                    warned("take over", &other.scratch, merge(other.scratch.path(), self.scratch.path(), 2));
                 }
                 Ok(None) => {}
                 Err(error) => log::warn!("cannot take over {}: {error}", name.display()),
@@ -92,17 +92,17 @@ impl Slot {
     /// Makes rejected bytes of what a server did not finish in `from`, which may be this slot. Each step can be the last one:
     /// bytes lie in `writes/` until they lie in `rejected/`. What fails stays for the next time.
     fn recover(&self, from: &Slot) {
-        told("tidy", &from.root, from.rejected.tidy());
+        warned("tidy", &from.root, from.rejected.tidy());
         let names = from.writes.names().unwrap_or_else(|error| {
-            told("list", &from.writes, Err(error));
+            warned("list", &from.writes, Err(error));
             Vec::new()
         });
         for name in &names {
-            told("recover", &from.writes, self.leftover(from, name));
+            warned("recover", &from.writes, self.leftover(from, name));
         }
         let tickets = from.tickets.names().unwrap_or_default();
         for name in tickets.iter().filter(|name| !from.writes.has(name).unwrap_or(true)) {
-            told("tidy", &from.tickets, from.tickets.remove(name).map(|_| ()));
+            warned("tidy", &from.tickets, from.tickets.remove(name).map(|_| ()));
         }
         from.tmp.clear();
     }
@@ -170,7 +170,7 @@ fn merge(from: &Path, to: &Path, depth: u32) -> io::Result<()> {
 }
 
 /// What cannot be recovered stays where it is, and is no reason not to mount.
-fn told(what: &str, folder: &Folder, done: io::Result<()>) {
+fn warned(what: &str, folder: &Folder, done: io::Result<()>) {
     if let Err(error) = done {
         log::warn!("cannot {what} {}: {error}", folder.path().display());
     }

@@ -13,7 +13,7 @@ use crate::vfs::failure::{Failure, Kind};
 use crate::vfs::name;
 use crate::vfs::render::Source;
 use crate::vfs::series::Series;
-use crate::vfs::view::Sheet;
+use crate::vfs::view::SeriesView;
 use std::sync::Arc;
 
 impl Tree {
@@ -22,8 +22,8 @@ impl Tree {
     pub(super) fn delta(&self, folder: &Moment) -> Result<Child, Failure> {
         let Moment { series, point: at, .. } = folder;
         let (difference, mtime) = {
-            let now = series.shelf.now()?;
-            let origin = self.sheet(&now, series, at)?.origin;
+            let now = series.cached.now()?;
+            let origin = self.view(&now, series, at)?.origin;
             let made = if origin == at.stamp { at.clone() } else { now.point_of(origin) };
             let before = self.before(&now, series, &made)?;
             (self.difference(&now, series, before, made)?, origin.time)
@@ -50,11 +50,11 @@ impl Tree {
     fn between(&self, series: &Series, ends: (&str, &str)) -> Result<(Unmade, u64), Failure> {
         let (first, last) = (when(ends.0)?, when(ends.1)?);
         for _ in 0..LOOKS {
-            let now = series.shelf.now()?;
+            let now = series.cached.now()?;
             let (old, new) = (point(&now, series, &first)?, point(&now, series, &last)?);
             if now.knows(&old) && now.knows(&new) {
-                let sheet = self.sheets.get(&now, series, &new)?;
-                let mtime = sheet.map_or(new.stamp.time, |sheet| sheet.origin.time);
+                let view = self.views.get(&now, series, &new)?;
+                let mtime = view.map_or(new.stamp.time, |view| view.origin.time);
                 return Ok((self.difference(&now, series, Some(old), new)?, mtime));
             }
         }
@@ -66,14 +66,14 @@ impl Tree {
         let mut parents = match &made.pending {
             Some(moment) => moment.heads.clone(),
             None => {
-                let found = series.shelf.collection().changelog().find(made.stamp);
+                let found = series.cached.collection().changelog().find(made.stamp);
                 found.map_err(CollectionError::from)?.parents.clone()
             }
         };
         parents.retain(|parent| now.timeline.knows(*parent));
         parents.sort_unstable();
         for parent in parents.into_iter().rev().map(Point::written) {
-            if self.sheets.get(now, series, &parent)?.is_some() {
+            if self.views.get(now, series, &parent)?.is_some() {
                 return Ok(Some(parent));
             }
         }
@@ -93,16 +93,16 @@ impl Tree {
 
     /// What a series is made of in two states; a state without it has no rows.
     fn pair(&self, now: &Now, series: &Series, old: Option<&Point>, new: &Point) -> Result<Pair, Failure> {
-        let old = old.map_or(Ok(None), |old| self.sheets.get(now, series, old))?;
-        let new = self.sheets.get(now, series, new)?;
-        let columns = new.as_ref().or(old.as_ref()).map_or(&now.state.schema, |sheet| &sheet.source.schema);
+        let old = old.map_or(Ok(None), |old| self.views.get(now, series, old))?;
+        let new = self.views.get(now, series, new)?;
+        let columns = new.as_ref().or(old.as_ref()).map_or(&now.state.schema, |view| &view.source.schema);
         let nothing = Source {
             view: now.state.view.clone(),
             schema: Arc::clone(columns),
             segments: Segments::Few(Vec::new()),
         };
-        let source = |sheet: Option<Arc<_>>| -> Source {
-            sheet.map_or_else(|| nothing.clone(), |sheet: Arc<Sheet>| sheet.source.clone())
+        let source = |view: Option<Arc<_>>| -> Source {
+            view.map_or_else(|| nothing.clone(), |view: Arc<SeriesView>| view.source.clone())
         };
         Ok(Pair { new: source(new), old: source(old) })
     }
@@ -122,7 +122,7 @@ impl Tree {
             Some(text) => text,
             None => {
                 let found = {
-                    let now = of.series.shelf.now()?;
+                    let now = of.series.cached.now()?;
                     self.pair(&now, &of.series, of.old.as_ref(), &of.new)
                 };
                 match found {

@@ -1,9 +1,9 @@
 //! The bytes of a working copy: the rows that were opened, what was added behind them, or a file of its own.
 
-use super::{Desk, WorkingCopy};
+use super::{WorkingCopy, WriteContext};
 use crate::vfs::failure::{Failure, Kind};
 use crate::vfs::render::Content;
-use crate::vfs::save::{Basis, Guard, Intake, Reached};
+use crate::vfs::save::{BackgroundRead, Basis, Guard, Reached};
 use crate::vfs::spool::{SpoolFile, Way};
 use bytes::Bytes;
 use std::os::unix::fs::FileExt;
@@ -39,7 +39,7 @@ pub struct Body {
     /// Whether its ticket tells of what was opened before its last save.
     pub(super) stale: bool,
     /// The line that tells of the refusal of what is not saved.
-    pub told: Option<u64>,
+    pub reported: Option<u64>,
     /// How far they are saved.
     pub(in crate::mount::posix) reached: Option<Reached>,
     /// Whether what was written is not on disk yet.
@@ -47,7 +47,7 @@ pub struct Body {
     /// Whether a descriptor was closed since the last byte was written.
     pub closed: bool,
     /// The rows of what was written, where it was written from its start to its end.
-    pub(super) intake: Option<Intake>,
+    pub(super) background: Option<BackgroundRead>,
     /// Whether it is written so.
     pub(super) straight: bool,
     /// Why it is not to be saved: the signal that ended the writer.
@@ -72,11 +72,11 @@ impl Body {
             emptied: Instant::now(),
             guard: Guard::Nothing,
             stale: false,
-            told: None,
+            reported: None,
             reached: None,
             soft: false,
             closed: false,
-            intake: None,
+            background: None,
             straight: true,
             stopped: None,
             failed: None,
@@ -89,10 +89,10 @@ impl Body {
     }
 
     /// Says of bytes that are saved that more come: were the server killed now, all of them are found.
-    pub(super) fn reopen(&mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<(), Failure> {
+    pub(super) fn reopen(&mut self, copy: &WorkingCopy, context: WriteContext<'_>) -> Result<(), Failure> {
         let Some(file) = &self.file else { return Ok(()) };
         if self.stale && file.is_committed() {
-            let ticket = copy.ticket(self.way(), desk.now, self.basis.as_ref());
+            let ticket = copy.ticket(self.way(), context.now, self.basis.as_ref());
             file.renew(&ticket).map_err(Failure::spool)?;
             self.stale = false;
         }
@@ -124,9 +124,9 @@ impl Body {
     }
 
     /// The rows of what was written, where they were read meanwhile. They are given once.
-    pub(in crate::mount::posix) fn intake(&mut self) -> Option<Intake> {
+    pub(in crate::mount::posix) fn background(&mut self) -> Option<BackgroundRead> {
         self.straight = false;
-        self.intake.take()
+        self.background.take()
     }
 
     /// Gives its bytes away, and refuses what else is written.
@@ -137,29 +137,29 @@ impl Body {
 
     /// Forgets the bytes: nobody has it open.
     pub fn clear(&mut self) {
-        (self.file, self.intake, self.front, self.kept) = (None, None, None, 0);
+        (self.file, self.background, self.front, self.kept) = (None, None, None, 0);
     }
 
     pub(super) fn file<'a>(
         &'a mut self,
         copy: &WorkingCopy,
-        desk: Desk<'_>,
+        context: WriteContext<'_>,
     ) -> Result<&'a SpoolFile, Failure> {
         if self.file.is_none() {
-            let ticket = copy.ticket(self.way(), desk.now, self.basis.as_ref());
-            self.file = Some(desk.spool.file(&ticket).map_err(Failure::spool)?);
+            let ticket = copy.ticket(self.way(), context.now, self.basis.as_ref());
+            self.file = Some(context.spool.file(&ticket).map_err(Failure::spool)?);
             self.stale = false;
         }
         self.file.as_ref().ok_or(Failure::Plain(Kind::Unavailable))
     }
 
     /// Makes all of it bytes of its own: it is not only added to.
-    pub(super) fn whole(&mut self, copy: &WorkingCopy, desk: Desk<'_>) -> Result<(), Failure> {
+    pub(super) fn whole(&mut self, copy: &WorkingCopy, context: WriteContext<'_>) -> Result<(), Failure> {
         if !self.added || self.adds {
             return Ok(());
         }
-        let ticket = copy.ticket(Way::Replace, desk.now, self.basis.as_ref());
-        let file = desk.spool.file(&ticket).map_err(Failure::spool)?;
+        let ticket = copy.ticket(Way::Replace, context.now, self.basis.as_ref());
+        let file = context.spool.file(&ticket).map_err(Failure::spool)?;
         let size = self.size();
         let mut at = 0;
         while at < size {

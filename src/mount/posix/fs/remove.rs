@@ -11,10 +11,10 @@ use crate::collection::Batch;
 use crate::history::tree::Sums;
 use crate::mount::posix::child::Child;
 use crate::mount::posix::errno::Errno;
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::Pen;
-use crate::mount::posix::veil::Veil;
-use crate::vfs::catalog::Shelf;
+use crate::mount::posix::write_state::WriteState;
+use crate::vfs::catalog::CachedCollection;
 use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
@@ -27,21 +27,21 @@ use std::time::Duration;
 impl Fs {
     /// Removes a file: of the scratch area, a refused one, or the name of a live file for a moment.
     pub fn unlink(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
-        self.told(caller, "remove", parent, name, |pen, node| match &node.what {
+        self.in_folder(caller, "remove", parent, name, |writes, node| match &node.what {
             What::Repo(Entry::Series(series)) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
                     let name = name.to_string_lossy();
-                    pen.veils.draw(Veil::Gone, series, format, &name, &self.writer(pen, caller));
+                    writes.hidden.hide(Hidden::Gone, series, format, &name, &self.writer(writes, caller));
                     return Ok(());
                 }
-                if name == name::LATEST && self.has_removed_rows(caller, pen, series) {
-                    pen.veils.remove(series, &self.writer(pen, caller));
+                if name == name::LATEST && self.has_removed_rows(caller, writes, series) {
+                    writes.hidden.remove(series, &self.writer(writes, caller));
                     return Ok(());
                 }
-                if self.is_own(pen, series, name)? {
+                if self.is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
-                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
+                let held = self.scratch_of(writes, series)?.ok_or(Errno::ENOENT)?;
                 held.unlink(name).map_err(Failure::spool)
             }
             What::Repo(Entry::Collection(_)) if name == name::SCHEMA => {
@@ -51,9 +51,9 @@ impl Fs {
             }
             What::Scratch(_, held) => held.unlink(name).map_err(Failure::spool),
             What::Rejected => {
-                let own = self.rejected_of(caller, pen);
+                let own = self.rejected_of(caller, writes);
                 let kept = own.iter().find(|kept| name == kept.name.as_str()).ok_or(Errno::ENOENT)?;
-                pen.spool.remove_rejected(&kept.name).map_err(Failure::spool)?;
+                writes.spool.remove_rejected(&kept.name).map_err(Failure::spool)?;
                 Ok(())
             }
             other => Err(not_here(other)),
@@ -62,23 +62,23 @@ impl Fs {
 
     /// Removes a folder: drops a series, deletes a collection without series.
     pub fn rmdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
-        self.told(caller, "remove folder", parent, name, |pen, node| match &node.what {
-            What::Repo(Entry::Root) => self.drop_collection(caller, pen, name),
-            What::Repo(Entry::Collection(shelf)) => self.drop_series(caller, pen, shelf, name),
+        self.in_folder(caller, "remove folder", parent, name, |writes, node| match &node.what {
+            What::Repo(Entry::Root) => self.drop_collection(caller, writes, name),
+            What::Repo(Entry::Collection(cached)) => self.drop_series(caller, writes, cached, name),
             What::Unborn(label) => {
-                let shelf = self.tree.catalog.shelf(label)?.ok_or(Errno::ENOENT)?;
-                self.drop_series(caller, pen, &shelf, name)
+                let cached = self.tree.catalog.collection(label)?.ok_or(Errno::ENOENT)?;
+                self.drop_series(caller, writes, &cached, name)
             }
             What::Repo(Entry::Series(series)) => {
-                if name == name::REVISIONS && self.is_removing(caller, pen, series) {
-                    self.drop_known(caller, pen, series)?;
-                    pen.veils.dropped(series, node.ino, &self.writer(pen, caller));
+                if name == name::REVISIONS && self.is_removing(caller, writes, series) {
+                    self.drop_known(caller, writes, series)?;
+                    writes.hidden.dropped(series, node.ino, &self.writer(writes, caller));
                     return Ok(());
                 }
-                if self.is_own(pen, series, name)? {
+                if self.is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
-                let held = self.scratch_of(pen, series)?.ok_or(Errno::ENOENT)?;
+                let held = self.scratch_of(writes, series)?.ok_or(Errno::ENOENT)?;
                 held.rmdir(name).map_err(Failure::spool)
             }
             What::Scratch(_, held) => held.rmdir(name).map_err(Failure::spool),
@@ -86,13 +86,13 @@ impl Fs {
         })
     }
 
-    fn drop_collection(&self, caller: Caller, pen: &Pen, name: &OsStr) -> Result<(), Failure> {
+    fn drop_collection(&self, caller: Caller, writes: &WriteState, name: &OsStr) -> Result<(), Failure> {
         let label = name::label_of(name).ok_or(Errno::EPERM)?;
-        if pen.unborn.lock().remove(&label).is_some() {
+        if writes.unborn.lock().remove(&label).is_some() {
             return Ok(());
         }
-        let shelf = self.tree.catalog.shelf(&label)?.ok_or(Errno::ENOENT)?;
-        let sums: Sums = shelf.now()?.state.sums();
+        let cached = self.tree.catalog.collection(&label)?.ok_or(Errno::ENOENT)?;
+        let sums: Sums = cached.now()?.state.sums();
         if sums.series > 0 {
             return Err(Errno::ENOTEMPTY.into());
         }
@@ -105,64 +105,64 @@ impl Fs {
     fn drop_series(
         &self,
         caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
+        writes: &WriteState,
+        cached: &Arc<CachedCollection>,
         name: &OsStr,
     ) -> Result<(), Failure> {
         let label = name::label_of(name).ok_or(Errno::ENOENT)?;
         // It is dropped, and who removed all that was in its folder removes that now.
-        if pen.veils.take_dropped(shelf, &label, || self.writer(pen, caller).pid) {
+        if writes.hidden.take_dropped(cached, &label, || self.writer(writes, caller).pid) {
             return Ok(());
         }
-        let series = series_of(shelf, &label)?.ok_or(Errno::ENOENT)?;
-        self.drop_known(caller, pen, &series)
+        let series = series_of(cached, &label)?.ok_or(Errno::ENOENT)?;
+        self.drop_known(caller, writes, &series)
     }
 
-    fn drop_known(&self, caller: Caller, pen: &Pen, series: &Series) -> Result<(), Failure> {
-        if let Some(held) = self.scratch_of(pen, series)?
+    fn drop_known(&self, caller: Caller, writes: &WriteState, series: &Series) -> Result<(), Failure> {
+        if let Some(held) = self.scratch_of(writes, series)?
             && !held.is_empty().map_err(Failure::spool)?
         {
             let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
             return Err(Failure::refused(Errno::ENOTEMPTY, why));
         }
-        let (shelf, label) = (&series.shelf, &*series.label);
+        let (cached, label) = (&series.cached, &*series.label);
         // Renamed since its folder was opened, another one may have its label.
-        if series_of(shelf, label)?.is_none_or(|there| there.id != series.id) {
+        if series_of(cached, label)?.is_none_or(|there| there.id != series.id) {
             return Err(Errno::ESTALE.into());
         }
         let drop = |batch: &mut Batch<'_>| Ok(batch.drop_series(label)?);
-        self.revise(&self.writer(pen, caller), shelf, format_args!("drop {label}"), drop)?;
-        shelf.remove(series.id);
-        pen.veils.forget(series);
+        self.revise(&self.writer(writes, caller), cached, format_args!("drop {label}"), drop)?;
+        cached.remove(series.id);
+        writes.hidden.forget(series);
         Ok(())
     }
 
     /// Whether a caller has just removed both live names of a series.
-    fn has_removed_rows(&self, caller: Caller, pen: &Pen, series: &Series) -> bool {
+    fn has_removed_rows(&self, caller: Caller, writes: &WriteState, series: &Series) -> bool {
         let by = |format| {
-            let drawn = pen.veils.drawn(series, format).filter(|over| over.veil == Veil::Gone);
-            drawn.map(|over| over.by.pid).filter(|pid| *pid != 0)
+            let gone = writes.hidden.get(series, format).filter(|over| over.how == Hidden::Gone);
+            gone.map(|over| over.by.pid).filter(|pid| *pid != 0)
         };
         let (csv, parquet) = (by(Format::Csv), by(Format::Parquet));
-        csv.is_some() && csv == parquet && csv == Some(self.writer(pen, caller).pid)
+        csv.is_some() && csv == parquet && csv == Some(self.writer(writes, caller).pid)
     }
 
     /// Whether a caller removes all that is in a series' folder: it has removed the live names and the link.
-    pub(super) fn is_removing(&self, caller: Caller, pen: &Pen, series: &Series) -> bool {
-        pen.veils.is_removed(series, || self.writer(pen, caller).pid)
-            && self.has_removed_rows(caller, pen, series)
+    pub(super) fn is_removing(&self, caller: Caller, writes: &WriteState, series: &Series) -> bool {
+        writes.hidden.is_removed(series, || self.writer(writes, caller).pid)
+            && self.has_removed_rows(caller, writes, series)
     }
 
     /// A series' folder in a collection, to who dropped the series by removing all that was in it.
     pub(super) fn emptied_folder(
         &self,
         caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
+        writes: &WriteState,
+        cached: &Arc<CachedCollection>,
         name: &OsStr,
     ) -> Option<Child> {
         let label = name::label_of(name)?;
-        let (series, ino) = pen.veils.dropped_by(shelf, &label, || self.writer(pen, caller).pid)?;
+        let (series, ino) = writes.hidden.dropped_by(cached, &label, || self.writer(writes, caller).pid)?;
         let node = Node { ino, ..Node::of(Entry::Series(series), self.now()) };
         Some(Child::new(name, node, Duration::ZERO))
     }

@@ -10,11 +10,11 @@ use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::Held;
-use crate::mount::posix::veil::Veil;
-use crate::vfs::catalog::Shelf;
+use crate::mount::posix::write_state::WriteState;
+use crate::vfs::catalog::CachedCollection;
 use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, Kind, caught};
 use crate::vfs::name;
@@ -55,31 +55,37 @@ impl Fs {
         how: Renaming,
     ) -> Result<(), Errno> {
         let to = self.node(new_parent)?;
-        self.told(caller, "rename", parent, name, |pen, from| match (&from.what, &to.what) {
+        self.in_folder(caller, "rename", parent, name, |writes, from| match (&from.what, &to.what) {
             (What::Repo(Entry::Root), What::Repo(Entry::Root)) => {
-                self.rename_collection(caller, pen, name, new_name)
+                self.rename_collection(caller, writes, name, new_name)
             }
             (What::Repo(Entry::Collection(a)), What::Repo(Entry::Collection(b))) => {
                 if a.key() != b.key() {
                     return Err(Errno::EXDEV.into());
                 }
-                self.rename_series(caller, pen, a, name, new_name)
+                self.rename_series(caller, writes, a, name, new_name)
             }
             (
                 What::Repo(Entry::Series(_)) | What::Scratch(..),
                 What::Repo(Entry::Series(_)) | What::Scratch(..),
-            ) => self.rename_file(caller, pen, (from, name), (&to, new_name), how),
+            ) => self.rename_file(caller, writes, (from, name), (&to, new_name), how),
             (a, What::Repo(Entry::Root | Entry::Collection(_))) if !is_fixed(a) => Err(Errno::EPERM.into()),
             (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
     }
 
-    fn rename_collection(&self, caller: Caller, pen: &Pen, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
+    fn rename_collection(
+        &self,
+        caller: Caller,
+        writes: &WriteState,
+        name: &OsStr,
+        to: &OsStr,
+    ) -> Result<(), Failure> {
         let from = name::label_of(name).ok_or(Errno::EPERM)?;
         let to = new_label(to)?;
-        let taken = self.tree.catalog.shelf(&to)?.is_some();
-        let mut unborn = pen.unborn.lock();
+        let taken = self.tree.catalog.collection(&to)?.is_some();
+        let mut unborn = writes.unborn.lock();
         if taken || unborn.contains_key(&to) {
             return Err(Errno::ENOTEMPTY.into());
         }
@@ -96,8 +102,8 @@ impl Fs {
     fn rename_series(
         &self,
         caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
+        writes: &WriteState,
+        cached: &Arc<CachedCollection>,
         name: &OsStr,
         to: &OsStr,
     ) -> Result<(), Failure> {
@@ -108,13 +114,13 @@ impl Fs {
             Err(CollectionError::Exists(_)) => Err(Errno::ENOTEMPTY.into()),
             done => Ok(done?),
         };
-        self.revise(&self.writer(pen, caller), shelf, format_args!("rename {from} to {to}"), rename)
+        self.revise(&self.writer(writes, caller), cached, format_args!("rename {from} to {to}"), rename)
     }
 
     fn rename_file(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         (from, name): (&Node, &OsStr),
         (to, new_name): (&Node, &OsStr),
         how: Renaming,
@@ -123,7 +129,7 @@ impl Fs {
             (Some(a), Some(b)) => (a, b),
             _ => return Err(Errno::EXDEV.into()),
         };
-        if series.id != target.id || series.shelf.key() != target.shelf.key() {
+        if series.id != target.id || series.cached.key() != target.cached.key() {
             return Err(Errno::EXDEV.into());
         }
         let live = |node: &Node, name: &OsStr| match &node.what {
@@ -131,7 +137,7 @@ impl Fs {
             _ => Ok(None),
         };
         let own = |node: &Node, name: &OsStr| match &node.what {
-            What::Repo(Entry::Series(series)) => self.is_own(pen, series, name),
+            What::Repo(Entry::Series(series)) => self.is_own(writes, series, name),
             _ => Ok(false),
         };
         if own(from, name)? || own(to, new_name)? {
@@ -139,24 +145,24 @@ impl Fs {
         }
         match (live(from, name)?, live(to, new_name)?) {
             (None, None) => {
-                let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
-                let folder = self.folder_made(pen, to)?;
+                let source = self.folder(writes, from)?.ok_or(Errno::ENOENT)?;
+                let folder = self.folder_made(writes, to)?;
                 let numbers = (number_of(&source, name), number_of(&folder, new_name));
                 source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
                 if let (Some(from), Some(over)) = numbers {
-                    pen.inherit(from, over);
+                    writes.inherit(from, over);
                 }
                 Ok(())
             }
             (None, Some(format)) => {
-                if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
+                if !how.replace && writes.hidden.of(target, format) != Some(Hidden::Gone) {
                     return Err(Errno::EEXIST.into());
                 }
-                self.rename_over(caller, pen, (from, name), (target, format, new_name))
+                self.rename_over(caller, writes, (from, name), (target, format, new_name))
             }
             (Some(format), None) => {
-                let folder = self.folder_made(pen, to)?;
-                self.rename_away(caller, pen, (series, format, name), (&folder, new_name), how)
+                let folder = self.folder_made(writes, to)?;
+                self.rename_away(caller, writes, (series, format, name), (&folder, new_name), how)
             }
             (Some(_), Some(_)) if name == new_name => Ok(()),
             (Some(_), Some(_)) => {
@@ -166,18 +172,18 @@ impl Fs {
         }
     }
 
-    fn folder(&self, pen: &Pen, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
+    fn folder(&self, writes: &WriteState, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
         match &node.what {
-            What::Repo(Entry::Series(series)) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
+            What::Repo(Entry::Series(series)) => Ok(self.scratch_of(writes, series)?.map(Arc::new)),
             What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
             _ => Ok(None),
         }
     }
 
-    fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
+    fn folder_made(&self, writes: &WriteState, node: &Node) -> Result<Arc<Held>, Failure> {
         match &node.what {
-            What::Repo(Entry::Series(series)) => Ok(Arc::new(self.scratch_made(pen, series)?)),
-            _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
+            What::Repo(Entry::Series(series)) => Ok(Arc::new(self.scratch_made(writes, series)?)),
+            _ => self.folder(writes, node)?.ok_or(Errno::ENOTDIR.into()),
         }
     }
 
@@ -185,25 +191,25 @@ impl Fs {
     fn rename_over(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         (from, name): (&Node, &OsStr),
         (series, format, live): (&Series, Format, &OsStr),
     ) -> Result<(), Failure> {
-        let folder = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+        let folder = self.folder(writes, from)?.ok_or(Errno::ENOENT)?;
         let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
         if held.is_folder() {
             return Err(Errno::EISDIR.into());
         }
         let ino = held.number();
         let file = held.reopen(false, false).map_err(Failure::spool)?;
-        let writer = self.writer(pen, caller);
+        let writer = self.writer(writes, caller);
         let live = live.to_string_lossy();
-        let _busy = pen.busy();
+        let _busy = writes.busy();
         // Of a file that is still written, what is there may be half of it: its close tells.
         let open = self.handles.is_written(ino);
-        let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
+        let (mut basis, maker) = writes.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
-        let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
+        let lay = maker.is_some_and(|maker| maker != self.pid(writes, caller));
         let began = file.metadata().map_err(Failure::spool)?;
         let len = began.len();
         let start = |basis| Start { basis, front: None };
@@ -212,24 +218,24 @@ impl Fs {
         copy.adopt_writer(writer.clone());
         let mut time = None;
         if len > 0 {
-            pen.veils.written(series, format);
+            writes.hidden.written(series, format);
             let guard = Guard::Nothing;
             let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer, guard };
             let saved =
                 caught(SAVING, || self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino)));
-            let saved = saved.map_err(|failure| self.keep_renamed(pen, &copy, &file, failure))?;
+            let saved = saved.map_err(|failure| self.keep_renamed(writes, &copy, &file, failure))?;
             if let Some(saved) = saved {
                 basis = saved.basis.or(basis);
                 time = saved.shown.map(|shown| save::live(series, format, shown).1);
             }
-            pen.veils.written(series, format);
+            writes.hidden.written(series, format);
         }
         // Nor is what came while it was read: from who opened it since, and may have closed it again.
         let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
         let grown = || file.metadata().is_ok_and(|now| state(&now) != state(&began));
         if open || self.handles.is_written(ino) || grown() {
             let path = folder.path(name).map_err(Failure::spool)?;
-            let adopted = pen
+            let adopted = writes
                 .spool
                 .adopt(&path, &copy.ticket(Way::Replace, self.now(), basis.as_ref()))
                 .map_err(Failure::spool)?;
@@ -240,18 +246,18 @@ impl Fs {
             let copy = Arc::new(copy);
             // What was written since it was read is found at the close, which may come at once.
             copy.touch();
-            pen.veils.lift(series, format);
-            if !self.handles.turn(ino, &copy)? {
+            writes.hidden.show(series, format);
+            if !self.handles.become_copy(ino, &copy)? {
                 // It came meanwhile.
-                return self.save(pen, &copy);
+                return self.save(writes, &copy);
             }
             return Ok(());
         }
         folder.unlink(name).map_err(Failure::spool)?;
         if len == 0 {
-            pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+            writes.hidden.hide(Hidden::Emptied, series, format, &live, &writer);
         } else {
-            pen.veils.lift(series, format);
+            writes.hidden.show(series, format);
         }
         Ok(())
     }
@@ -290,10 +296,16 @@ impl Fs {
     }
 
     /// Keeps what a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
-    fn keep_renamed(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
-        match self.keep_file(pen, copy, file, failure) {
-            Failure::Told(Kind::Invalid) => Failure::Told(Errno::EBADMSG.into()),
-            told => told,
+    fn keep_renamed(
+        &self,
+        writes: &WriteState,
+        copy: &WorkingCopy,
+        file: &File,
+        failure: Failure,
+    ) -> Failure {
+        match self.keep_file(writes, copy, file, failure) {
+            Failure::Reported(Kind::Invalid) => Failure::Reported(Errno::EBADMSG.into()),
+            other => other,
         }
     }
 
@@ -301,37 +313,43 @@ impl Fs {
     fn rename_away(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         (series, format, name): (&Series, Format, &OsStr),
         (folder, new_name): (&Held, &OsStr),
         how: Renaming,
     ) -> Result<(), Failure> {
         // Whole or not at all: what has the name may be the only other copy.
-        let draft = OsString::from(format!("{DRAFT}{}", pen.serial()));
+        let draft = OsString::from(format!("{DRAFT}{}", writes.serial()));
         let (_, file) = folder.create(&draft, false).map_err(Failure::spool)?;
         let done = self
-            .copy_rows(pen, (series, format), &file)
+            .copy_rows(writes, (series, format), &file)
             .and_then(|()| folder.rename(&draft, folder, new_name, how.replace).map_err(Failure::spool));
         if let Err(failure) = done {
             folder.unlink(&draft).map_err(Failure::spool)?;
             return Err(failure);
         }
-        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        writes.hidden.hide(
+            Hidden::Gone,
+            series,
+            format,
+            &name.to_string_lossy(),
+            &self.writer(writes, caller),
+        );
         Ok(())
     }
 
     /// Writes the rows that a live name shows to a file.
     fn copy_rows(
         &self,
-        pen: &Pen,
+        writes: &WriteState,
         (series, format): (&Series, Format),
         file: &std::fs::File,
     ) -> Result<(), Failure> {
         file.set_len(0).map_err(Failure::spool)?;
-        if pen.veils.of(series, format).is_none()
+        if writes.hidden.of(series, format).is_none()
             && let Some(basis) = self.basis(series)?
         {
-            let content = self.renderer.open(basis.sheet.source.clone(), format)?;
+            let content = self.renderer.open(basis.view.source.clone(), format)?;
             let mut at = 0;
             while at < content.size() {
                 let bytes = content.read(at, PIECE)?;

@@ -9,14 +9,14 @@ use crate::mount::machine::users;
 use crate::mount::posix::control::Counters;
 use crate::mount::posix::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::posix::errno::{self, Errno};
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::Node;
-use crate::mount::posix::pen::Pen;
-use crate::mount::posix::veil::Veil;
+use crate::mount::posix::write_state::WriteState;
 use crate::repo::RepoError;
 use crate::vfs::entry::{Entry, File as RowsFile};
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::Format;
-use crate::vfs::save::{self, Basis, Guard, Input, Intake, Save, Saved};
+use crate::vfs::save::{self, BackgroundRead, Basis, Guard, Input, Save, Saved};
 use crate::vfs::series::Series;
 use crate::vfs::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
 use std::fs::File;
@@ -41,37 +41,37 @@ pub(super) struct Rows<'a> {
 
 impl Fs {
     /// Saves a copy, and keeps its bytes where they are refused.
-    pub(super) fn save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = pen.busy();
+    pub(super) fn save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = writes.busy();
         let body = &mut *copy.body();
         if !copy.is_unsaved() {
             return Ok(());
         }
-        let done = caught(SAVING, || self.save_body(pen, copy, body));
-        let done = done.map_err(|failure| self.keep_refused(pen, copy, body, failure));
+        let done = caught(SAVING, || self.save_body(writes, copy, body));
+        let done = done.map_err(|failure| self.keep_refused(writes, copy, body, failure));
         copy.settled(body);
         done
     }
 
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
-    pub(super) fn try_save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = pen.busy();
+    pub(super) fn try_save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = writes.busy();
         let body = &mut *copy.body();
-        caught(SAVING, || self.save_body(pen, copy, body))?;
+        caught(SAVING, || self.save_body(writes, copy, body))?;
         copy.settled(body);
         Ok(())
     }
 
     /// What becomes of a copy that nobody has open any more.
-    pub(super) fn save_or_keep(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
+    pub(super) fn save_or_keep(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
         let stopped = copy.body().stopped;
         match stopped {
-            None => self.save(pen, copy),
+            None => self.save(writes, copy),
             Some(signal) => {
-                let _busy = pen.busy();
+                let _busy = writes.busy();
                 let body = &mut *copy.body();
                 let why = format!("{STOPPED} {signal} before it closed the file");
-                let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
+                let failure = self.keep_refused(writes, copy, body, Failure::refused(Errno::EIO, why));
                 copy.settled(body);
                 Err(failure)
             }
@@ -79,38 +79,38 @@ impl Fs {
     }
 
     /// Keeps what was written when the mount ends before the file is closed.
-    pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
+    pub(super) fn keep_unclosed(&self, writes: &WriteState, copy: &WorkingCopy) {
         let body = &mut *copy.body();
         let why = Failure::refused(Errno::EIO, ENDED);
-        self.keep_refused(pen, copy, body, why);
+        self.keep_refused(writes, copy, body, why);
         copy.settled(body);
     }
 
-    fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
+    fn save_body(&self, writes: &WriteState, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(kind) = body.failed {
             let errno = Errno::from(kind);
             let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(kind, why));
         }
-        let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
+        let writer = &Writer { name: self.name_now(writes, opener), ..opener.clone() };
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
                     if body.again {
                         return Ok(());
                     }
-                    pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
+                    writes.hidden.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
-                pen.veils.written(series, *format);
+                writes.hidden.written(series, *format);
                 let way = body.way();
                 let rows = Rows { series, format: *format, name: &copy.name, way, writer, guard: body.guard };
                 let saved = match way {
                     Way::Append => self.save_added(&rows, body)?,
-                    Way::Replace => self.save_whole(pen, &rows, body)?,
+                    Way::Replace => self.save_whole(writes, &rows, body)?,
                 };
-                (body.told, body.guard) = (None, Guard::Nothing);
+                (body.reported, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
                     let (ino, mtime) = live(series, *format, shown);
                     copy.show_saved(body, self.is_free(copy, ino).then_some(ino), mtime);
@@ -118,7 +118,7 @@ impl Fs {
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
-                Some(file) if body.size() > 0 => self.save_schema(pen, label, writer, file.file()),
+                Some(file) if body.size() > 0 => self.save_schema(writes, label, writer, file.file()),
                 _ => Ok(()),
             },
         }
@@ -135,17 +135,22 @@ impl Fs {
     }
 
     /// Saves a whole file; nothing where there is none.
-    fn save_whole(&self, pen: &Pen, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
-        let intake = body.intake();
+    fn save_whole(
+        &self,
+        writes: &WriteState,
+        rows: &Rows<'_>,
+        body: &mut Body,
+    ) -> Result<Option<Saved>, Failure> {
+        let background = body.background();
         let Some(file) = body.written() else { return Ok(None) };
         let basis = body.basis.as_ref();
-        let input = self.read_rows(rows, basis, file.file(), intake)?;
+        let input = self.read_rows(rows, basis, file.file(), background)?;
         let again = match rows.guard {
             Guard::Nothing => None,
             _ => Some(self.read_rows(rows, basis, file.file(), None)?),
         };
         let saved = self.save_guarded(rows, basis, input, again)?;
-        pen.veils.lift(rows.series, rows.format);
+        writes.hidden.show(rows.series, rows.format);
         if let Some(basis) = saved.basis.clone() {
             body.rebase(basis);
         }
@@ -177,10 +182,10 @@ impl Fs {
         rows: &Rows<'_>,
         basis: Option<&Basis>,
         file: &File,
-        intake: Option<Intake>,
+        background: Option<BackgroundRead>,
     ) -> Result<Input, Failure> {
         // What failed there is met again, if it lies in the text.
-        if let Some(Ok(input)) = intake.map(Intake::finish) {
+        if let Some(Ok(input)) = background.map(BackgroundRead::finish) {
             return Ok(input);
         }
         save::read(rows.series, basis.map(Basis::columns), rows.format, file)
@@ -204,15 +209,15 @@ impl Fs {
         input: Input,
         again: Option<Input>,
     ) -> Result<Saved, Failure> {
-        if !self.tree.catalog.has(&rows.series.shelf)? {
-            let label = rows.series.shelf.collection().label();
+        if !self.tree.catalog.has(&rows.series.cached)? {
+            let label = rows.series.cached.collection().label();
             let why = format!("collection {label} was deleted: nobody would find the rows");
             return Err(Failure::refused(Errno::ESTALE, why));
         }
         let (message, author) = (self.message(rows), self.author(rows.writer.uid));
         let Rows { series, way, guard, .. } = *rows;
         let save = Save { series, way, basis, author: &author, message: &message, guard };
-        let saved = save.run(&self.tree.sheets, input, again)?;
+        let saved = save.run(&self.tree.views, input, again)?;
         if saved.stamp.is_some() {
             Counters::add(&self.control.counters.saves, 1);
         }
@@ -220,15 +225,15 @@ impl Fs {
     }
 
     /// The name of a writer: a shell opens files for the programs that it becomes.
-    fn name_now(&self, pen: &Pen, writer: &Writer) -> String {
-        process::of_thread(&pen.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
+    fn name_now(&self, writes: &WriteState, writer: &Writer) -> String {
+        process::of_thread(&writes.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
     }
 
     /// What is to be known of a copy that is refused; `basis`: what it is a change of.
     fn ticket(&self, copy: &WorkingCopy, way: Way, basis: Option<&Basis>, failure: &Failure) -> Ticket {
         let ticket = copy.ticket(way, self.now(), basis);
-        let process = match (&self.pen, copy.writer()) {
-            (Some(pen), Some(writer)) => self.name_now(pen, writer),
+        let process = match (&self.writes, copy.writer()) {
+            (Some(writes), Some(writer)) => self.name_now(writes, writer),
             _ => ticket.process,
         };
         Ticket { reason: errno::line(failure), process, ..ticket }
@@ -263,7 +268,13 @@ impl Fs {
         users::author(&users::system().name(uid), host)
     }
 
-    fn save_schema(&self, pen: &Pen, label: &str, writer: &Writer, file: &File) -> Result<(), Failure> {
+    fn save_schema(
+        &self,
+        writes: &WriteState,
+        label: &str,
+        writer: &Writer,
+        file: &File,
+    ) -> Result<(), Failure> {
         let len = file.metadata().map_err(Failure::unread)?.len();
         if len > SCHEMA_BYTES {
             return Err(Failure::refused(
@@ -285,49 +296,61 @@ impl Fs {
             Err(e) => return Err(e.into()),
         }
         self.tree.catalog.written();
-        pen.unborn.lock().remove(label);
+        writes.unborn.lock().remove(label);
         Ok(())
     }
 
     /// Keeps refused bytes where their writer finds them, and says where.
-    fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
+    fn keep_refused(
+        &self,
+        writes: &WriteState,
+        copy: &WorkingCopy,
+        body: &mut Body,
+        failure: Failure,
+    ) -> Failure {
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        let kept = file.map(|file| pen.spool.reject(file.file(), &ticket)).transpose();
+        let kept = file.map(|file| writes.spool.reject(file.file(), &ticket)).transpose();
         // A full disk has no space for a copy: then it ends here.
         let kept = kept.or_else(|error| match body.leave() {
-            Some(file) => pen.spool.keep(file, &ticket).map(Some),
+            Some(file) => writes.spool.keep(file, &ticket).map(Some),
             None => Err(error),
         });
         let name = kept.as_ref().ok().and_then(Option::as_deref);
         // One line tells of one save, though it was refused to an `fsync` already.
-        self.control.retell(body.told.take(), Some(ticket.uid), ticket.line(name));
+        self.control.report_again(body.reported.take(), Some(ticket.uid), ticket.line(name));
         if let Err(error) = &kept {
             let place = ticket.place();
             let what =
                 format_args!("the bytes cannot be kept now ({error}): they are kept at the next mount");
-            self.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
+            self.control.report(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
         }
-        Failure::Told(failure.kind())
+        Failure::Reported(failure.kind())
     }
 
     /// The same of a file that was written under another name, which has it still.
-    pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
+    pub(super) fn keep_file(
+        &self,
+        writes: &WriteState,
+        copy: &WorkingCopy,
+        file: &File,
+        failure: Failure,
+    ) -> Failure {
         let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
-        let kept = pen.spool.reject(file, &ticket);
-        self.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
-        Failure::Told(failure.kind())
+        let kept = writes.spool.reject(file, &ticket);
+        self.control.report(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
+        Failure::Reported(failure.kind())
     }
 
     /// Tells of a failure that was not told yet, and what the kernel is to know of it.
-    pub(super) fn refuse_told(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
-        if let Failure::Told(kind) = failure {
+    pub(super) fn report_refusal(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
+        if let Failure::Reported(kind) = failure {
             return (*kind).into();
         }
         let body = &mut *copy.body();
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), failure);
-        let told = self.control.retell(body.told, Some(ticket.uid), ticket.line(None));
-        body.told = Some(told);
+        let reported = self.control.report_again(body.reported, Some(ticket.uid), ticket.line(None));
+        body.reported = Some(reported);
         Errno::of(failure)
     }
 
@@ -340,12 +363,12 @@ impl Fs {
     }
 
     /// Tells of live names that were emptied or unlinked and did not come again.
-    pub(super) fn tell_veils(&self) {
-        let Some(pen) = &self.pen else { return };
-        for over in pen.veils.over() {
-            let place = (over.series.shelf.collection().label(), &over.series.label, &over.name);
-            let what = match over.veil {
-                Veil::Emptied => {
+    pub(super) fn report_hidden(&self) {
+        let Some(writes) = &self.writes else { return };
+        for over in writes.hidden.ended() {
+            let place = (over.series.cached.collection().label(), &over.series.label, &over.name);
+            let what = match over.how {
+                Hidden::Emptied => {
                     "emptied and not written again: no bytes make no revision (a header line alone does)"
                 }
                 _ => "removed and not written again: a series is dropped by `rmdir` of its folder",
@@ -358,15 +381,15 @@ impl Fs {
                 place.1,
                 place.2
             );
-            self.control.tell(Some(over.by.uid), line);
+            self.control.report(Some(over.by.uid), line);
         }
     }
 }
 
 /// The number and the time of a live file.
 pub(super) fn live(series: &Series, format: Format, now: Basis) -> (u64, u64) {
-    let mtime = now.sheet.origin.time;
-    let file = RowsFile::of(series, &now.sheet, now.point, format);
+    let mtime = now.view.origin.time;
+    let file = RowsFile::of(series, &now.view, now.point, format);
     (Node::of(Entry::File(file), mtime).ino, mtime)
 }
 

@@ -9,9 +9,9 @@ use crate::vfs::series::Series;
 
 /// ` of temp/bxl`: where a node is, for messages.
 pub(super) fn shown(node: &Node) -> String {
-    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
+    let series = |series: &Series| format!(" of {}/{}", series.cached.collection().label(), series.label);
     match &node.what {
-        What::Repo(Entry::Collection(shelf)) => format!(" of {}", shelf.collection().label()),
+        What::Repo(Entry::Collection(cached)) => format!(" of {}", cached.collection().label()),
         What::Repo(Entry::Series(of) | Entry::Revisions(of) | Entry::At(of) | Entry::Diff(of)) => series(of),
         What::Repo(Entry::Difference(of)) => {
             format!(" what differs{} at {}", series(&of.series), of.new.stamp)

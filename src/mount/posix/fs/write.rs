@@ -8,12 +8,12 @@ use super::{Caller, Fs};
 use crate::mount::machine::process;
 use crate::mount::posix::attr::Attr;
 use crate::mount::posix::control::Counters;
-use crate::mount::posix::copy::{Desk, Purpose, WorkingCopy, Writer};
+use crate::mount::posix::copy::{Purpose, WorkingCopy, WriteContext, Writer};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::{Busy, Pen, Reopen};
-use crate::mount::posix::veil::Veil;
+use crate::mount::posix::write_state::{Busy, Reopen, WriteState};
 use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
@@ -35,24 +35,24 @@ pub struct Change {
 }
 
 impl Fs {
-    fn pen(&self) -> Result<&Pen, Errno> {
-        self.pen.as_ref().ok_or(Errno::EROFS)
+    fn writes(&self) -> Result<&WriteState, Errno> {
+        self.writes.as_ref().ok_or(Errno::EROFS)
     }
 
-    pub(super) fn desk<'a>(&self, pen: &'a Pen) -> Desk<'a> {
-        Desk { spool: &pen.spool, intakes: &pen.intakes, now: self.now() }
+    pub(super) fn context<'a>(&self, writes: &'a WriteState) -> WriteContext<'a> {
+        WriteContext { spool: &writes.spool, reads: &writes.reads, now: self.now() }
     }
 
     /// Who makes a request.
-    pub(super) fn writer(&self, pen: &Pen, caller: Caller) -> Writer {
-        let process = process::of_thread(&pen.proc, caller.pid);
+    pub(super) fn writer(&self, writes: &WriteState, caller: Caller) -> Writer {
+        let process = process::of_thread(&writes.proc, caller.pid);
         let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
         Writer { uid: caller.uid, pid, name }
     }
 
     /// The process that makes a request.
-    pub(super) fn pid(&self, pen: &Pen, caller: Caller) -> Option<u32> {
-        process::of_thread(&pen.proc, caller.pid).map(|process| process.pid)
+    pub(super) fn pid(&self, writes: &WriteState, caller: Caller) -> Option<u32> {
+        process::of_thread(&writes.proc, caller.pid).map(|process| process.pid)
     }
 
     pub(super) fn open_to_write(
@@ -61,9 +61,9 @@ impl Fs {
         node: &Arc<Node>,
         flags: i32,
     ) -> Result<Opening, Failure> {
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, pen, node.ino, live, flags));
+            return Err(self.reopen(caller, writes, node.ino, live, flags));
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
@@ -81,7 +81,7 @@ impl Fs {
     fn reopen(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         ino: u64,
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
@@ -91,11 +91,11 @@ impl Fs {
         }
         let who = (caller.pid, caller.uid);
         // It has looked, and its name was not a live one: a file of a revision.
-        if pen.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
-            pen.done(who);
+        if writes.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
+            writes.done(who);
             return Errno::EROFS.into();
         }
-        pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
+        writes.expect(who, Reopen::new(ino, series.clone(), format, empty));
         Errno::ESTALE.into()
     }
 
@@ -114,22 +114,22 @@ impl Fs {
         copy: &Arc<WorkingCopy>,
         flags: i32,
     ) -> Result<Opening, Failure> {
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         let reads = flags & libc::O_ACCMODE == libc::O_RDONLY && flags & libc::O_TRUNC == 0;
         let taken = copy.writer().is_some();
-        pen.done((caller.pid, caller.uid));
+        writes.done((caller.pid, caller.uid));
         // Found by another than it was made for: who looks again finds what is its own.
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(pen, caller))?;
+        copy.open(self.writer(writes, caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
-            pen.veils.lift(series, *format);
+            writes.hidden.show(series, *format);
         }
         if flags & libc::O_TRUNC != 0
-            && let Err(failure) = copy.truncate(0, self.desk(pen))
+            && let Err(failure) = copy.truncate(0, self.context(writes))
         {
-            self.closed(pen, copy);
+            self.closed(writes, copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))
@@ -140,15 +140,15 @@ impl Fs {
         let failed = |e: Failure| self.fail(None, "write", &e);
         match self.handles.file(handle)? {
             Opening::Copy(copy) => {
-                let (pen, at) = (self.pen()?, if append { None } else { Some(offset) });
+                let (writes, at) = (self.writes()?, if append { None } else { Some(offset) });
                 // It was closed by one process, empty, and another that has it goes on.
                 if let (false, 0, Purpose::Rows(series, format)) =
                     (copy.is_unsaved(), copy.size(), &copy.purpose)
-                    && pen.veils.of(series, *format) == Some(Veil::Emptied)
+                    && writes.hidden.of(series, *format) == Some(Hidden::Emptied)
                 {
-                    pen.veils.lift(series, *format);
+                    writes.hidden.show(series, *format);
                 }
-                copy.write(at, bytes, self.desk(pen)).map_err(failed)?;
+                copy.write(at, bytes, self.context(writes)).map_err(failed)?;
             }
             // The kernel knows the end: nobody else writes there.
             Opening::Scratch(file, _, true) => {
@@ -169,9 +169,9 @@ impl Fs {
         change: Change,
     ) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         let done = match change.size {
-            Some(size) => self.resize(caller, pen, &node, handle, size),
+            Some(size) => self.resize(caller, writes, &node, handle, size),
             None => Ok(()),
         };
         let done = done.and_then(|()| match (&node.what, change.mtime) {
@@ -185,27 +185,27 @@ impl Fs {
     fn resize(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         node: &Arc<Node>,
         handle: Option<u64>,
         size: u64,
     ) -> Result<(), Failure> {
         match handle.map(|handle| self.handles.file(handle)).transpose()? {
-            Some(Opening::Copy(copy)) => return copy.truncate(size, self.desk(pen)),
+            Some(Opening::Copy(copy)) => return copy.truncate(size, self.context(writes)),
             Some(Opening::Scratch(file, _, true)) => return file.set_len(size).map_err(Failure::spool),
             Some(Opening::Scratch(..)) | None => {}
             Some(_) => return Err(Errno::EBADF.into()),
         }
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, pen, node.ino, live, 0));
+            return Err(self.reopen(caller, writes, node.ino, live, 0));
         }
         match &node.what {
-            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
+            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.context(writes)),
             // By its name alone: nobody will close it.
             What::Copy(copy) => {
                 self.open_copy(caller, copy, libc::O_RDWR)?;
-                let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
-                self.closed(pen, copy);
+                let done = copy.truncate(size, self.context(writes)).and_then(|()| self.save(writes, copy));
+                self.closed(writes, copy);
                 done
             }
             What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
@@ -221,7 +221,7 @@ impl Fs {
             FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
         match self.handles.file(handle)? {
             Opening::Copy(copy) => copy
-                .allocate(offset, len, mode, self.desk(self.pen()?))
+                .allocate(offset, len, mode, self.context(self.writes()?))
                 .map_err(|e| self.fail(None, "allocate space", &e)),
             Opening::Scratch(file, _, true) => {
                 rustix::fs::fallocate(&*file, mode, offset, len).map_err(|errno| Errno(errno.raw_os_error()))
@@ -246,32 +246,32 @@ impl Fs {
     /// A descriptor of a file is closed.
     pub fn flush(&self, caller: Caller, handle: u64) -> Result<(), Errno> {
         let Ok(Opening::Copy(copy)) = self.handles.file(handle) else { return Ok(()) };
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         copy.flushed();
         if !copy.is_unsaved() {
             return Ok(());
         }
         let writer = copy.writer().map_or(0, |writer| writer.pid);
         // From another PID namespace it counts as the writer.
-        let closer = self.pid(pen, caller).unwrap_or(writer);
+        let closer = self.pid(writes, caller).unwrap_or(writer);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
         // The thread that asks is there, also where the first one of the process has ended.
         let asking = if caller.pid == 0 { writer } else { caller.pid };
         // Of a file that another one moved here, who writes is who has it.
-        let told = own || copy.is_adopted();
-        let signal = if told { process::dying_by(&pen.proc, asking) } else { None };
+        let asked = own || copy.is_adopted();
+        let signal = if asked { process::dying_by(&writes.proc, asking) } else { None };
         {
             let body = &mut *copy.body();
             (body.closed, body.stopped) = (true, signal.or(body.stopped));
         }
-        let closed = own && signal.is_none() && self.is_closed_in(pen, &copy, asking);
-        let done = if closed { self.save(pen, &copy) } else { copy.sync() };
-        done.map_err(|e| self.refuse_told(&copy, &e))
+        let closed = own && signal.is_none() && self.is_closed_in(writes, &copy, asking);
+        let done = if closed { self.save(writes, &copy) } else { copy.sync() };
+        done.map_err(|e| self.report_refusal(&copy, &e))
     }
 
     /// Whether the process of a thread has no descriptor of a copy any more.
-    fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, asking: u32) -> bool {
-        let count = process::others(&pen.proc, asking, copy.ino, &copy.numbers()).unwrap_or(0);
+    fn is_closed_in(&self, writes: &WriteState, copy: &WorkingCopy, asking: u32) -> bool {
+        let count = process::others(&writes.proc, asking, copy.ino, &copy.numbers()).unwrap_or(0);
         // What other threads of it write shows the same number, and has a descriptor each: theirs is not this one.
         let beside = |other: &&Arc<WorkingCopy>| {
             let writer = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
@@ -287,11 +287,11 @@ impl Fs {
     pub fn fsync(&self, handle: u64) -> Result<(), Errno> {
         match self.handles.file(handle)? {
             Opening::Copy(copy) if copy.is_unsaved() => {
-                let pen = self.pen()?;
-                let done = copy
-                    .sync()
-                    .and_then(|()| if self.looks_whole(&copy)? { self.try_save(pen, &copy) } else { Ok(()) });
-                done.map_err(|e| self.refuse_told(&copy, &e))
+                let writes = self.writes()?;
+                let done = copy.sync().and_then(|()| {
+                    if self.looks_whole(&copy)? { self.try_save(writes, &copy) } else { Ok(()) }
+                });
+                done.map_err(|e| self.report_refusal(&copy, &e))
             }
             Opening::Scratch(file, ..) => {
                 file.sync_all().map_err(|e| self.fail(None, "sync a scratch file", &Failure::spool(e)))
@@ -303,19 +303,21 @@ impl Fs {
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
         let _busy = self.busy();
-        let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
-        self.closed(pen, &copy);
+        let (Some(Opening::Copy(copy)), Some(writes)) = (self.handles.close(handle), &self.writes) else {
+            return;
+        };
+        self.closed(writes, &copy);
     }
 
     /// A handle of a copy is gone; with the last one, what was not saved is.
-    fn closed(&self, pen: &Pen, copy: &WorkingCopy) {
+    fn closed(&self, writes: &WriteState, copy: &WorkingCopy) {
         if !copy.close() {
             return;
         }
         if copy.is_unsaved()
-            && let Err(failure) = self.save_or_keep(pen, copy)
+            && let Err(failure) = self.save_or_keep(writes, copy)
         {
-            self.refuse_told(copy, &failure);
+            self.report_refusal(copy, &failure);
         }
         copy.body().clear();
     }
@@ -323,36 +325,36 @@ impl Fs {
     /// Has the end of the mount wait until what is given is dropped.
     #[must_use]
     pub fn busy(&self) -> Option<Busy> {
-        self.pen.as_ref().map(Pen::busy)
+        self.writes.as_ref().map(WriteState::busy)
     }
 
     /// Ends what is being written, at the end of a mount: waits for what is being saved, saves what was closed without
     /// a word, and keeps what is still open.
     pub fn finish(&self) {
-        let Some(pen) = &self.pen else { return };
-        pen.wait();
+        let Some(writes) = &self.writes else { return };
+        writes.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
             let writer = copy.writer().map_or(0, |writer| writer.pid);
             // A process that may not be looked at, or is from elsewhere, may have it open; one that inherited it too.
-            let open = match process::of_thread(&pen.proc, writer) {
+            let open = match process::of_thread(&writes.proc, writer) {
                 None => writer == 0,
                 Some(_) => {
-                    let count = process::others(&pen.proc, writer, copy.ino, &copy.numbers());
+                    let count = process::others(&writes.proc, writer, copy.ino, &copy.numbers());
                     count.is_none_or(|count| count > 0)
                 }
             };
-            let open = open || process::anyone(&pen.proc, copy.ino, &copy.numbers());
+            let open = open || process::anyone(&writes.proc, copy.ino, &copy.numbers());
             // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
             if open || !copy.body().closed {
-                self.keep_unclosed(pen, &copy);
-            } else if let Err(failure) = self.save_or_keep(pen, &copy) {
-                self.refuse_told(&copy, &failure);
+                self.keep_unclosed(writes, &copy);
+            } else if let Err(failure) = self.save_or_keep(writes, &copy) {
+                self.report_refusal(&copy, &failure);
             }
         }
     }
 
     pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {
-        let file = self.pen()?.spool.open_rejected(name);
+        let file = self.writes()?.spool.open_rejected(name);
         Ok(Arc::new(file.map_err(Failure::unread)?.ok_or(Errno::ENOENT)?))
     }
 

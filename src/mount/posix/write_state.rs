@@ -1,9 +1,9 @@
 //! What writing needs beside the tree: the spool, names that are being saved, collections that are not born.
 
 use super::copy::WorkingCopy;
-use super::veil::{self, Veils};
+use super::hidden::{self, HiddenNames};
 use crate::vfs::render::Format;
-use crate::vfs::save::{Basis, Intakes};
+use crate::vfs::save::{BackgroundReads, Basis};
 use crate::vfs::series::Series;
 use crate::vfs::spool::Spool;
 use lru::LruCache;
@@ -45,18 +45,18 @@ impl Reopen {
     }
 
     pub(super) fn is_of(&self, series: &Series, format: Format) -> bool {
-        let same = self.series.id == series.id && self.series.shelf.key() == series.shelf.key();
+        let same = self.series.id == series.id && self.series.cached.key() == series.cached.key();
         same && self.format == format
     }
 }
 
 /// What writing needs.
 #[derive(Debug)]
-pub(super) struct Pen {
+pub(super) struct WriteState {
     pub(super) spool: Spool,
-    pub(super) veils: Veils,
+    pub(super) hidden: HiddenNames,
     /// What is read while it is written.
-    pub(super) intakes: Intakes,
+    pub(super) reads: BackgroundReads,
     /// Where processes are looked at.
     pub(super) proc: PathBuf,
     /// Collections without columns, and when they were made.
@@ -75,12 +75,12 @@ struct Saving {
     done: Condvar,
 }
 
-impl Pen {
-    pub(super) fn new(spool: Spool) -> Pen {
-        Pen {
+impl WriteState {
+    pub(super) fn new(spool: Spool) -> WriteState {
+        WriteState {
             spool,
-            intakes: Intakes::default(),
-            veils: Veils::lasting(veil::TIME),
+            reads: BackgroundReads::default(),
+            hidden: HiddenNames::lasting(hidden::TIME),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),

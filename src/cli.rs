@@ -85,7 +85,7 @@ pub fn main() -> ExitCode {
         log::warn!("signals end the program at once: {error}");
     }
     let timing = cli.global.timing;
-    let session = session::Session::new(cli.global);
+    let session = session::Session::new(cli.global, cli.command.reads());
     let result = cli.command.run(&session).map_err(|error| session::in_a_mount(error, session.place()));
     if timing {
         timer.report();

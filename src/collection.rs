@@ -355,9 +355,11 @@ impl Collection {
             At::Before(time) => log.heads_before(time),
         };
         match (heads.is_empty(), at) {
-            (true, At::Before(time)) => {
-                Err(CollectionError::NothingBefore { collection: self.label.clone(), time })
-            }
+            (true, At::Before(time)) => match (log.missing().next(), log.stamps().next()) {
+                // What lies behind the gap may be older, and was left out by the copy that made it.
+                (Some(_), Some(oldest)) => Err(HistoryError::Trimmed(oldest.time).into()),
+                _ => Err(CollectionError::NothingBefore { collection: self.label.clone(), time }),
+            },
             (true, _) => Err(CollectionError::Empty(self.label.clone())),
             (false, _) => Ok(heads),
         }

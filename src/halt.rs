@@ -13,15 +13,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// What there is to know of a process.
 #[derive(Debug, Default)]
 struct Process {
+    /// What is to be done before the first step, or the first unfinished file.
+    ready: Mutex<Option<fn()>>,
     /// Shared by steps, taken alone by the end. Recursive: a step in a step, also on another thread, must not wait for an
     /// end that waits for the outer one.
     turn: RecursiveRwLock<()>,
-    /// Whether something was done that others see.
+    /// Set once something was done that others see.
     changed: AtomicBool,
     unfinished: Mutex<HashSet<PathBuf>>,
 }
 
 static PROCESS: LazyLock<Process> = LazyLock::new(Process::default);
+
+/// Has `ready` run before the first step begins: until then a stop has nothing to wait for, and nothing to remove.
+pub fn before_first(ready: fn()) {
+    *PROCESS.ready.lock() = Some(ready);
+}
 
 /// Runs a step that [`stop`] lets come to its end. Steps may lie in steps.
 pub fn whole<T>(step: impl FnOnce() -> T) -> T {
@@ -42,7 +49,7 @@ pub fn stop() -> Stopped {
 /// What the program had done when it was stopped.
 #[derive(Debug)]
 pub struct Stopped {
-    /// Whether it did something that others see.
+    /// It did something that others see.
     pub changed: bool,
     /// Unfinished files and folders that were removed.
     pub removed: usize,
@@ -77,7 +84,16 @@ impl Drop for Unfinished {
 }
 
 impl Process {
+    /// Other threads wait until what is to be done first is done.
+    fn begin(&self) {
+        let mut ready = self.ready.lock();
+        if let Some(ready) = ready.take() {
+            ready();
+        }
+    }
+
     fn whole<T>(&self, step: impl FnOnce() -> T) -> T {
+        self.begin();
         let _turn = self.turn.read();
         step()
     }
@@ -111,8 +127,21 @@ impl Process {
 mod tests {
     use super::*;
     use std::fs::File;
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc::channel;
     use std::time::Duration;
+
+    #[test]
+    fn what_is_to_be_done_first_is_done_once_and_before_the_first_step() {
+        static DONE: AtomicUsize = AtomicUsize::new(0);
+        let process = Process::default();
+        *process.ready.lock() = Some(|| {
+            DONE.fetch_add(1, Ordering::Relaxed);
+        });
+        for _ in 0..3 {
+            assert_eq!(process.whole(|| DONE.load(Ordering::Relaxed)), 1);
+        }
+    }
 
     #[test]
     fn a_stop_waits_for_steps_and_removes_what_is_not_finished() {

@@ -56,6 +56,16 @@ impl StoreError {
     pub const fn damaged(object: Digest, damaged: &Damaged) -> StoreError {
         StoreError::Damaged { object, what: damaged.what }
     }
+
+    /// Whether bytes are not there or not what they should be: not that the place does not answer.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        match self {
+            StoreError::Missing(_) | StoreError::Damaged { .. } => true,
+            StoreError::Backend(e) => e.source.kind() == std::io::ErrorKind::UnexpectedEof,
+            StoreError::Encode(_) => false,
+        }
+    }
 }
 
 /// A backend with a cache: what all states of a repository share.

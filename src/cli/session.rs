@@ -17,11 +17,13 @@ const LOOK: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Session {
     global: Global,
+    /// The verb writes no revision, so that nobody asks for an author: who that is may take long to learn.
+    reads: bool,
 }
 
 impl Session {
-    pub(crate) const fn new(global: Global) -> Session {
-        Session { global }
+    pub(crate) const fn new(global: Global, reads: bool) -> Session {
+        Session { global, reads }
     }
 
     /// The folder of the repository.
@@ -29,7 +31,7 @@ impl Session {
         &self.global.repo
     }
 
-    /// Whether nothing is to be said.
+    /// Nothing is to be said.
     pub(crate) const fn is_quiet(&self) -> bool {
         self.global.quiet
     }
@@ -46,41 +48,44 @@ impl Session {
         }
     }
 
+    fn options(&self, durable: bool) -> Options {
+        let author = if self.reads { String::new() } else { author() };
+        Options { durable, author, ..Options::default() }
+    }
+
     /// Opens the repository.
     pub(crate) fn repo(&self) -> Result<Repo, RepoError> {
-        Repo::open(&self.global.repo, options(true))
+        Repo::open(&self.global.repo, self.options(true))
     }
 
     /// Opens the repository, also if its file `format` is damaged, and tells whether it is.
     pub(crate) fn repo_damaged(&self) -> Result<(Repo, bool), RepoError> {
-        Repo::open_damaged(&self.global.repo, options(true))
+        Repo::open_damaged(&self.global.repo, self.options(true))
     }
 
     /// Opens the repository for writes that are on disk when they return only if `durable`.
     pub(crate) fn repo_for_writes(&self, durable: bool) -> Result<Repo, RepoError> {
-        Repo::open(&self.global.repo, options(durable))
+        Repo::open(&self.global.repo, self.options(durable))
     }
 
     /// Opens the repository for writes whose large inputs are sorted in a folder.
     pub(crate) fn repo_spooling(&self, folder: &Path) -> Result<Repo, RepoError> {
-        Repo::open(&self.global.repo, Options { spool: Some(folder.to_owned()), ..options(true) })
+        Repo::open(&self.global.repo, Options { spool: Some(folder.to_owned()), ..self.options(true) })
     }
 
     /// Opens another repository.
-    #[expect(clippy::unused_self, reason = "options of the run belong to all its repositories")]
     pub(crate) fn repo_at(&self, place: &Path) -> Result<Repo, RepoError> {
-        Repo::open(place, options(true))
+        Repo::open(place, self.options(true))
     }
 
     /// Opens another repository, made first where there is none.
-    #[expect(clippy::unused_self, reason = "options of the run belong to all its repositories")]
     pub(crate) fn create_at(&self, place: &Path) -> Result<Repo, RepoError> {
-        Repo::create(place, options(true))
+        Repo::create(place, self.options(true))
     }
 
     /// Opens the repository, made first where there is none.
     pub(crate) fn create(&self) -> Result<Repo, RepoError> {
-        Repo::create(&self.global.repo, options(true))
+        Repo::create(&self.global.repo, self.options(true))
     }
 }
 
@@ -121,10 +126,6 @@ fn inner(error: &anyhow::Error) -> Option<PathBuf> {
     };
     let inner = Path::new(place).join(".lakota");
     inner.join("format").is_file().then_some(inner)
-}
-
-fn options(durable: bool) -> Options {
-    Options { durable, author: author(), ..Options::default() }
 }
 
 /// `user@host`, as the system tells them.

@@ -18,7 +18,7 @@ pub use len::column_len;
 pub use reader::CsvReader;
 pub(crate) use render::{Column, push_str};
 pub use render::{header, render};
-pub use text::decoded;
+pub use text::{Form, decoded, ends_line};
 
 #[cfg(test)]
 mod tests;

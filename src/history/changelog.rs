@@ -9,6 +9,7 @@ mod forgotten;
 mod horizon;
 mod index;
 mod log;
+mod loose;
 mod mend;
 mod name;
 mod outlines;
@@ -21,14 +22,14 @@ mod torn;
 pub use files::{ARRIVING, DROPPED, FileKind, check_file};
 pub use forgotten::Forgotten;
 pub use horizon::Horizon;
-pub use log::Log;
+pub use log::{Log, Torn};
 pub use mend::Mended;
 pub use name::is_unsynced;
 pub use receive::Carried;
 pub use torn::Broken;
 
-use super::revision::{MOST_FILE, Revision, TooLong};
-use crate::backend::{BackendError, BackendErrorKind};
+use super::revision::{Revision, TooLong};
+use crate::backend::BackendError;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
@@ -240,10 +241,15 @@ impl Changelog {
             }
             listing.visible = None;
             let only_more = files.len() - new.len() == listing.files.len();
-            let settled = !listing.all.waiting && listing.all.torn.is_empty();
-            if settled && only_more && new.iter().all(|(_, name)| Name::parse(name).is_some()) {
+            let plain = |name: &Name| !listing.all.touches_torn(name);
+            let settled = !listing.all.waiting && !healed;
+            if settled
+                && only_more
+                && new.iter().all(|(_, name)| Name::parse(name).as_ref().is_some_and(plain))
+            {
                 let log = Arc::make_mut(&mut listing.all);
                 add_loose(log, new.iter().copied());
+                log.pass_aside();
                 if !self.leave_out_torn(log, attempt > 0) {
                     *listing = Listing::default();
                     continue;
@@ -294,11 +300,13 @@ impl Changelog {
                 }
             } else if let Some(stamp) = Horizon::of_name(name) {
                 horizons.push((format!("{}/{name}", folder.key()), stamp));
-            } else {
-                log.aside.extend(name::set_aside(name));
+            } else if let Some(name) = name::set_aside(name) {
+                let parents = log.aside.entry(name.child).or_default();
+                parents.extend(Some(name.parent).filter(|parent| *parent != Stamp::ROOT));
             }
         }
         add_loose(&mut log, loose.into_iter());
+        log.pass_aside();
         log.settle();
         Ok((self.read_horizons(horizons, &mut log)? && self.leave_out_torn(&mut log, last)).then_some(log))
     }
@@ -350,17 +358,14 @@ impl Changelog {
     /// The file of a revision, checked against its name; `None` where it went away since the listing.
     pub fn bytes(&self, log: &Log, stamp: Stamp) -> Result<Option<Bytes>, HistoryError> {
         let Some(entry) = log.entry(stamp) else { return Ok(None) };
-        let found = match &entry.source {
+        let (pack, i) = match &entry.source {
             Source::Loose(file) => {
-                let key = file.name.key(file.folder);
-                match self.store.backend().get_within(&key, MOST_FILE as u64) {
-                    Err(e) if e.kind == BackendErrorKind::NoFile => return Err(HistoryError::Damaged(stamp)),
-                    found => found.map_err(HistoryError::from),
-                }
+                let found = self.loose(entry.parents.as_slice(), **file)?;
+                return Ok(found.map(|(bytes, _)| bytes));
             }
-            Source::Packed(pack, i) => pack.read(&self.store, *i as usize),
+            Source::Packed(pack, i) => (pack, *i as usize),
         };
-        match found {
+        match pack.read(&self.store, i) {
             Ok(bytes) if Digest::of(&bytes) == stamp.digest => Ok(Some(bytes)),
             Ok(_) => Err(HistoryError::Damaged(stamp)),
             Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => Ok(None),
@@ -485,9 +490,6 @@ fn add_loose<'f>(log: &mut Log, files: impl Iterator<Item = &'f (Digest, String)
     let (synced, unsynced): (Vec<_>, Vec<_>) = names.partition(|(_, name)| name.synced);
     for (folder, name) in synced.into_iter().chain(unsynced) {
         log.loose += 1;
-        if name.synced {
-            log.torn.remove(&name.child);
-        }
         log.add(name.child, &[name.parent], || Source::Loose(Box::new(Loose { folder, name })));
     }
 }

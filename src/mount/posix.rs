@@ -10,6 +10,7 @@ mod copy;
 pub mod errno;
 pub mod fs;
 pub mod handle;
+mod handover;
 pub mod inode;
 pub mod node;
 mod number;

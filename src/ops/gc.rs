@@ -114,12 +114,17 @@ fn needed(repo: &Repo, cutoff: u64, done: &mut Collected) -> Result<Reach, OpErr
         add(&whose, changelog, cutoff, &mut reach)?;
     }
     let known: BTreeSet<Digest> = live.iter().flat_map(|(_, c)| c.folders().iter().copied()).collect();
-    for folder in names.ever.iter().filter(|folder| !known.contains(folder)) {
+    for folders in repo.deleted()? {
+        // One that shares a folder with one that is there is trimmed with that.
+        let cutoff = if folders.iter().any(|folder| known.contains(folder)) { 0 } else { cutoff };
+        let gone: Vec<_> = folders.iter().filter(|folder| !known.contains(folder)).collect();
+        let key = gone.first().map(|folder| folder.key()).unwrap_or_default();
         // What the registry forgets, it names no more.
-        let whose = Whose::new(&format!("a deleted collection (folder {})", folder.key()), "");
-        match add(&whose, &repo.changelog_in(vec![*folder]), cutoff, &mut reach) {
+        let whose = Whose::new(&format!("a deleted collection (folder {key})"), "");
+        let hidden = gone.iter().all(|folder| names.hidden.contains(folder));
+        match add(&whose, &repo.changelog_in(folders), cutoff, &mut reach) {
             // Forgotten too: what of it can be read is kept for the grace.
-            Err(error) if names.hidden.contains(folder) => log::warn!("{}: {error}", whose.name),
+            Err(error) if hidden => log::warn!("{}: {error}", whose.name),
             done => done?,
         }
     }

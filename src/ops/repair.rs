@@ -51,11 +51,10 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
         repair.beside(&collection.label, collection.folders.clone(), folders);
     }
     // A collection that was deleted may be restored.
-    for folder in repo.folders_ever()? {
-        if !named.iter().any(|named| named.folders.contains(&folder)) {
-            let label = format!("a deleted collection (folder {})", folder.key());
-            repair.changelog(&label, vec![folder], vec![folder])?;
-        }
+    for folders in repo.deleted()? {
+        let shown = folders.first().map(Digest::key).unwrap_or_default();
+        let label = format!("a deleted collection (folder {shown})");
+        repair.changelog(&label, folders.clone(), folders)?;
     }
     for (label, folder) in [("the tags", tags::FOLDER), ("the registry", Digest::ZERO)] {
         repair.beside(label, vec![folder], vec![folder]);
@@ -177,9 +176,11 @@ impl Repair<'_> {
         let mut reach = Reach::default();
         let mut embedded = HashSet::new();
         let mut bad = HashSet::new();
-        for stamp in log.stamps() {
-            // Files that could not be healed were told.
-            let Ok(revision) = changelog.read(&log, stamp) else { continue };
+        // Files that could not be healed were told.
+        let whole = log.stamps().filter_map(|stamp| changelog.read(&log, stamp).ok());
+        // What torn ones name is what they lack.
+        let torn = log.torn.values().filter_map(|torn| changelog.torn_revision(torn).map(Arc::new));
+        for revision in whole.chain(torn) {
             embedded.insert(Digest::of(&revision.embedded));
             if let Err(error) = reach.add(&revision) {
                 bad.extend(object_of(error)?);

@@ -11,6 +11,7 @@ mod walk;
 pub use error::{Apart, Schemata, TransferError};
 
 use crate::clock::MAX_FOREIGN;
+use crate::clock::Stamp;
 use crate::collection::tags;
 use crate::collection::{At, Collection};
 use crate::digest::Digest;
@@ -181,9 +182,19 @@ impl Copy<'_> {
             let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
             let dest = self.to.changelog_in(folders.copied().collect());
             let trusted = self.spared(&collection.folders, there)?;
-            self.changelog(&collection.label, Ends::new(source, dest, trusted)?, self.what.shallow)
+            let tagged = self.tagged(collection)?;
+            let ends = Ends { tagged, ..Ends::new(source, dest, trusted)? };
+            self.changelog(&collection.label, ends, self.what.shallow)
         });
         self.note(&collection.label, done);
+    }
+
+    /// The revisions whose tags travel too. A shallow copy leaves them out, but for those that it takes anyway.
+    fn tagged(&self, collection: &Named) -> Result<BTreeSet<Stamp>, TransferError> {
+        if self.what.shallow || !self.what.collections.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        Ok(self.from.tags().of(&collection.folders)?.into_iter().map(|(_, stamp)| stamp).collect())
     }
 
     /// Whether gc there spares what the revisions in these folders name: any revision of the registry may name them.
@@ -240,7 +251,7 @@ impl Copy<'_> {
             }
             let log = self.to.changelog_in(other.folders.clone()).log()?;
             for (tag, stamp) in self.from.tags().of(&collection.folders)? {
-                if log.is_lost(stamp) {
+                if !log.contains(stamp) {
                     return Err(TransferError::Tag { tag, stamp, collection: collection.label.clone() });
                 }
             }

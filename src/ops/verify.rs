@@ -4,6 +4,7 @@ mod files;
 
 use super::OpError;
 use super::reach::Reach;
+use crate::clock::Stamp;
 use crate::collection::Collection;
 use crate::data::key::Keys;
 use crate::data::key::show;
@@ -120,9 +121,11 @@ impl Pass<'_> {
             self.collection(&Collection::new(named.label.clone(), repo.context().clone(), changelog))?;
         }
         let live: HashSet<Digest> = named.iter().flat_map(|named| named.folders.iter().copied()).collect();
-        for folder in names.ever.difference(&names.hidden).filter(|folder| !live.contains(folder)) {
-            let changelog = repo.changelog_in(vec![*folder]);
+        for folders in repo.deleted()? {
+            let gone = |folder: &&Digest| !live.contains(folder) && !names.hidden.contains(folder);
+            let Some(folder) = folders.iter().find(gone) else { continue };
             let label = format!("a deleted collection ({})", files::folder_name(*folder));
+            let changelog = repo.changelog_in(folders);
             self.collection(&Collection::new(label, repo.context().clone(), changelog))?;
         }
         Ok(())
@@ -184,18 +187,24 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Revisions that have tags are never trimmed: one that is not there is lost.
+    /// Revisions that have tags are never trimmed, and are copied before their tags: one that is not there is lost.
+    /// Unless a part of the history was left out by a copy, since it was trimmed at the source, or not asked for.
     fn tags(&mut self, repo: &Repo) {
         // What of them is damaged was told.
         let Ok(named) = repo.named() else { return };
-        for named in named {
-            let Ok(collection) = repo.collection(&named.label) else { continue };
+        for Named { label, .. } in named {
+            let Ok(collection) = repo.collection(&label) else { continue };
             let (Ok(tags), Ok(log)) = (collection.tags(), collection.changelog().log()) else { continue };
+            let left_out = |parent: Stamp| parent.time >= log.horizon.time && !log.is_lost(parent);
+            let gap = log.missing().any(|(parent, _)| left_out(parent));
             for (tag, stamp) in tags.into_iter().filter(|(_, stamp)| log.is_lost(*stamp)) {
-                self.damage(format!(
-                    "{}: revision {stamp} is missing, which has the tag {tag:?}",
-                    named.label
-                ));
+                if gap {
+                    self.done.notes.push(format!(
+                        "{label}: revision {stamp}, which has the tag {tag:?}, is not here: a copy left it out"
+                    ));
+                } else {
+                    self.damage(format!("{label}: revision {stamp} is missing, which has the tag {tag:?}"));
+                }
             }
         }
     }

@@ -3,7 +3,7 @@
 use super::remotes::CLONING;
 use super::{Options, Repo, RepoError};
 use crate::backend::local::{LocalBackend, UNSYNCED};
-use crate::backend::{Backend, BackendError};
+use crate::backend::{Backend, BackendError, BackendErrorKind};
 use bytes::Bytes;
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +43,12 @@ pub(super) fn check(backend: &dyn Backend, place: &str) -> Result<(), RepoError>
     let place = place.to_owned();
     let found = match backend.get_within(FORMAT_FILE, MOST_FORMAT) {
         Err(e) if e.is_not_found() => None,
+        Err(e) if e.kind == BackendErrorKind::NoFile && !holds_anything(backend)? => {
+            return Err(RepoError::NotARepo(place));
+        }
+        Err(e) if e.kind == BackendErrorKind::NoFile => {
+            return Err(RepoError::Format { place, what: format!("cannot be one: {}", e.source) });
+        }
         other => Some(String::from_utf8_lossy(&other?).trim().to_owned()),
     };
     if found.as_deref() == Some(line().trim()) {
@@ -88,15 +94,19 @@ impl Repo {
         }
     }
 
-    /// Writes the file `format` anew.
+    /// Writes the file `format` anew. A folder of that name gets another one.
     pub fn mend_format(&self) -> Result<(), RepoError> {
-        put(self.store().backend().as_ref())
+        let backend = self.store().backend().as_ref();
+        if backend.list("")?.iter().any(|entry| entry.folder && entry.name == FORMAT_FILE) {
+            backend.rename(FORMAT_FILE, &format!("{FORMAT_FILE}.damaged"))?;
+        }
+        put(backend)
     }
 
     /// Whether the file `format` holds anything but its line.
     pub fn has_wrong_format(&self) -> Result<bool, RepoError> {
         match self.store().backend().get_within(FORMAT_FILE, MOST_FORMAT) {
-            Err(e) if e.is_not_found() => Ok(true),
+            Err(e) if e.is_not_found() || e.kind == BackendErrorKind::NoFile => Ok(true),
             bytes => Ok(bytes?[..] != *line().as_bytes()),
         }
     }

@@ -13,7 +13,7 @@ use crate::series::RowsError;
 use crate::series::read::{Query, Rows};
 use arrow_array::cast::AsArray;
 use arrow_array::{ArrayRef, RecordBatch, StringArray};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// A collection as the registry names it.
@@ -58,8 +58,13 @@ impl Repo {
 
     /// All changelog folders that some revisions of the registry name.
     pub(super) fn folders_in(&self, log: &Log) -> Result<BTreeSet<Digest>, RepoError> {
+        Ok(self.together_in(log)?.into_iter().flatten().collect())
+    }
+
+    /// As [`Repo::folders_in`], together those that any of the revisions names as one collection.
+    pub(super) fn together_in(&self, log: &Log) -> Result<Vec<BTreeSet<Digest>>, RepoError> {
         let changelog = self.registry.changelog();
-        let mut folders = BTreeSet::new();
+        let (mut together, mut at) = (Vec::new(), HashMap::new());
         let mut seen = HashSet::new();
         for stamp in log.stamps() {
             let state = changelog.read(log, stamp)?.state.clone();
@@ -70,11 +75,19 @@ impl Repo {
                     Segments::Many(_) => false,
                 };
                 if !known {
-                    folders.extend(folders_of(&state, &entry)?);
+                    join(&mut together, &mut at, folders_of(&state, &entry)?);
                 }
             }
         }
-        Ok(folders)
+        Ok(together.into_iter().filter(|one| !one.is_empty()).collect())
+    }
+
+    /// The collections that the registry named once and names no more, by their folders, sorted.
+    pub fn deleted(&self) -> Result<Vec<Vec<Digest>>, RepoError> {
+        let live: HashSet<Digest> = self.named()?.into_iter().flat_map(|named| named.folders).collect();
+        let together = self.together_in(&*self.registry.changelog().unhidden_log()?)?;
+        let gone = together.into_iter().filter(|one| !one.iter().all(|folder| live.contains(folder)));
+        Ok(gone.map(|one| one.into_iter().collect()).collect())
     }
 
     /// The changelog in some folders of this repository.
@@ -98,6 +111,17 @@ impl Repo {
         batch.commit()?;
         Ok(())
     }
+}
+
+/// Adds folders of one collection to others, of which `at` tells the place of each folder: what shares a folder is the same.
+fn join(together: &mut Vec<BTreeSet<Digest>>, at: &mut HashMap<Digest, usize>, folders: Vec<Digest>) {
+    let mut one: BTreeSet<Digest> = folders.into_iter().collect();
+    let places: BTreeSet<usize> = one.iter().filter_map(|folder| at.get(folder).copied()).collect();
+    for place in places {
+        one.append(&mut together[place]);
+    }
+    at.extend(one.iter().map(|folder| (*folder, together.len())));
+    together.push(one);
 }
 
 /// Lets a label name changelog folders: its rows between the first and the last of them.

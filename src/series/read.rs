@@ -57,9 +57,9 @@ pub struct Rows {
     ready: VecDeque<RecordBatch>,
 }
 
-/// Segments decoded at once: enough for the threads there are.
-fn ahead() -> usize {
-    2 * rayon::current_num_threads()
+/// Segments that are decoded at once, of those to come: enough for the threads there are. Those are not started for one.
+fn ahead(runs: usize) -> usize {
+    if runs > 1 { runs.min(2 * rayon::current_num_threads()) } else { runs }
 }
 
 impl Rows {
@@ -129,9 +129,12 @@ impl Rows {
         mut take: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         while !self.runs.is_empty() {
-            let runs: Vec<Run> = self.runs.drain(..self.runs.len().min(ahead())).collect();
-            let mapped: Vec<Result<T, RowsError>> =
-                runs.par_iter().map(|run| self.decode(run).map(&map)).collect();
+            let runs: Vec<Run> = self.runs.drain(..ahead(self.runs.len())).collect();
+            let one = |run: &Run| self.decode(run).map(&map);
+            let mapped: Vec<Result<T, RowsError>> = match runs.as_slice() {
+                [run] => vec![one(run)],
+                several => several.par_iter().map(one).collect(),
+            };
             for result in mapped {
                 take(result?)?;
             }
@@ -168,7 +171,7 @@ impl Iterator for Rows {
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ready.is_empty() && !self.runs.is_empty() {
-            let runs: Vec<Run> = self.runs.drain(..self.runs.len().min(ahead())).collect();
+            let runs: Vec<Run> = self.runs.drain(..ahead(self.runs.len())).collect();
             let decoded: Result<VecDeque<_>, _> = match runs.as_slice() {
                 [one] => self.decode(one).map(|frame| VecDeque::from([frame])),
                 several => several.par_iter().map(|run| self.decode(run)).collect(),

@@ -8,7 +8,7 @@ use crate::clock::{Stamp, iso};
 use crate::collection::timeline::{Kind, Timeline};
 use crate::collection::{At, Collection, CollectionError, Moment};
 use crate::digest::Digest;
-use crate::history::changelog::HistoryError;
+use crate::history::changelog::{HistoryError, Torn};
 use crate::history::entry::SeriesId;
 use crate::history::state::State;
 use crate::repo::{Repo, RepoError};
@@ -128,7 +128,7 @@ impl Now {
     }
 
     /// Writes a line for each revision that cannot be read, where there are others than before.
-    fn tell_lost(&mut self, torn: &BTreeMap<Stamp, Option<String>>, label: &str, time: u64) {
+    fn tell_lost(&mut self, torn: &BTreeMap<Stamp, Torn>, label: &str, time: u64) {
         if self.lost.len() == self.timeline.lost().len() + torn.len() {
             return;
         }

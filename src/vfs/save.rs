@@ -8,7 +8,7 @@ use super::render::Format;
 use super::series::Series;
 use super::spool::Opened;
 use crate::collection::Collection;
-use crate::data::csv::{CsvReader, Header};
+use crate::data::csv::{CsvReader, Form, Header, ends_line};
 use crate::data::files::kind::{self, Kind};
 use crate::data::files::parquet;
 use crate::data::input::{InputError, Problem};
@@ -34,6 +34,9 @@ const FRAME_ROWS: usize = 131_072;
 
 /// Blocks of CSV parsed side by side.
 const BLOCKS: usize = 8;
+
+/// Bytes that tell how a file ends: a character of any encoding, or the mark of a Parquet file.
+const UNIT: u64 = 4;
 
 /// Index values kept of lines that are added out of order.
 const KEYS: usize = 1 << 20;
@@ -204,8 +207,10 @@ pub struct Reached {
     bytes: u64,
     /// The last index value.
     last: Key,
-    /// The header line, if they begin with one.
+    /// The header line in UTF-8, if they begin with one.
     head: Vec<u8>,
+    /// How they are written.
+    form: Form,
 }
 
 /// Reads the lines that were added to a file of `len` bytes; gives how far that reaches. What is saved is not read again, if what
@@ -233,13 +238,13 @@ fn added(
         Some(columns) => Arc::clone(columns),
         None => Arc::clone(&series.cached.now()?.state.schema),
     };
-    let whole = ends_whole((file, len), Format::Csv)?;
     let mut fresh = None;
     if let Some(before) = reached.filter(|before| before.bytes < len) {
-        let text = || reader(schema, before.head.chain(At::new(file, before.bytes)));
+        let text = || reader(schema, before.head.chain(before.form.rest(At::new(file, before.bytes))));
         // An error counts lines from the file's start: it is met again below.
         if let Ok(input) = sorted(collection, schema, text()) {
             let last = input.rows.span().map_or(&before.last, |(_, last)| last.max(&before.last)).clone();
+            let whole = before.form.ends_line(&end((file, len), UNIT)?);
             let after = if whole { Reached { bytes: len, last, ..before.clone() } } else { before.clone() };
             if input.rows.span().is_some_and(|(first, _)| *first > before.last) {
                 return Ok((input, Some(after)));
@@ -253,10 +258,11 @@ fn added(
         return Ok((sorted(collection, schema, rows)?, Some(after)));
     }
     let input = sorted(collection, schema, explained(&mut lines, start))?;
-    let head = if lines.had_header() { first_line(file)? } else { Vec::new() };
+    let form = lines.form();
+    let head = if lines.had_header() { first_line(file, form)? } else { Vec::new() };
     let last = input.rows.span().map(|(_, last)| last.clone());
-    // Of another encoding, the bytes saved are not a number of whole lines of UTF-8.
-    let after = last.filter(|_| whole && lines.is_plain()).map(|last| Reached { bytes: len, last, head });
+    let whole = form.ends_line(&end((file, len), UNIT)?);
+    let after = last.filter(|_| whole).map(|last| Reached { bytes: len, last, head, form });
     Ok((input, after))
 }
 
@@ -293,19 +299,24 @@ fn only(schema: &Schema, frame: &RecordBatch, keys: &HashSet<Key>) -> Result<Rec
 
 /// Whether a file of `len` bytes ends as a whole file of a format does.
 pub fn ends_whole((file, len): (&File, u64), format: Format) -> Result<bool, Failure> {
-    let end: &[u8] = match format {
-        Format::Csv => b"\n",
-        Format::Parquet => b"PAR1",
-    };
-    let Some(at) = len.checked_sub(end.len() as u64) else { return Ok(false) };
-    let mut last = vec![0; end.len()];
-    file.read_exact_at(&mut last, at).map_err(Failure::unread)?;
-    Ok(last == end)
+    let last = end((file, len), UNIT)?;
+    match format {
+        Format::Csv => Ok(ends_line(&kind::start(file).map_err(Failure::unread)?, &last)),
+        Format::Parquet => Ok(last == b"PAR1"),
+    }
 }
 
-fn first_line(file: &File) -> Result<Vec<u8>, Failure> {
+/// The last bytes of a file of `len` bytes, `most` if it has as many.
+fn end((file, len): (&File, u64), most: u64) -> Result<Vec<u8>, Failure> {
+    let mut last = vec![0; usize::try_from(len.min(most)).unwrap_or(0)];
+    file.read_exact_at(&mut last, len.saturating_sub(most)).map_err(Failure::unread)?;
+    Ok(last)
+}
+
+fn first_line(file: &File, form: Form) -> Result<Vec<u8>, Failure> {
     let mut line = Vec::new();
-    BufReader::new(At::new(file, 0)).read_until(b'\n', &mut line).map_err(Failure::unread)?;
+    let text = form.rest(At::new(file, 0));
+    BufReader::new(text).read_until(b'\n', &mut line).map_err(Failure::unread)?;
     Ok(line)
 }
 

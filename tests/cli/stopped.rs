@@ -2,8 +2,8 @@
 
 use super::{INPUT, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io::Write;
-use std::path::Path;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -75,6 +75,30 @@ fn an_output_that_is_stopped_leaves_no_file() {
         assert_eq!(sandbox.text("out/kept.csv"), "before\n");
     }
     assert_eq!(names(&sandbox.path("out")), ["kept.csv"]);
+}
+
+/// Threads cost a short read more than what it reads.
+#[test]
+fn a_read_that_leaves_nothing_is_stopped_without_a_word_and_a_thread_for_it() {
+    let sandbox = Sandbox::new();
+    many_rows(&sandbox);
+    for (with, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut command = sandbox.command();
+        // Who that is would be asked of the system, on a thread.
+        command.env_remove("USER").args(["read", "many/a"]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        // It waits for somebody to take the rest.
+        child.stdout.as_mut().unwrap().read_exact(&mut [0; 100]).unwrap();
+        let tasks = PathBuf::from(format!("/proc/{}/task", child.id()));
+        for task in names(&tasks) {
+            let name = std::fs::read_to_string(tasks.join(task).join("comm")).unwrap();
+            assert!(!["signals", "user"].contains(&name.trim()), "{name}");
+        }
+        signal(&child, with);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!((output.status.code(), told(&output).as_str()), (Some(code), ""));
+    }
 }
 
 #[test]
@@ -160,4 +184,48 @@ fn a_signal_that_is_ignored_stays_ignored() {
         "trap '' HUP; (sleep .5; echo 2020-06-22,7) | $LAKOTA write temp/bxl & sleep .2; kill -HUP $!; wait $!",
     );
     assert!(ran.err.starts_with("wrote 1 row"), "{ran:?}");
+}
+
+/// As a terminal does that is closed: it and its shell tell of it.
+#[test]
+fn a_second_hangup_does_not_cut_the_end_short() {
+    let sandbox = Sandbox::new();
+    many_rows(&sandbox);
+    std::fs::create_dir(sandbox.path("out")).unwrap();
+    for n in 0..8_u64 {
+        let child = start(&sandbox, &["read", "many/a", "-o", "out/rows.csv"]);
+        wait_for(&sandbox.path("out"), ".lakota-");
+        signal(&child, Signal::HUP);
+        std::thread::sleep(Duration::from_micros(50 * n));
+        signal(&child, Signal::HUP);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(129), "{}", told(&output));
+        assert_eq!(told(&output), "lakota: interrupted, nothing changed\n");
+        assert!(names(&sandbox.path("out")).is_empty());
+    }
+}
+
+#[test]
+fn an_end_whose_words_nobody_reads_comes_all_the_same() {
+    let sandbox = Sandbox::with_rows();
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let room = rustix::pipe::fcntl_getpipe_size(&writer).unwrap();
+    writer.write_all(&vec![b'x'; room]).unwrap();
+    let mut command = sandbox.command();
+    command.args(["write", "temp/bxl"]).stdin(Stdio::piped()).stdout(Stdio::null()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, Signal::INT);
+    let begun = Instant::now();
+    let status = loop {
+        match child.try_wait().unwrap() {
+            Some(status) => break Some(status),
+            None if begun.elapsed() > Duration::from_secs(30) => break None,
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    child.kill().ok();
+    child.wait().unwrap();
+    assert_eq!(status.and_then(|status| status.code()), Some(130));
+    drop(reader);
 }

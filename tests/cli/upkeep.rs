@@ -227,7 +227,14 @@ fn lost_or_damaged_format_is_told_and_mended_from_a_clone() {
     let sandbox = Sandbox::with_rows();
     let rows = sandbox.run(&["read", "temp/bxl"]).ok();
     sandbox.run(&["clone", ".lakota", "backup"]).ok();
-    for script in ["rm .lakota/format", "echo nonsense > .lakota/format", ": > .lakota/format"] {
+    for script in [
+        "rm .lakota/format",
+        "echo nonsense > .lakota/format",
+        ": > .lakota/format",
+        "yes | head -c 5000 > .lakota/format",
+        "rm .lakota/format; mkfifo .lakota/format",
+        "rm .lakota/format; mkdir .lakota/format; echo mine > .lakota/format/text",
+    ] {
         sandbox.shell(script).ok();
         for words in [&["read", "temp/bxl"][..], &["verify"], &["gc"]] {
             let message = sandbox.run(words).fails(1);
@@ -238,6 +245,8 @@ fn lost_or_damaged_format_is_told_and_mended_from_a_clone() {
         said.ok();
         assert_eq!(sandbox.run(&["read", "temp/bxl"]).ok(), rows);
     }
+    // What lay under its name and may be somebody's is kept.
+    assert_eq!(sandbox.shell("cat .lakota/format.damaged/text; rm -r .lakota/format.damaged").ok(), "mine\n");
     // A later format is no damage, or nobody can tell.
     sandbox.shell("echo 'lakota repository, format 7' > .lakota/format").ok();
     let message = sandbox.run(&["verify", "--repair-from", "backup"]).fails(1);

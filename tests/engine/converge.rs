@@ -148,7 +148,7 @@ impl Tally {
 fn replicas_read_what_the_rule_says_at_every_step_and_the_same_in_the_end() {
     // Games are long: few of them, unless somebody asks for more.
     let cases = games(48);
-    let config = Config { cases, max_shrink_iters: 4000, failure_persistence: None, ..Config::default() };
+    let config = Config { cases, max_shrink_iters: 1200, failure_persistence: None, ..Config::default() };
     let cases = cases as usize;
     let total = RefCell::new(Tally::default());
     let played = TestRunner::new(config).run(&game(), |game| {

@@ -8,14 +8,11 @@ mod seeds;
 #[path = "../fuzz/targets.rs"]
 mod targets;
 
+use super::bounded;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
-
-/// What tells a child that it is one.
-const CHILD: &str = "LAKOTA_TEST_FUZZED";
 
 /// Memory that a child may have: what asks for more ends it.
 const MEMORY: u64 = 2 << 30;
@@ -114,17 +111,8 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().unwrap())
 }
 
-/// Memory that this process had at most, in MiB.
-fn peak() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() >> 10
-}
-
 /// Runs a target in this process.
 fn campaign(name: &str) {
-    let bound = rustix::process::Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) };
-    rustix::process::setrlimit(rustix::process::Resource::As, bound).unwrap();
     let (_, target) = targets::ALL.into_iter().find(|(target, _)| *target == name).unwrap();
     let (count, seed) = (number("LAKOTA_MUTATIONS", 2000), number("LAKOTA_SEED", 11));
     let (mut runs, mut bad, mut slowest) = (0, Vec::new(), Duration::ZERO);
@@ -147,22 +135,15 @@ fn campaign(name: &str) {
     println!(
         "{name}: {runs} runs of seed {seed}, {} bad {bad:?}, slowest {slowest:?}, {} MiB",
         bad.len(),
-        peak()
+        bounded::peak()
     );
     assert!(bad.is_empty());
 }
 
-/// Runs a target in a process of little memory, whose end is its own.
 fn in_a_child(name: &str) {
-    if std::env::var_os(CHILD).is_some() {
-        return campaign(name);
+    if let Some(said) = bounded::run(&format!("fuzzed::{name}"), MEMORY, || campaign(name)) {
+        println!("{}", said.lines().find(|line| line.contains(" runs of seed ")).unwrap());
     }
-    let test = format!("fuzzed::{name}");
-    let args = [&test, "--exact", "--nocapture", "--test-threads=1"];
-    let ran = Command::new(std::env::current_exe().unwrap()).args(args).env(CHILD, "1").output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains(" runs of seed "), "{:?}: {said}", ran.status);
-    println!("{}", said.lines().find(|line| line.contains(" runs of seed ")).unwrap());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Files that are lost, or damaged where no reference leads: what verify tells of them, what gc keeps, what brings back
 //! what they named.
 
+mod deleted;
+
 use crate::support::{CountingClock, SeriesRows, copy, files, frame, repo_on, repo_with, series};
 use bytes::Bytes;
 use lakota::backend::Backend;

@@ -10,6 +10,8 @@
 mod alter;
 mod backend;
 mod batch;
+mod bombs;
+mod bounded;
 mod compare;
 mod converge;
 mod crash;

@@ -2,6 +2,7 @@
 //!
 //! A few hundred of each form by default; `LAKOTA_MUTATIONS=10000` is the campaign, `LAKOTA_SEED` repeats one.
 
+use super::bounded;
 use super::support::lines;
 use ::parquet::arrow::ArrowWriter;
 use ::parquet::basic::{BrotliLevel, Compression, Encoding, GzipLevel, ZstdLevel};
@@ -19,11 +20,7 @@ use lakota::data::input::InputError;
 use lakota::data::schema::Schema;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::process::Command;
 use std::sync::Arc;
-
-/// What names the form to a child that has little memory.
-const FORM: &str = "LAKOTA_TEST_MUTATED";
 
 /// Memory that the child may have: what asks for more is not given it, and ends the process.
 const MEMORY: u64 = 2 << 30;
@@ -262,8 +259,6 @@ fn number(name: &str, otherwise: u64) -> u64 {
 
 /// Damages files of a form and reads them, in this process.
 fn campaign(form: &str) {
-    let bound = rustix::process::Rlimit { current: Some(MEMORY), maximum: Some(MEMORY) };
-    rustix::process::setrlimit(rustix::process::Resource::As, bound).unwrap();
     let (schema, count, seed) = (schema(), number("LAKOTA_MUTATIONS", 300), number("LAKOTA_SEED", 11));
     let (open, files) = forms().remove(form).unwrap();
     for file in &files {
@@ -301,18 +296,11 @@ fn campaign(form: &str) {
     assert_eq!(panics, 0);
 }
 
-/// Runs a campaign in a process of little memory, whose end is its own.
 fn in_a_child(form: &str) {
-    if let Ok(form) = std::env::var(FORM) {
-        return campaign(&form);
-    }
     let test = format!("mutated::damaged_{form}_is_an_error_or_rows");
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let ran =
-        child.args([&test, "--exact", "--nocapture", "--test-threads=1"]).env(FORM, form).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-    assert!(ran.status.success() && said.contains(" damaged, "), "{:?}: {said}", ran.status);
-    println!("{said}");
+    if let Some(said) = bounded::run(&test, MEMORY, || campaign(form)) {
+        println!("{said}");
+    }
 }
 
 #[test]

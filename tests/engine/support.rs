@@ -1,5 +1,9 @@
 //! What the tests of the engine share: a clock that counts, repositories on memory, rows as text.
 
+mod watched;
+
+pub(crate) use watched::{Call, watched};
+
 use arrow_array::RecordBatch;
 use bytes::Bytes;
 use lakota::backend::Backend;

@@ -18,12 +18,10 @@ import subprocess
 import sys
 import tempfile
 
-LAKOTA = os.environ["LAKOTA"]
-SHORT = os.environ.get("SHORT") == "1"
-SEED = int(os.environ.get("SEED", "1"))
+from shared.campaign import LAKOTA, SEED, SHORT, chance as draw, files
+
 SAMPLE = 30
 LARGE, STEP = 12_000, 61
-draw = random.Random(SEED)
 failures = []
 
 
@@ -71,21 +69,11 @@ def build(root):
     return where, clone, states
 
 
-def files_of(where):
-    found = {}
-    for folder, _, names in os.walk(where):
-        for name in names:
-            path = os.path.join(folder, name)
-            with open(path, "rb") as file:
-                found[os.path.relpath(path, where)] = file.read()
-    return found
-
-
 class Campaign:
     def __init__(self, root):
         self.root = root
         self.master, self.clone, self.states = build(root)
-        self.whole = files_of(self.master)
+        self.whole = files(self.master)
         self.truth = self.read(self.master)
         assert all(rows == states[-1] for rows, states in zip(self.truth.values(), self.states.values()))
         self.counts = {"damages": 0, "told": 0, "silent": 0, "mended": 0, "gc refused": 0}
@@ -124,7 +112,7 @@ class Campaign:
             self.put(key, self.whole[key])
 
     def as_it_was(self):
-        if files_of(self.place) != self.whole:
+        if files(self.place) != self.whole:
             self.fresh()
 
     def damage(self, what, change, deep):

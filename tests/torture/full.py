@@ -13,17 +13,14 @@ full: 200 rounds. short: for about 12 seconds.
 
 import errno
 import os
-import random
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 
-LAKOTA = os.environ["LAKOTA"]
-SHORT = os.environ.get("SHORT") == "1"
-SEED = int(os.environ.get("SEED", "1"))
-chance = random.Random(SEED)
+from shared import campaign
+from shared.campaign import LAKOTA, SHORT, Fault, chance, rows
+
 ROUNDS, SAVES, SECONDS = (60, 12, 9) if SHORT else (int(os.environ.get("ROUNDS", "200")), 120, 10_000)
 ROWS = 2000
 SIZE = 24 << 20
@@ -33,20 +30,12 @@ DISK, SPOOL, PLAIN, MOUNT = (f"{FOLDER}/{name}" for name in ("disk", "spool", "p
 KEPT = "keep"
 
 
-class Fault(Exception):
-    pass
+def lakota(root, *words, **options):
+    # Nothing but the disk under test is to be full: the current folder is elsewhere.
+    return campaign.lakota(root, *words, cwd=PLAIN, env={"TMPDIR": root}, **options)
 
 
-def lakota(root, *words, input=None, codes=(0,)):
-    ran = subprocess.run([LAKOTA, "-q", *words], input=input, capture_output=True, text=True, timeout=300, cwd=PLAIN,
-                         env={**os.environ, "LAKOTA_REPO": f"{root}/repo", "TMPDIR": root})
-    if codes and ran.returncode not in codes:
-        raise Fault(f"lakota {' '.join(words)}: exit code {ran.returncode}: {ran.stderr.strip()}")
-    return ran
-
-
-def rows(keys, factor):
-    return "".join(f"{key},{key * factor % 1_000_003}\n" for key in keys)
+parted = campaign.Parted(lakota, ROWS, (7, 31, 29))
 
 
 def snapshot(root, repo="repo"):
@@ -86,20 +75,6 @@ def free(disk):
     os.unlink(f"{disk}/filler")
 
 
-def touch(root, n):
-    lakota(root, "write", "temp/a", "--upsert", input=rows(range(n % 9, ROWS, 7), n + 2))
-
-
-def diverge(root, n):
-    lakota(root, "-r", f"{root}/other", "write", "temp/a", "--upsert", input=rows(range(n % 50, ROWS, 31), n + 3))
-    lakota(root, "write", "temp/b", "--upsert", input=rows(range(n % 40, ROWS, 29), n + 5))
-
-
-def heads(root, n):
-    diverge(root, n)
-    lakota(root, "pull", f"{root}/other")
-
-
 def exported(root, n):
     shutil.rmtree(f"{PLAIN}/in", ignore_errors=True)
     os.makedirs(f"{PLAIN}/in/temp")
@@ -115,22 +90,22 @@ def verbs(n):
         ("write", lambda root: ("write", "temp/a", "--upsert"), None, "repo", write),
         ("write over", lambda root: ("write", "temp/b"), None, "repo", write),
         ("write a file", lambda root: ("write", "temp", f"{PLAIN}/in/temp/a.csv"), exported, "repo", None),
-        ("delete rows", lambda root: ("delete", "temp/a", "--start", str(low), "--stop", str(low + 50)), touch, "repo", None),
-        ("restore", lambda root: ("restore", "temp/a", "--to", KEPT), touch, "repo", None),
-        ("undo", lambda root: ("undo", "latest", "-c", "temp"), touch, "repo", None),
-        ("merge", lambda root: ("merge",), heads, "repo", None),
-        ("tag", lambda root: ("tag", f"t{n}", "temp"), touch, "repo", None),
+        ("delete rows", lambda root: ("delete", "temp/a", "--start", str(low), "--stop", str(low + 50)), parted.touch, "repo", None),
+        ("restore", lambda root: ("restore", "temp/a", "--to", KEPT), parted.touch, "repo", None),
+        ("undo", lambda root: ("undo", "latest", "-c", "temp"), parted.touch, "repo", None),
+        ("merge", lambda root: ("merge",), parted.heads, "repo", None),
+        ("tag", lambda root: ("tag", f"t{n}", "temp"), parted.touch, "repo", None),
         ("rename", lambda root: ("rename", "temp/d", f"temp/d{n}"),
          lambda root, n: lakota(root, "write", "temp/d", input="1,1\n"), "repo", None),
         ("create", lambda root: ("create", f"more{n}/s", "k int*", "v int"), None, "repo", None),
-        ("push", lambda root: ("push", f"{root}/other"), diverge, "other", None),
-        ("pull", lambda root: ("pull", f"{root}/other"), diverge, "repo", None),
-        ("pack", lambda root: ("pack", "-a"), touch, "repo", None),
-        ("defrag", lambda root: ("defrag", "-a"), touch, "repo", None),
-        ("trim", lambda root: ("trim", "-a", "--before", "2100-01-01"), touch, "repo", None),
-        ("squash", lambda root: ("squash", "-a"), touch, "repo", None),
+        ("push", lambda root: ("push", f"{root}/other"), parted.diverge, "other", None),
+        ("pull", lambda root: ("pull", f"{root}/other"), parted.diverge, "repo", None),
+        ("pack", lambda root: ("pack", "-a"), parted.touch, "repo", None),
+        ("defrag", lambda root: ("defrag", "-a"), parted.touch, "repo", None),
+        ("trim", lambda root: ("trim", "-a", "--before", "2100-01-01"), parted.touch, "repo", None),
+        ("squash", lambda root: ("squash", "-a"), parted.touch, "repo", None),
         ("gc", lambda root: ("gc", "--grace", "0s"), lambda root, n: lakota(root, "squash", "temp"), "repo", None),
-        ("verify", lambda root: ("verify",), touch, "repo", None),
+        ("verify", lambda root: ("verify",), parted.touch, "repo", None),
     ]
 
 
@@ -175,13 +150,11 @@ def round_of(verb, n):
         lakota(DISK, "squash", "-a")
         for _ in range(2):
             lakota(DISK, "gc", "--grace", "0s")
-        names = [name for _, _, names in os.walk(f"{DISK}/repo") for name in names if name.startswith(".tmp-")]
-        if names:
-            raise Fault(f"{what}: {names} is left after gc")
+        left = campaign.under_way(f"{DISK}/repo")
+        if left:
+            raise Fault(f"{what}: {left} is left after gc")
     if n % 8 == 7 or name in ("trim", "squash", "gc"):
-        # What was forgotten here cannot be merged with what is written there from now on.
-        shutil.rmtree(f"{DISK}/other")
-        lakota(DISK, "clone", f"{DISK}/repo", f"{DISK}/other")
+        parted.renew(DISK)
     return ran.returncode != 0
 
 
@@ -256,15 +229,11 @@ def main():
     print(f"full: {done} rounds of {len(seen)} verbs, {refused} refused; {SAVES} saves, {of_mount} refused; nothing lost")
 
 
-code = 1
-try:
-    main()
-    code = 0
-except Fault as fault:
-    print(f"FAULT (SEED={SEED}): {fault}")
-finally:
+def clean(_good):
     subprocess.run([LAKOTA, "-q", "umount", "--force", MOUNT], capture_output=True, timeout=60)
     for disk in (DISK, SPOOL):
         subprocess.run(["umount", "-l", disk], capture_output=True, timeout=60)
     shutil.rmtree(FOLDER, ignore_errors=True)
-sys.exit(code)
+
+
+campaign.end(main, clean)

@@ -14,19 +14,16 @@ full: 150 rounds of verbs and 60 of the mount. short: one of each verb, for abou
 
 import json
 import os
-import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-LAKOTA = os.environ["LAKOTA"]
-SHORT = os.environ.get("SHORT") == "1"
-SEED = int(os.environ.get("SEED", "1"))
-chance = random.Random(SEED)
+from shared import campaign
+from shared.campaign import LAKOTA, SHORT, Fault, chance, files, rows, under_way
+
 ROUNDS, MOUNTS, SECONDS = (22, 2, 14) if SHORT else (int(os.environ.get("ROUNDS", "150")), 60, 10_000)
 ROWS = 300 if SHORT else 3000
 
@@ -38,31 +35,11 @@ PLAIN = tempfile.mkdtemp(prefix="lakota-kills.")
 KEPT = "keep"
 
 
-class Fault(Exception):
-    pass
+def run(root, *words, **options):
+    return campaign.lakota(root, *words, **options).stdout
 
 
-def run(root, *words, input=None, codes=(0,)):
-    ran = subprocess.run([LAKOTA, "-q", *words], input=input, capture_output=True, text=True, timeout=600, cwd=root,
-                         env={**os.environ, "LAKOTA_REPO": f"{root}/repo"})
-    if ran.returncode not in codes:
-        raise Fault(f"lakota {' '.join(words)}: exit code {ran.returncode}: {ran.stderr.strip()}")
-    return ran.stdout
-
-
-def rows(keys, factor):
-    return "".join(f"{key},{key * factor % 1_000_003}\n" for key in keys)
-
-
-def files(folder):
-    """All files below a folder, and what they hold."""
-    found = {}
-    for place, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(place, name)
-            with open(path, "rb") as file:
-                found[os.path.relpath(path, folder)] = file.read()
-    return found
+parted = campaign.Parted(run, ROWS, (11, 97, 89))
 
 
 def snapshot(root, repo="repo"):
@@ -73,12 +50,6 @@ def snapshot(root, repo="repo"):
     if repo == "repo":
         found["kept"] = run(root, "read", "temp/c", "--revision", KEPT).encode()
     return found
-
-
-def under_way(repo):
-    """Files that a put has not finished, or gc has set aside."""
-    names = (name for _, _, names in os.walk(repo) for name in names)
-    return [name for name in names if name.startswith(".tmp-")]
 
 
 def sound(root, before, what):
@@ -104,17 +75,6 @@ class Verb:
     def __init__(self, name, words, ready=None, result="repo", input=None, codes=(0,)):
         self.name, self.words, self.ready, self.result = name, words, ready, result
         self.input, self.codes = input, codes
-
-
-def diverge(root, n):
-    """Both repositories get rows that the other one does not have."""
-    run(root, "-r", f"{root}/other", "write", "temp/a", "--upsert", input=rows(range(n % 50, ROWS, 97), n + 3))
-    run(root, "write", "temp/b", "--upsert", input=rows(range(n % 40, ROWS, 89), n + 5))
-
-
-def heads(root, n):
-    diverge(root, n)
-    run(root, "pull", f"{root}/other")
 
 
 def more_columns(root, n):
@@ -151,32 +111,31 @@ def damage(root, n):
 def verbs(n):
     write = rows(sorted(chance.sample(range(10 * ROWS), ROWS)), n + 7)
     low = chance.randrange(ROWS)
-    touch = lambda root, n: run(root, "write", "temp/a", "--upsert", input=rows(range(n % 9, ROWS, 11), n + 2))
     here = lambda *words: lambda root: words
     return [
         Verb("write", here("write", "temp/a", "--upsert"), input=write),
         Verb("write over", here("write", "temp/b"), input=write),
         Verb("import", lambda root: ("import", f"{PLAIN}/in"), ready=folder),
-        Verb("delete rows", here("delete", "temp/a", "--start", str(low), "--stop", str(low + 50)), ready=touch),
+        Verb("delete rows", here("delete", "temp/a", "--start", str(low), "--stop", str(low + 50)), ready=parted.touch),
         Verb("delete series", here("delete", "temp/b"), ready=lambda root, n: run(root, "write", "temp/b", input="1,1\n")),
-        Verb("restore", here("restore", "temp/a", "--to", KEPT), ready=touch),
-        Verb("undo", here("undo", "latest", "-c", "temp"), ready=touch),
-        Verb("merge", here("merge"), ready=heads),
+        Verb("restore", here("restore", "temp/a", "--to", KEPT), ready=parted.touch),
+        Verb("undo", here("undo", "latest", "-c", "temp"), ready=parted.touch),
+        Verb("merge", here("merge"), ready=parted.heads),
         Verb("tag", here("tag", f"t{n}", "temp")),
         Verb("alter", here("alter", "wide", "add", f"x{n} int")),
         Verb("alter drop", here("alter", "wide", "drop", f"y{n}"), ready=more_columns),
         Verb("rename", here("rename", "temp/d", f"temp/d{n}"), ready=lambda root, n: run(root, "write", "temp/d", input="1,1\n")),
         Verb("create", here("create", f"more{n}", "k int*", "v int")),
-        Verb("push", lambda root: ("push", f"{root}/other"), ready=diverge, result="other"),
-        Verb("pull", lambda root: ("pull", f"{root}/other"), ready=diverge),
+        Verb("push", lambda root: ("push", f"{root}/other"), ready=parted.diverge, result="other"),
+        Verb("pull", lambda root: ("pull", f"{root}/other"), ready=parted.diverge),
         Verb("clone", lambda root: ("clone", f"{root}/repo", f"{root}/copy{n}"), result=f"copy{n}"),
-        Verb("pack", here("pack", "-a"), ready=touch),
-        Verb("defrag", here("defrag", "-a"), ready=touch),
-        Verb("trim", here("trim", "-a", "--before", "2100-01-01"), ready=touch),
-        Verb("squash", here("squash", "-a"), ready=touch),
+        Verb("pack", here("pack", "-a"), ready=parted.touch),
+        Verb("defrag", here("defrag", "-a"), ready=parted.touch),
+        Verb("trim", here("trim", "-a", "--before", "2100-01-01"), ready=parted.touch),
+        Verb("squash", here("squash", "-a"), ready=parted.touch),
         Verb("gc", here("gc", "--grace", "0s"), ready=lambda root, n: run(root, "squash", "temp")),
         Verb("verify --repair-from", lambda root: ("verify", "--repair-from", f"{root}/other"), ready=damage, codes=(0, 1)),
-        Verb("export", lambda root: ("export", "--delete", f"{PLAIN}/out"), ready=touch),
+        Verb("export", lambda root: ("export", "--delete", f"{PLAIN}/out"), ready=parted.touch),
     ]
 
 
@@ -387,9 +346,7 @@ def main():
         verb = verbs(done)[order.pop()]
         was_cut = killed(verb, done)
         if verb.name in ("trim", "squash", "gc"):
-            # What was forgotten here cannot be merged with what is written there from now on.
-            shutil.rmtree(f"{HOME}/other")
-            run(HOME, "clone", f"{HOME}/repo", f"{HOME}/other")
+            parted.renew(HOME)
         cut += was_cut
         seen[verb.name] = seen.get(verb.name, 0) + 1
         done += 1
@@ -399,17 +356,13 @@ def main():
     print(f"kills: {done} rounds of {len(seen)} verbs, {cut} cut short; {MOUNTS} servers killed, {saves} saves returned; nothing lost")
 
 
-code = 1
-try:
-    main()
-    code = 0
-except Fault as fault:
-    print(f"FAULT (SEED={SEED}): {fault}")
-finally:
+def clean(good):
     subprocess.run([LAKOTA, "-q", "umount", "--force", MOUNT], capture_output=True, timeout=60)
-    if code == 0 or "KEEP" not in os.environ:
+    if good or "KEEP" not in os.environ:
         shutil.rmtree(FOLDER, ignore_errors=True)
         shutil.rmtree(PLAIN, ignore_errors=True)
     else:
         print(f"kept: {FOLDER}")
-sys.exit(code)
+
+
+campaign.end(main, clean)

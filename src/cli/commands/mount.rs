@@ -179,8 +179,10 @@ fn spool_option(spool: &Path) -> Result<String> {
 
 /// What the allocator of the process in the background is told: it serves for months, mostly idle, so pages that are not used
 /// go back soon, by a thread of the allocator. Other commands do without that thread: it is a third of what a short one
-/// takes to start. In the foreground whoever starts it sets `MALLOC_CONF`.
-const ALLOCATOR: &str = "background_thread:true,narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0";
+/// takes to start. What each thread keeps ready is short: a thread that does nothing gives none of it back, nor the pages that
+/// it lies in. In the foreground whoever starts it sets `MALLOC_CONF`.
+const ALLOCATOR: &str = "background_thread:true,narenas:2,dirty_decay_ms:200,muzzy_decay_ms:0,tcache_max:8192,\
+                         tcache_nslots_small_min:4,tcache_nslots_small_max:20,tcache_nslots_large:4";
 
 /// Starts the process in the background and waits until it serves.
 fn start(args: &Args, session: &Session, spool: Option<&Path>) -> Result<()> {

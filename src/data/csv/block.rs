@@ -3,7 +3,7 @@
 //! Knows LF and quotes, nothing of columns. Holds one block and what was read of the next
 //! record; a record of many blocks makes its block as large as it needs, up to a limit.
 
-use super::text::{Text, unread};
+use super::text::{Form, Text, unread};
 use crate::data::input::{InputError, Problem};
 use memchr::{memchr_iter, memrchr};
 use std::io::Read;
@@ -77,9 +77,9 @@ impl<R: Read> Blocks<R> {
         Ok(Some(block))
     }
 
-    /// Whether blocks are the bytes of the input, but for its byte order mark.
-    pub(super) const fn is_plain(&self) -> bool {
-        self.input.is_plain()
+    /// How the input is written.
+    pub(super) const fn form(&self) -> Form {
+        self.input.form()
     }
 
     /// Whether nothing comes after the last block.

@@ -6,6 +6,7 @@
 use super::block::Blocks;
 use super::head::{Head, Header, Heading, head};
 use super::record::{Parsed, Plan};
+use super::text::Form;
 use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use arrow_array::RecordBatch;
@@ -94,10 +95,9 @@ impl<R: Read> CsvReader<R> {
         self.had_header
     }
 
-    /// Whether the input is UTF-8 whose lines end in LF or CR LF, so that its bytes can be told apart by its lines; known
-    /// after the first call of `next`.
-    pub const fn is_plain(&self) -> bool {
-        self.blocks.is_plain()
+    /// How the input is written; known after the first call of `next`.
+    pub const fn form(&self) -> Form {
+        self.blocks.form()
     }
 
     #[cfg(test)]

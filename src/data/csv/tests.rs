@@ -297,3 +297,53 @@ fn other_spellings_of_null_are_refused_with_the_right_one() {
 fn header_quotes_names_that_need_it() {
     assert_eq!(header(["t", "a,b", "say \"x\""].into_iter()), b"t,\"a,b\",\"say \"\"x\"\"\"\n");
 }
+
+/// Whatever lines end in, each alone: the rows are those of the lines, or the text is refused.
+#[test]
+fn lines_of_several_ends_are_the_same_rows_or_refused() {
+    let columns = ["k int*, v int", "k int*, s str", "s str*, t str", "s str*", "x float*, b bool"];
+    let rows = [
+        &["k,v", "1,2", "3,4", "5,6"],
+        &["k,s", "1,a", "3,b", "5,"],
+        &["s,t", "a,b", "c,d", "e,f"],
+        &["s", "a", "b", "c"],
+        &["x,b", "1,true", "2,false", "3,true"],
+    ];
+    let ends = ["\n", "\r", "\r\n"];
+    let mut read_well = 0;
+    for (columns, rows) in columns.into_iter().zip(rows) {
+        let expected = shown(columns, rows.join("\n"));
+        for ways in 0..4 * 27 {
+            let end = |i: u32| ends[ways / 3_usize.pow(i) % 3];
+            let last = if ways / 27 == 3 { "" } else { ends[ways / 27] };
+            let text = [rows[0], end(0), rows[1], end(1), rows[2], end(2), rows[3], last].concat();
+            match read(columns, &text) {
+                Ok(batches) => {
+                    read_well += 1;
+                    assert_eq!(lines(&schema(columns), &batches), expected, "{text:?}");
+                }
+                Err(error) => {
+                    let told = error.to_string();
+                    assert!(told.contains('\r') || told.contains("CR") || told.contains("fields"), "{told}");
+                }
+            }
+        }
+    }
+    assert!(read_well >= 5 * 32, "{read_well}");
+}
+
+/// It could be what it looks like, or UTF-8 with NUL in it.
+#[test]
+fn a_text_without_separators_is_in_doubt_where_it_may_be_two() {
+    let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let long = |text: &str| text.chars().flat_map(|c| u32::from(c).to_le_bytes()).collect::<Vec<u8>>();
+    for text in [b"x\0y\x01".to_vec(), wide("word"), long("word"), b"x\0\0\0".to_vec()] {
+        let told = failure("s str*", &text);
+        assert!(told.contains("no byte order mark"), "{text:?}: {told}");
+    }
+    // A mark or a line end tells.
+    for text in [wide("\u{feff}word"), long("\u{feff}word"), long("word\n")] {
+        assert_eq!(shown("s str*", &text), "word\n");
+    }
+    assert_eq!(shown("s str*", "s\nx\0y\x01\n"), "x\0y\x01\n");
+}

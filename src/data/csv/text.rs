@@ -41,6 +41,16 @@ impl Wide {
         io::Error::new(io::ErrorKind::InvalidData, Garbled { name: self.name(), what: what.into() })
     }
 
+    /// The bytes of a character that is one unit.
+    const fn unit(self, c: u8) -> ([u8; 4], usize) {
+        match self {
+            Wide::Utf16 { little: true } => ([c, 0, 0, 0], 2),
+            Wide::Utf16 { little: false } => ([0, c, 0, 0], 2),
+            Wide::Utf32 { little: true } => ([c, 0, 0, 0], 4),
+            Wide::Utf32 { little: false } => ([0, 0, 0, c], 4),
+        }
+    }
+
     /// Appends the characters that start `bytes` to `out`: how many bytes they take. What may go on stays, but at the end.
     fn decode(self, bytes: &[u8], end: bool, out: &mut Vec<u8>) -> io::Result<usize> {
         let mut utf8 = [0; 4];
@@ -79,7 +89,8 @@ impl Wide {
     /// What the first bytes of an input say; `None` for UTF-8.
     ///
     /// Without a mark it is a guess, and texts of UTF-8 may hold NUL. So nearly all separators must stand beside a NUL as
-    /// they do in the encoding. If other characters tell too, it is sure; else it is refused.
+    /// they do in the encoding. If other characters tell too, it is sure; else it is refused, as is a text without any
+    /// separator.
     fn of(start: &[u8]) -> io::Result<Option<Wide>> {
         match start {
             [0xff, 0xfe, 0, 0, ..] => return Ok(Some(Wide::Utf32 { little: true })),
@@ -92,14 +103,14 @@ impl Wide {
             return Ok(None);
         }
         let ends = [true, false];
-        if let Some(little) = ends.into_iter().find(|little| is_utf32(start, *little)) {
-            return Ok(Some(Wide::Utf32 { little }));
-        }
-        let looks = ends.map(|little| (Wide::Utf16 { little }, utf16(start, little)));
-        match looks.into_iter().max_by_key(|(_, guess)| *guess) {
+        let looks = ends.map(|little| (Wide::Utf32 { little }, utf32(start, little))).into_iter();
+        let looks = looks.chain(ends.map(|little| (Wide::Utf16 { little }, utf16(start, little))));
+        // Of equal ones the last: UTF-32 looks like UTF-16 with NUL in it.
+        match looks.rev().max_by_key(|(_, guess)| *guess) {
             Some((wide, Guess::Sure)) => Ok(Some(wide)),
             Some((wide, Guess::Maybe)) => Err(wide.garbled(
-                "no byte order mark, and may be UTF-8 with a NUL at each separator (then begin with the header)",
+                "no byte order mark, and may be UTF-8 with a NUL at each separator (then begin with the header and \
+                 end its line)",
             )),
             _ => Ok(None),
         }
@@ -114,27 +125,45 @@ enum Guess {
     Sure,
 }
 
-fn is_utf32(start: &[u8], little: bool) -> bool {
+const fn is_separator(b: u8) -> bool {
+    matches!(b, b',' | b';' | b'\t' | b'\r' | b'\n')
+}
+
+fn utf32(start: &[u8], little: bool) -> Guess {
     let (quads, _) = start.as_chunks::<4>();
     let code = |quad: &[u8; 4]| if little { u32::from_le_bytes(*quad) } else { u32::from_be_bytes(*quad) };
     let basic = quads.iter().filter(|quad| (1..1 << 16).contains(&code(quad))).count();
-    !quads.is_empty()
+    let fits = !quads.is_empty()
         && quads.iter().all(|quad| code(quad) != 0 && char::from_u32(code(quad)).is_some())
-        && 2 * basic >= quads.len()
+        && 2 * basic >= quads.len();
+    let parted = quads.iter().any(|quad| u8::try_from(code(quad)).is_ok_and(is_separator));
+    match fits {
+        true if parted || is_broken(start) => Guess::Sure,
+        true => Guess::Maybe,
+        false => Guess::No,
+    }
+}
+
+/// Whether bytes are no UTF-8, wherever they end.
+fn is_broken(start: &[u8]) -> bool {
+    std::str::from_utf8(start).is_err_and(|e| e.error_len().is_some())
 }
 
 fn utf16(start: &[u8], little: bool) -> Guess {
     let (pairs, _) = start.as_chunks::<2>();
     let (low, high) = if little { (0, 1) } else { (1, 0) };
-    let separator = |b: u8| matches!(b, b',' | b';' | b'\t' | b'\r' | b'\n');
-    let parted = pairs.iter().filter(|pair| separator(pair[low]) && pair[high] == 0).count();
-    let separators = start.iter().filter(|b| separator(**b)).count();
+    let parted = pairs.iter().filter(|pair| is_separator(pair[low]) && pair[high] == 0).count();
+    let separators = start.iter().filter(|b| is_separator(**b)).count();
     // Scripts of few signs have control characters as high halves; of the others the bytes are no UTF-8.
-    let control = |b: u8| b < b' ' && !separator(b);
+    let control = |b: u8| b < b' ' && !is_separator(b);
     let controls = pairs.iter().filter(|pair| control(pair[high])).count();
-    let broken = std::str::from_utf8(start).is_err_and(|e| e.error_len().is_some());
+    let broken = is_broken(start);
     if separators == 0 {
-        return if pairs.len() > 1 && controls == pairs.len() { Guess::Sure } else { Guess::No };
+        return match pairs.len() > 1 && controls == pairs.len() {
+            true if broken => Guess::Sure,
+            true => Guess::Maybe,
+            false => Guess::No,
+        };
     }
     // A few bytes of other characters look like separators.
     match 4 * parted >= 3 * separators {
@@ -207,8 +236,19 @@ impl<R: Read> Text<R> {
         Text { input, own, started: false, ended: false, wide: None, returns: None, raw, ready }
     }
 
+    /// The rest of an input, from the start of a line on.
+    pub(super) fn resumed(input: R, form: Form) -> Text<R> {
+        let returns = form.returns.then(Returns::default);
+        Text { started: true, wide: form.wide, returns, ..Text::new(input, Vec::new()) }
+    }
+
+    /// How it is written, as far as it was read.
+    pub(super) const fn form(&self) -> Form {
+        Form { wide: self.wide, returns: self.returns.is_some() }
+    }
+
     /// Whether what was read is given out byte for byte.
-    pub(super) const fn is_plain(&self) -> bool {
+    const fn is_plain(&self) -> bool {
         self.wide.is_none() && self.returns.is_none()
     }
 
@@ -279,11 +319,63 @@ impl<R: Read> Text<R> {
     }
 }
 
+impl<R: Read> Read for Text<R> {
+    fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
+        let mut text = Vec::with_capacity(bytes.len());
+        let count = self.fill(bytes.len(), &mut text)?;
+        bytes[..count].copy_from_slice(&text);
+        Ok(count)
+    }
+}
+
+/// How a text is written: its encoding, and whether its lines end in CR alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Form {
+    wide: Option<Wide>,
+    returns: bool,
+}
+
+impl Form {
+    /// What the first bytes of a text tell, of which the encoding may be in doubt.
+    fn of(start: &[u8]) -> Form {
+        let start = &start[..start.len().min(START)];
+        let Ok(wide) = Wide::of(start) else { return Form::default() };
+        let mut text = Vec::new();
+        match wide {
+            Some(wide) => wide.decode(start, false, &mut text).map_or((), |_| ()),
+            None => text.extend_from_slice(start),
+        }
+        Form { wide, returns: Returns::are_in(&text) }
+    }
+
+    /// Whether a text whose last bytes are `end` ends in the end of a line.
+    pub fn ends_line(self, end: &[u8]) -> bool {
+        let ends = |c: u8| match self.wide {
+            Some(wide) => {
+                let (unit, size) = wide.unit(c);
+                end.ends_with(&unit[..size])
+            }
+            None => end.ends_with(&[c]),
+        };
+        ends(b'\n') || (self.returns && ends(b'\r'))
+    }
+
+    /// What of a text follows the end of a line, as UTF-8 whose lines end in LF.
+    pub fn rest(self, input: impl Read) -> impl Read {
+        Text::resumed(input, self)
+    }
+}
+
+/// Whether a text of some first and last bytes, four at least if it has them, ends in the end of a line.
+pub fn ends_line(start: &[u8], end: &[u8]) -> bool {
+    Form::of(start).ends_line(end)
+}
+
 /// What a failed read means for the input.
 pub(super) fn unread(error: io::Error) -> InputError {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Garbled>()) {
-        Some(garbled) => InputError::new(Problem::Other(garbled.to_string())),
-        None => InputError::new(Problem::Read(error)),
+    match error.get_ref() {
+        Some(inner) if inner.is::<Garbled>() => InputError::new(Problem::Other(inner.to_string())),
+        _ => InputError::new(Problem::Read(error)),
     }
 }
 

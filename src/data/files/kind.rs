@@ -115,7 +115,7 @@ pub fn explained(error: InputError, start: &[u8]) -> InputError {
     }
 }
 
-/// Whether these first bytes are those of a text.
+/// True if these first bytes are those of a text.
 #[must_use]
 pub fn is_text(start: &[u8]) -> bool {
     let text = std::str::from_utf8(start);
@@ -161,6 +161,7 @@ mod tests {
             (b"\x5a\x2a\x4d\x18", Some("compressed by zstd")),
             (b"BZh91AY&SY", Some("compressed by bzip2")),
             (b"BZh9,1\n", None),
+            (b"\xfd7zXZ\0\0", Some("compressed by xz")),
             (b"PK\x03\x04\x14\0", Some("a zip archive, as .xlsx and .ods are")),
             (b"PK,7\n", None),
             (b"ORC\x08\x03\x10", Some("ORC")),

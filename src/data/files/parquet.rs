@@ -3,6 +3,7 @@
 mod checked;
 mod stamps;
 mod thrift;
+mod unpacked;
 
 use super::columns::Columns;
 use super::{Frames, ROWS, conform, count, guard, unreadable};
@@ -52,10 +53,10 @@ fn open(file: impl ChunkReader + 'static, schema: &Schema, partial: bool) -> Res
     let len = file.len();
     checked::footer(&file).map_err(failed)?;
     let told = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(failed)?;
-    checked::chunks(told.metadata(), len).map_err(failed)?;
+    let loose = checked::chunks(told.metadata(), len).map_err(failed)?;
     let metadata = stamps::exact(&told, TimeUnit::Nanosecond).map_err(failed)?;
     let columns = Columns::of(schema, partial, metadata.schema())?;
-    let file = Checked::new(file);
+    let file = Checked::new(file, loose);
     let whole = reader(file.clone(), metadata, &columns.places).map_err(failed)?;
 
     let (mut units, mut days, mut places) = (Vec::new(), Vec::new(), Vec::new());
@@ -134,9 +135,16 @@ impl Iterator for Batches {
     }
 }
 
+/// Words that say of an error no more than whose it is.
+const WHOSE: [&str; 3] = ["Parquet argument error: ", "Parquet error: ", "External: "];
+
 fn failed(error: &dyn Display) -> InputError {
     let message = error.to_string();
-    unreadable(NAME, message.strip_prefix("Parquet error: ").unwrap_or(&message))
+    let mut said = message.as_str();
+    while let Some(rest) = WHOSE.iter().find_map(|whose| said.strip_prefix(whose)) {
+        said = rest;
+    }
+    unreadable(NAME, said)
 }
 
 /// Writes frames as one Parquet file.

@@ -26,6 +26,33 @@ pub(super) struct Loose {
     pub(super) name: Name,
 }
 
+/// A revision that is left out since a power failure tore it.
+#[derive(Debug, Clone)]
+pub struct Torn {
+    pub(super) parents: Parents,
+    pub(super) file: Loose,
+    pub(super) why: Why,
+}
+
+impl Torn {
+    /// Whether it is left out for what it builds on alone: of itself nothing is known.
+    #[must_use]
+    pub fn is_baseless(&self) -> bool {
+        self.why == Why::Base
+    }
+}
+
+/// Why a revision is left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its file is not whole.
+    File,
+    /// Its file is, but not the root of its state, or its change list.
+    State,
+    /// It builds on one that is left out, or that is missing.
+    Base,
+}
+
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) parents: Parents,
@@ -74,10 +101,11 @@ pub struct Log {
     pub loose: usize,
     /// Keys of the packs.
     pub pack_keys: Vec<String>,
-    /// Revisions that are left out since a power failure tore them; of each its file, if it is that which is not whole.
-    pub torn: BTreeMap<Stamp, Option<String>>,
-    /// Revisions whose files were set aside.
-    pub aside: BTreeSet<Stamp>,
+    /// Revisions that are left out since a power failure tore them.
+    pub torn: BTreeMap<Stamp, Torn>,
+    /// Revisions whose files were set aside, and their parents, as the names of the files tell: what is below them is past
+    /// as long as something is above them.
+    pub(super) aside: BTreeMap<Stamp, Vec<Stamp>>,
 }
 
 impl Log {
@@ -120,6 +148,7 @@ impl Log {
             + several
             + self.loose * size_of::<Loose>()
             + self.absent.capacity() * size_of::<Stamp>()
+            + self.torn.len() * (size_of::<Stamp>() + size_of::<Torn>())
     }
 
     /// Whether the horizon hides any revision that is here.
@@ -144,22 +173,87 @@ impl Log {
         }
     }
 
-    /// Leaves out a torn head. `own`: its own file is not whole, rather than what it builds on. Its parents are heads again,
-    /// unless they have other children.
-    pub(super) fn leave_out(&mut self, head: Stamp, own: bool) {
-        let Some(entry) = self.entries.remove(&head) else { return };
-        self.heads.remove(&head);
-        for parent in entry.parents.as_slice() {
-            if !self.entries.values().any(|other| other.parents.as_slice().contains(parent)) {
-                self.absent.remove(parent);
-                if self.entries.contains_key(parent) {
-                    self.heads.insert(*parent);
+    /// Leaves out torn revisions that nothing else builds on, and gives which. Their parents are heads again, unless they
+    /// have other children.
+    pub(super) fn leave_out(&mut self, torn: &BTreeMap<Stamp, Why>) -> Vec<Stamp> {
+        let mut children: BTreeMap<Stamp, usize> = BTreeMap::new();
+        for parent in self.entries.values().flat_map(|entry| entry.parents.as_slice()) {
+            if torn.contains_key(parent) {
+                *children.entry(*parent).or_default() += 1;
+            }
+        }
+        let mut left_out = Vec::new();
+        // The newest first: the parents of what goes may go too.
+        for (stamp, why) in torn.iter().rev() {
+            if children.get(stamp).is_some_and(|count| *count > 0) {
+                continue;
+            }
+            let Some(Entry { parents, source: Source::Loose(file) }) = self.entries.remove(stamp) else {
+                continue;
+            };
+            for parent in parents.as_slice() {
+                if let Some(count) = children.get_mut(parent) {
+                    *count -= 1;
+                }
+            }
+            self.loose = self.loose.saturating_sub(parents.as_slice().len().max(1));
+            self.torn.insert(*stamp, Torn { parents, file: *file, why: *why });
+            left_out.push(*stamp);
+        }
+        self.tell_heads();
+        left_out
+    }
+
+    /// Tells anew which revisions are heads, and which parents are not here.
+    fn tell_heads(&mut self) {
+        let parents = self.entries.values().flat_map(|entry| entry.parents.as_slice());
+        let mut named: Stamps = parents.copied().collect();
+        self.add_below_aside(&mut named);
+        self.heads = self.entries.keys().copied().filter(|stamp| !named.contains(stamp)).collect();
+        named.retain(|stamp| !self.entries.contains_key(stamp));
+        self.absent = named;
+    }
+
+    /// Adds, to revisions that others name, those that such of them name whose files were set aside.
+    fn add_below_aside(&self, named: &mut Stamps) {
+        let gone = |stamp: &Stamp| !self.contains(*stamp);
+        let mut open: Vec<Stamp> =
+            self.aside.keys().copied().filter(|stamp| gone(stamp) && named.contains(stamp)).collect();
+        while let Some(stamp) = open.pop() {
+            for parent in self.aside.get(&stamp).into_iter().flatten() {
+                if named.insert(*parent) && gone(parent) {
+                    open.push(*parent);
                 }
             }
         }
-        if let Source::Loose(file) = entry.source {
-            self.torn.insert(head, own.then(|| file.name.key(file.folder)));
+    }
+
+    /// Takes note that what lies below revisions that were set aside is past, where something that is here builds on them.
+    pub(super) fn pass_aside(&mut self) {
+        if self.aside.is_empty() {
+            return;
         }
+        let mut named = std::mem::take(&mut self.absent);
+        self.add_below_aside(&mut named);
+        named.retain(|stamp| {
+            self.heads.remove(stamp);
+            !self.entries.contains_key(stamp)
+        });
+        self.absent = named;
+    }
+
+    /// Where the parents of a revision are known: from itself, or from the names of its files that were set aside.
+    #[must_use]
+    pub fn parents_or_aside(&self, stamp: Stamp) -> &[Stamp] {
+        let aside = || self.aside.get(&stamp).map(Vec::as_slice);
+        self.parents(stamp).or_else(aside).unwrap_or_default()
+    }
+
+    /// Whether a file tells something new of the revisions that are left out: it is one of theirs, or what they build on.
+    pub(super) fn touches_torn(&self, name: &Name) -> bool {
+        self.torn.contains_key(&name.child)
+            || self.torn.contains_key(&name.parent)
+            || self.torn.values().any(|torn| torn.parents.as_slice().contains(&name.child))
     }
 
     /// A log without what the horizon hides.
@@ -177,6 +271,7 @@ impl Log {
         for (child, entry) in self.entries.iter().filter(|(child, _)| !self.horizon.hides(**child)) {
             log.add(*child, entry.parents.as_slice(), || entry.source.clone());
         }
+        log.pass_aside();
         log.settle();
         log
     }
@@ -218,13 +313,14 @@ impl Log {
     /// Whether a parent that is not here should be: nothing says that it was trimmed, or set aside.
     #[must_use]
     pub fn is_lost(&self, parent: Stamp) -> bool {
-        self.is_gap(parent) && !self.aside.contains(&parent)
+        let forgotten = parent.time < self.horizon.time || self.horizon.forgets(parent);
+        !self.contains(parent) && !forgotten && !self.is_aside(parent)
     }
 
-    /// As [`Log::is_lost`], or it was set aside.
-    pub(super) fn is_gap(&self, parent: Stamp) -> bool {
-        let forgotten = parent.time < self.horizon.time || self.horizon.forgets(parent);
-        !self.contains(parent) && !forgotten
+    /// Whether the files of a revision were set aside, and it did not come back.
+    #[must_use]
+    pub fn is_aside(&self, stamp: Stamp) -> bool {
+        self.aside.contains_key(&stamp) && !self.contains(stamp)
     }
 
     /// A parent that is not here though nothing says that it was trimmed, and its child.
@@ -237,6 +333,12 @@ impl Log {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         !self.is_empty() && !self.waiting && self.lost().is_none()
+    }
+
+    /// Revisions that torn ones build on and that are neither here nor torn, though nothing says that they were trimmed.
+    pub(super) fn lost_below_torn(&self) -> impl Iterator<Item = Stamp> + '_ {
+        let parents = self.torn.values().flat_map(|torn| torn.parents.as_slice().iter().copied());
+        parents.filter(|parent| !self.torn.contains_key(parent) && self.is_lost(*parent))
     }
 
     /// Parents that are not here, trimmed or lost, and of each its child.
@@ -290,8 +392,9 @@ impl Log {
     #[must_use]
     pub fn heads_before(&self, time: u64) -> Vec<Stamp> {
         let before = || self.entries.iter().take_while(|(child, _)| child.time < time);
-        let parents: Stamps =
+        let mut parents: Stamps =
             before().flat_map(|(_, entry)| entry.parents.as_slice().iter().copied()).collect();
+        self.add_below_aside(&mut parents);
         let heads = before().map(|(child, _)| *child).filter(|stamp| !parents.contains(stamp)).collect();
         // What was forgotten is an ancestor of something, which may be later than `time`.
         let gap = self.missing().any(|(_, child)| child.time >= time);

@@ -94,7 +94,8 @@ impl Changelog {
         if self.found(path).is_some_and(|bytes| Digest::of(&bytes) == child.digest) {
             return Ok(());
         }
-        match source.sound(child) {
+        // Another file of it may be whole here.
+        match self.sound(child).or_else(|| source.sound(child)) {
             Some(bytes) => {
                 self.store.backend().put_settled(path, bytes)?;
                 done.healed.push(format!("revision {child}"));
@@ -292,7 +293,8 @@ impl Changelog {
             let gap = log
                 .missing()
                 .map(|(parent, _)| parent)
-                .find(|p| (log.is_lost(*p) || log.aside.contains(p)) && !absent.contains(p));
+                .chain(log.lost_below_torn())
+                .find(|p| (log.is_lost(*p) || log.is_aside(*p)) && !absent.contains(p));
             let Some(stamp) = gap else { return Ok(()) };
             absent.insert(stamp);
             if !self.fetch(source, folder, stamp)? {

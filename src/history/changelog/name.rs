@@ -36,9 +36,9 @@ impl Name {
     }
 }
 
-/// The revision whose file was set aside under this name.
-pub(super) fn set_aside(name: &str) -> Option<Stamp> {
-    Name::parse(name.strip_suffix(TORN)?).map(|name| name.child)
+/// The name that a file had which was set aside under this one.
+pub(super) fn set_aside(name: &str) -> Option<Name> {
+    Name::parse(name.strip_suffix(TORN)?)
 }
 
 /// Whether a name is that of a revision's file whose writer did not sync.

@@ -13,6 +13,9 @@ use crate::store::StoreError;
 use rayon::prelude::*;
 use std::sync::Arc;
 
+/// Files, or groups of a pack, from which on threads are started: before, that takes longer than reading does.
+const MANY: usize = 8;
+
 impl Changelog {
     /// Reads what some revisions say of themselves, in their order, and does `each` to it, on all cores too; `None` for
     /// those that are not picked.
@@ -38,7 +41,10 @@ impl Changelog {
             Ok(outline.map(|outline| each(*stamp, outline)))
         };
         let read = |run: &&[Stamp]| run.iter().map(one).collect::<Vec<_>>();
-        runs.par_iter().flat_map_iter(read).collect()
+        match runs.len() < MANY {
+            true => runs.iter().flat_map(read).collect(),
+            false => runs.par_iter().flat_map_iter(read).collect(),
+        }
     }
 
     /// Reads what one revision says of itself.

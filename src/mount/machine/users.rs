@@ -7,6 +7,7 @@
 use nix::unistd::{Uid, User};
 use parking_lot::{Condvar, Mutex};
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -29,7 +30,8 @@ const REMEMBERED: usize = 1000;
 /// Characters of a name that are kept.
 const LONGEST: usize = 64;
 
-type Ask = dyn Fn(u32) -> Option<String> + Send + Sync;
+/// The name of a user, or that there is none; fails where that cannot be told now.
+type Ask = dyn Fn(u32) -> io::Result<Option<String>> + Send + Sync;
 
 /// What is known of a user.
 #[derive(Debug, Clone)]
@@ -37,14 +39,15 @@ struct Known {
     /// The last answer.
     name: Option<String>,
     answered: Option<Instant>,
+    /// How long that is believed.
+    lasts: Duration,
     /// Since when a question is under way.
     asked: Option<Instant>,
 }
 
 impl Known {
     fn is_fresh(&self) -> bool {
-        let lasts = if self.name.is_some() { KNOWN } else { UNKNOWN };
-        self.answered.is_some_and(|answered| answered.elapsed() < lasts)
+        self.answered.is_some_and(|answered| answered.elapsed() < self.lasts)
     }
 }
 
@@ -69,7 +72,10 @@ impl std::fmt::Debug for Users {
 
 impl Users {
     /// Users that `ask` names; it is waited for no longer than `wait`.
-    pub fn new(ask: impl Fn(u32) -> Option<String> + Send + Sync + 'static, wait: Duration) -> Users {
+    pub fn new(
+        ask: impl Fn(u32) -> io::Result<Option<String>> + Send + Sync + 'static,
+        wait: Duration,
+    ) -> Users {
         Users { ask: Arc::new(ask), wait, answers: Arc::default() }
     }
 
@@ -108,26 +114,34 @@ impl Users {
         let (ask, answers) = (Arc::clone(&self.ask), Arc::clone(&self.answers));
         let question = move || {
             let mut answer = Answer { answers, uid, name: None };
-            answer.name = ask(uid);
+            answer.name = Some(ask(uid));
         };
         if thread::Builder::new().name("user".to_owned()).spawn(question).is_ok() {
-            let nothing = Known { name: None, answered: None, asked: None };
+            let nothing = Known { name: None, answered: None, lasts: UNKNOWN, asked: None };
             known.entry(uid).or_insert(nothing).asked = Some(Instant::now());
         }
     }
 }
 
-/// An answer, also that there is none because asking panicked.
+/// An answer, also that there is none because asking failed or panicked.
 struct Answer {
     answers: Arc<Answers>,
     uid: u32,
-    name: Option<String>,
+    name: Option<io::Result<Option<String>>>,
 }
 
 impl Drop for Answer {
     fn drop(&mut self) {
-        let known = Known { name: self.name.take(), answered: Some(Instant::now()), asked: None };
-        self.answers.known.lock().insert(self.uid, known);
+        let named = matches!(self.name, Some(Ok(Some(_))));
+        let mut known = self.answers.known.lock();
+        let name = match self.name.take() {
+            Some(Ok(name)) => name,
+            // The name that was known is as good as it was.
+            _ => known.remove(&self.uid).and_then(|before| before.name),
+        };
+        let lasts = if named { KNOWN } else { UNKNOWN };
+        let answered = Some(Instant::now());
+        known.insert(self.uid, Known { name, answered, lasts, asked: None });
         self.answers.came.notify_all();
     }
 }
@@ -139,14 +153,10 @@ pub fn system() -> &'static Users {
     &USERS
 }
 
-fn ask(uid: u32) -> Option<String> {
-    match User::from_uid(Uid::from_raw(uid)) {
-        Ok(user) => user.map(|user| user.name),
-        Err(e) => {
-            log::warn!("cannot learn the name of user {uid}: {e}");
-            None
-        }
-    }
+fn ask(uid: u32) -> io::Result<Option<String>> {
+    let user = User::from_uid(Uid::from_raw(uid));
+    let user = user.inspect_err(|e| log::warn!("cannot learn the name of user {uid}: {e}"));
+    Ok(user?.map(|user| user.name))
 }
 
 /// The name of this machine; empty if it has none.
@@ -192,7 +202,7 @@ mod tests {
         let count = Arc::clone(&asked);
         let ask = move |uid| {
             count.fetch_add(1, Ordering::Relaxed);
-            (uid == 81234).then(|| "ann".to_owned())
+            Ok((uid == 81234).then(|| "ann".to_owned()))
         };
         let users = Users::new(ask, LONG);
         for _ in 0..3 {
@@ -205,7 +215,7 @@ mod tests {
     fn a_directory_that_does_not_answer_delays_one_who_asks_for_a_moment() {
         let (answer, question) = mpsc::channel::<()>();
         let question = Mutex::new(question);
-        let ask = move |_| question.lock().recv().ok().map(|()| "ann".to_owned());
+        let ask = move |_| Ok(question.lock().recv().ok().map(|()| "ann".to_owned()));
         let users = Users::new(ask, Duration::from_millis(200));
         users.expect(5);
         assert_eq!(users.name(5), "5");
@@ -228,7 +238,7 @@ mod tests {
         let count = Arc::clone(&asked);
         let ask = move |_| {
             count.fetch_add(1, Ordering::Relaxed);
-            question.lock().recv().ok().map(|()| String::new())
+            Ok(question.lock().recv().ok().map(|()| String::new()))
         };
         let users = Users::new(ask, Duration::ZERO);
         assert!((0..100).all(|uid| users.name(uid) == uid.to_string()));
@@ -243,14 +253,40 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_kept_where_it_cannot_be_asked_for_again() {
+        let asked = AtomicUsize::new(0);
+        let users = Users::new(
+            move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+                0 => Ok(Some("ann".to_owned())),
+                1 => Err(io::ErrorKind::TimedOut.into()),
+                2 => std::panic::panic_any("made to fail"),
+                _ => Ok(None),
+            },
+            LONG,
+        );
+        for expected in ["ann", "ann", "ann", "5"] {
+            // As after its time: it is asked for again.
+            if let Some(one) = users.answers.known.lock().get_mut(&5) {
+                one.lasts = Duration::ZERO;
+            }
+            assert!(!users.name(5).is_empty());
+            let until = Instant::now() + LONG;
+            while users.answers.known.lock()[&5].asked.is_some() && Instant::now() < until {
+                thread::yield_now();
+            }
+            assert_eq!(users.answers.known.lock()[&5].name.as_deref().unwrap_or("5"), expected);
+        }
+    }
+
+    #[test]
     fn odd_names_stay_one_word() {
         assert_eq!(author("ann", "host"), "ann@host");
         assert_eq!(author("ann@example.org", "a b"), "ann_example.org@a_b");
         assert_eq!(author("EXAMPLE\\ann", ""), "EXAMPLE\\ann");
         assert_eq!(author("a\x1b[31m\n\u{202e}b", "h\t"), "a_[31m__b@h_");
         assert_eq!(author(&"x".repeat(1000), "h").len(), LONGEST + 2);
-        let users = Users::new(|_| Some("Ann Smith".to_owned()), LONG);
+        let users = Users::new(|_| Ok(Some("Ann Smith".to_owned())), LONG);
         assert_eq!(users.name(1), "Ann_Smith");
-        assert_eq!(Users::new(|_| Some(String::new()), LONG).name(1), "1");
+        assert_eq!(Users::new(|_| Ok(Some(String::new())), LONG).name(1), "1");
     }
 }

@@ -330,6 +330,9 @@ impl WorkingCopy {
         };
         let kept = body.kept;
         body.straight &= at - kept == body.len;
+        if at - kept < body.len {
+            body.reached = None;
+        }
         body.file(self, context)?;
         body.reopen(self, context)?;
         body.file(self, context)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
@@ -367,6 +370,9 @@ impl WorkingCopy {
             if body.added {
                 // Its ticket says that it was added.
                 (body.file, body.len) = (None, 0);
+                if !body.adds {
+                    body.end_adding();
+                }
             }
             (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
             body.emptied = Instant::now();
@@ -382,6 +388,7 @@ impl WorkingCopy {
         }
         // Emptied, it begins again.
         (body.len, body.background, body.straight) = (len, None, len == 0 && !body.shared);
+        body.reached = None;
         self.changed(body, context.now);
         Ok(())
     }
@@ -401,7 +408,7 @@ impl WorkingCopy {
         let file = body.file(self, context)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
-        (body.background, body.straight) = (None, false);
+        (body.background, body.straight, body.reached) = (None, false, None);
         self.changed(body, context.now);
         Ok(())
     }

@@ -330,6 +330,9 @@ impl Fs {
     pub fn open(&self, caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
         Counters::add(&self.control.counters.opens, 1);
         let node = self.node(ino)?;
+        // No renaming takes the file away before its handle is known.
+        let scratch = matches!(node.what, What::Scratch(..));
+        let _steady = self.writes.as_ref().filter(|_| scratch).map(|writes| writes.handover.steady());
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
             if caller.uid != rustix::process::geteuid().as_raw() {
                 // The log will name who writes: known by the time of the close.

@@ -1,6 +1,7 @@
 //! What writing needs beside the tree: the spool, names that are being saved, collections that are not born.
 
 use super::copy::WorkingCopy;
+use super::handover::Handover;
 use super::hidden::{self, HiddenNames};
 use crate::vfs::render::Format;
 use crate::vfs::save::{BackgroundReads, Basis};
@@ -63,6 +64,8 @@ pub(super) struct WriteState {
     pub(super) unborn: Mutex<BTreeMap<String, u64>>,
     /// What scratch files are a change of, and the process that made them, by inode.
     pub(super) bases: Mutex<LruCache<u64, (Basis, Option<u32>)>>,
+    /// Scratch files that become live ones.
+    pub(super) handover: Handover,
     reopens: Mutex<HashMap<Asking, Reopen>>,
     serial: AtomicU64,
     saving: Arc<Saving>,
@@ -84,6 +87,7 @@ impl WriteState {
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),
+            handover: Handover::default(),
             reopens: Mutex::default(),
             serial: AtomicU64::new(0),
             saving: Arc::default(),

@@ -22,6 +22,8 @@ pub(super) struct Ends {
     pub(super) dest: Changelog,
     /// Whether the registry there names it, so that gc has spared what its revisions name.
     pub(super) trusted: bool,
+    /// Revisions whose tags travel too: they travel even if a horizon there would hide them.
+    pub(super) tagged: BTreeSet<Stamp>,
 }
 
 /// What is to be done.
@@ -46,7 +48,7 @@ pub(super) struct Plan {
 impl Ends {
     pub(super) fn new(source: Changelog, dest: Changelog, trusted: bool) -> Result<Ends, HistoryError> {
         let (all, log) = source.logs()?;
-        Ok(Ends { source, log, all, dest, trusted })
+        Ok(Ends { source, log, all, dest, trusted, tagged: BTreeSet::new() })
     }
 
     /// Plans the copy; `now` in milliseconds since 1970-01-01 UTC. Fails where the two sides cannot be merged.
@@ -59,7 +61,8 @@ impl Ends {
         let (all, log) = self.dest.logs()?;
         let there = There { log, all, trusted: self.trusted };
         let ours = self.dest.heads(&there.log)?;
-        let must = self.must(&there, &theirs, &ours, what.unmergeable)?;
+        let mut must = self.must(&there, &theirs, &ours, what.unmergeable)?;
+        must.extend(self.tagged.iter().copied().filter(|stamp| self.log.contains(*stamp)));
         let base = self.base_horizon(&there, shallow, &must);
         let take = self.take(&there, shallow, &must, &base);
         let taken: BTreeSet<Stamp> = take.iter().copied().collect();

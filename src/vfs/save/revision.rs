@@ -27,8 +27,7 @@ pub struct Save<'a> {
     pub series: &'a Series,
     /// How the rows are meant.
     pub way: Way,
-    /// What the program opened; none where that is not known, or there was nothing; of rows that are added: only where
-    /// the columns were altered since.
+    /// What the program opened; none where that is not known, or there was nothing.
     pub basis: Option<&'a Basis>,
     /// `user@host`.
     pub author: &'a str,
@@ -62,10 +61,7 @@ impl Save<'_> {
         };
         let (mut batch, label) = self.batch(cached, views)?;
         // What the batch is made on tells, not the last look: that may not have heard of what is newest.
-        let there = match self.way {
-            Way::Replace => content(batch.base(), self.series.id, &label)?,
-            Way::Append => None,
-        };
+        let there = content(batch.base(), self.series.id, &label)?;
         let moved = |basis: &&Basis| match self.way {
             Way::Replace => there.is_some_and(|there| there != basis.view.content),
             Way::Append => *basis.columns() != batch.base().schema,
@@ -91,6 +87,10 @@ impl Save<'_> {
             self.note_return(cached, &label);
         }
         let basis = match (self.way, stamp) {
+            // What was opened and what was added, unless others wrote since: of that there is no state.
+            (Way::Append, Some(stamp)) if self.basis.map(|basis| basis.view.content) == there => {
+                self.basis_at(views, stamp)
+            }
             (Way::Append, _) => None,
             (Way::Replace, Some(stamp)) => self.basis_at(views, stamp),
             // Not what came since, which the writer does not have.

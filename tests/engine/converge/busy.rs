@@ -1,9 +1,8 @@
 //! Copies beside writers: somebody writes at the very moment a changelog is listed.
 
-use crate::support::{CountingClock, copy, frame, repo_on, series};
-use bytes::Bytes;
+use crate::support::{Call, CountingClock, copy, frame, repo_on, series, watched};
+use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
-use lakota::backend::{Backend, BackendError, Entry};
 use lakota::collection::At;
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
@@ -13,52 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Writes a row before it lists for the `n`-th time.
-#[derive(Debug)]
-struct Busy {
-    inner: Arc<dyn Backend>,
-    clock: Arc<CountingClock>,
-    left: AtomicUsize,
-}
-
-impl Backend for Busy {
-    fn get(&self, key: &str) -> Result<Bytes, BackendError> {
-        self.inner.get(key)
-    }
-
-    fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
-        self.inner.get_range(key, offset, len)
-    }
-
-    fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
-        self.inner.put_many(items)
-    }
-
-    fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
-        self.inner.len(key)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, BackendError> {
-        if self.left.fetch_sub(1, Ordering::Relaxed) == 1 {
-            upsert(&self.inner, &self.clock, "77,7\n");
+fn busy(inner: &Arc<dyn Backend>, clock: &Arc<CountingClock>, n: usize) -> Arc<dyn Backend> {
+    let (left, clock, below) = (AtomicUsize::new(n), Arc::clone(clock), Arc::clone(inner));
+    watched(inner, move |call, _| {
+        if call == Call::List && left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            upsert(&below, &clock, "77,7\n");
         }
-        self.inner.list(folder)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), BackendError> {
-        self.inner.rename(from, to)
-    }
-
-    fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.delete_many(keys)
-    }
-
-    fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.sync(keys)
-    }
-
-    fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
-        self.inner.clean(age_ms)
-    }
+        Ok(())
+    })
 }
 
 fn schema() -> Schema {
@@ -92,8 +53,7 @@ fn copy_is_not_refused_since_somebody_writes_beside_it() {
                 if (i == 0) != at_source {
                     return Arc::clone(&ends[i]);
                 }
-                let (inner, clock) = (Arc::clone(&ends[i]), Arc::clone(&clock));
-                Arc::new(Busy { inner, clock, left: AtomicUsize::new(n) })
+                busy(&ends[i], &clock, n)
             });
             let [from, to] = [from, to].map(|end| repo_on(&end, &clock, None));
             let report = transfer(&from, &to, &What::default(), &|_| ()).unwrap();

@@ -112,10 +112,23 @@ fn a_label_that_a_series_got_and_lost_in_one_batch_is_not_its_own_when_it_is_wri
     assert_eq!(one.rows(), ["5,5\n"]);
 }
 
+fn send(from: &Site, to: &Site) {
+    let (from, to) = (repo_on(&from.0, &from.1, None), repo_on(&to.0, &to.1, None));
+    let report = transfer(&from, &to, &What::default(), &|_| ()).unwrap();
+    assert!(report.failed.is_empty(), "{:?}", report.failed);
+}
+
 fn damage(site: &Site) -> Vec<String> {
     let mut damage = Vec::new();
     ops::verify(&repo_on(&site.0, &site.1, None), &mut |found| damage.push(found.what.clone())).unwrap();
     damage
+}
+
+fn forget(site: &Site) {
+    ops::squash(&site.open()).unwrap();
+    for _ in 0..2 {
+        ops::gc(&repo_on(&site.0, &site.1, None), 0).unwrap();
+    }
 }
 
 fn tag_newest(site: &Site, name: &str) {
@@ -133,10 +146,7 @@ fn a_tag_stays_where_it_is_if_the_revision_it_names_cannot_be_copied() {
     other.upsert("1,3\n");
     // What a merge needs is gone on this side, and later than what the other side has on its own.
     one.upsert("1,4\n");
-    ops::squash(&one.open()).unwrap();
-    for _ in 0..2 {
-        ops::gc(&repo_on(&one.0, &one.1, None), 0).unwrap();
-    }
+    forget(&one);
     tag_newest(&one, "v1");
     let (from, to) = (repo_on(&one.0, &one.1, None), repo_on(&other.0, &other.1, None));
     let report = transfer(&from, &to, &What::default(), &|_| ()).unwrap();
@@ -194,14 +204,14 @@ fn merge_without_a_file() -> (Site, Site, Stamp) {
 fn a_merge_that_was_copied_in_part_is_whole_before_a_child_of_it_comes() {
     let (one, other, _) = merge_without_a_file();
     one.upsert("3,3\n");
-    copy(one.0.as_ref(), other.0.as_ref(), 0);
+    send(&one, &other);
     assert_eq!(other.heads(), one.heads());
 }
 
 #[test]
 fn a_merge_that_was_copied_in_part_is_whole_after_the_next_copy() {
     let (one, other, merge) = merge_without_a_file();
-    copy(one.0.as_ref(), other.0.as_ref(), 0);
+    send(&one, &other);
     assert_eq!(other.heads(), [merge]);
 }
 
@@ -220,5 +230,24 @@ fn a_merge_that_was_copied_in_part_is_whole_before_it_is_merged_or_written_to() 
             other.open().settle().unwrap();
             assert_eq!(other.heads().len(), 1);
         }
+    }
+}
+
+#[test]
+fn a_tagged_revision_is_copied_though_the_destination_has_trimmed_what_is_as_old() {
+    let one = Site::new();
+    let (other, third) = (one.clone(), one.clone());
+    one.upsert("1,1\n");
+    tag_newest(&one, "v1");
+    one.upsert("1,2\n");
+    forget(&one);
+    other.upsert("1,3\n");
+    forget(&other);
+    for [from, to] in [[&one, &other], [&other, &third]] {
+        send(from, to);
+        let collection = to.open();
+        let tagged = collection.at("v1", None).unwrap();
+        assert_eq!(series(&collection, "s", tagged).into_values().flatten().collect::<Vec<_>>(), ["1,1\n"]);
+        assert_eq!(damage(to), Vec::<String>::new());
     }
 }

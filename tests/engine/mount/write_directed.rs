@@ -408,3 +408,61 @@ fn a_copy_that_is_closed_is_not_opened_again() {
     assert_eq!(folder.unwrap(), Some(Errno::ESTALE));
     assert_eq!(world.text(), format!("{ROWS}3,30\n"));
 }
+
+/// As a program does that opens with `a+`, and takes back what it has added.
+#[test]
+fn lines_that_were_added_and_saved_are_taken_back_by_cutting_them_off() {
+    for more in [false, true] {
+        let mut world = World::new();
+        let fd = world.open(O_RDWR | O_APPEND);
+        if more {
+            world.kernel.write(fd, b"3,30\n").unwrap();
+            world.kernel.fsync(fd).unwrap();
+        }
+        let size = world.kernel.fstat(fd).unwrap().size;
+        let before = world.text();
+        for row in ["4,40\n", "1,11\n", "5,50\n6,60\n"] {
+            world.kernel.write(fd, row.as_bytes()).unwrap();
+            world.kernel.fsync(fd).unwrap();
+        }
+        assert_ne!(world.text(), before);
+        world.kernel.ftruncate(fd, size).unwrap();
+        world.kernel.close(fd).unwrap();
+        assert_eq!(world.text(), before);
+        assert!(world.rejected().is_empty());
+        world.kernel.check_clean();
+    }
+}
+
+#[test]
+fn rows_of_others_stay_where_lines_that_were_added_are_taken_back() {
+    let mut world = World::new();
+    let fd = world.open(O_RDWR | O_APPEND);
+    world.kernel.write(fd, b"4,40\n").unwrap();
+    world.kernel.fsync(fd).unwrap();
+    world.elsewhere("s", "k,v\n9,90\n");
+    world.kernel.ftruncate(fd, ROWS.len() as u64).unwrap();
+    world.kernel.close(fd).unwrap();
+    assert_eq!(world.text(), format!("{ROWS}9,90\n"));
+}
+
+/// What the program has is no state of the series: nobody can tell which rows it takes back.
+#[test]
+fn lines_that_were_added_behind_rows_of_others_are_not_taken_back_without_a_word() {
+    for size in [ROWS.len() as u64, 0] {
+        let mut world = World::new();
+        let fd = world.open(O_RDWR | O_APPEND);
+        world.elsewhere("s", "k,v\n9,90\n");
+        world.kernel.write(fd, b"4,40\n").unwrap();
+        world.kernel.fsync(fd).unwrap();
+        world.kernel.ftruncate(fd, size).unwrap();
+        if size == 0 {
+            world.kernel.write(fd, ROWS.as_bytes()).unwrap();
+        }
+        assert_eq!(world.kernel.close(fd), Err(Errno::ESTALE));
+        assert_eq!(world.text(), format!("{ROWS}4,40\n9,90\n"));
+        assert_eq!(world.rejected(), [ROWS]);
+        assert!(world.errors().contains("would remove 2 rows"), "{}", world.errors());
+        world.kernel.check_clean();
+    }
+}

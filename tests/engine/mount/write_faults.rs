@@ -2,60 +2,19 @@
 
 use super::live::{CUT, LIVE, NEVER, PARQUET, ROWS, World, options};
 use super::walk::Walk;
-use bytes::Bytes;
+use crate::support::{Call, watched};
+use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
-use lakota::backend::{Backend, BackendError, Entry};
 use lakota::mount::posix::errno::Errno;
 use libc::{O_APPEND, O_CREAT, O_TRUNC, O_WRONLY};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// A backend that panics where it is told to.
+/// Where a backend panics.
 #[derive(Debug, Default)]
 struct Faulty {
-    inner: MemoryBackend,
     put: AtomicBool,
     list: AtomicBool,
-}
-
-impl Backend for Faulty {
-    fn get(&self, key: &str) -> Result<Bytes, BackendError> {
-        self.inner.get(key)
-    }
-
-    fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
-        self.inner.get_range(key, offset, len)
-    }
-
-    fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
-        assert!(!self.put.load(Ordering::Relaxed), "index 3 of 2");
-        self.inner.put_many(items)
-    }
-
-    fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
-        self.inner.len(key)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, BackendError> {
-        assert!(!self.list.load(Ordering::Relaxed), "no folder\nto list");
-        self.inner.list(folder)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), BackendError> {
-        self.inner.rename(from, to)
-    }
-
-    fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.delete_many(keys)
-    }
-
-    fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.sync(keys)
-    }
-
-    fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
-        self.inner.clean(age_ms)
-    }
 }
 
 /// What a panic leaves is what a refusal leaves.
@@ -75,8 +34,17 @@ fn kept(world: &mut World, backend: &Faulty, bytes: &str) {
 }
 
 fn world() -> (World, Arc<Faulty>) {
-    let backend = Arc::<Faulty>::default();
-    (World::on(Arc::<Faulty>::clone(&backend), options(), NEVER), backend)
+    let faulty = Arc::<Faulty>::default();
+    let ask = {
+        let faulty = Arc::clone(&faulty);
+        move |call, _: &str| {
+            assert!(call != Call::Put || !faulty.put.load(Ordering::Relaxed), "index 3 of 2");
+            assert!(call != Call::List || !faulty.list.load(Ordering::Relaxed), "no folder\nto list");
+            Ok(())
+        }
+    };
+    let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new());
+    (World::on(watched(&memory, ask), options(), NEVER), faulty)
 }
 
 #[test]

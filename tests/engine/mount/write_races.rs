@@ -3,8 +3,9 @@
 use super::live::{CUT, LIVE, World};
 use super::walk::Walk;
 use crate::support::frame;
-use lakota::mount::posix::fs::Renaming;
-use libc::{O_APPEND, O_CREAT, O_RDWR, O_WRONLY};
+use lakota::mount::posix::errno::Errno;
+use lakota::mount::posix::fs::{Change, Renaming};
+use libc::{O_APPEND, O_CREAT, O_RDONLY, O_RDWR, O_WRONLY};
 use std::time::{Duration, Instant};
 
 #[test]
@@ -90,7 +91,7 @@ fn what_is_added_to_a_file_after_its_rename_began_is_not_lost() {
         let text = format!("k,v\n{}", rows(0..8_000 + n));
         world.kernel.save(100, "c/s/tmp", O_CREAT, text.as_bytes()).unwrap();
         let added = format!("{},1\n", 9_000 + n);
-        let mut both = false;
+        let mut written = false;
         let World { kernel, .. } = &world;
         let (fs, caller) = (&kernel.fs, kernel.caller(100));
         let folder = Walk(fs).found("c/s").attr.ino;
@@ -107,12 +108,18 @@ fn what_is_added_to_a_file_after_its_rename_began_is_not_lost() {
                                 fs.rename(caller, from, to, how).map(|()| began.elapsed())
                             });
                             std::thread::sleep(took * n / (ROUNDS + 2));
-                            if n > 0 && !renaming.is_finished() {
-                                let handle = fs.open(caller, ino, O_WRONLY | O_APPEND).unwrap().handle;
-                                fs.write(handle, text.len() as u64, added.as_bytes(), true).unwrap();
-                                fs.flush(caller, handle).unwrap();
-                                fs.release(handle);
-                                both = !renaming.is_finished();
+                            // Where it comes too late, it is told so, whenever that is.
+                            if n > 0 {
+                                match fs.open(caller, ino, O_WRONLY | O_APPEND) {
+                                    Ok(opened) => {
+                                        let at = text.len() as u64;
+                                        fs.write(opened.handle, at, added.as_bytes(), true).unwrap();
+                                        fs.flush(caller, opened.handle).unwrap();
+                                        fs.release(opened.handle);
+                                        written = true;
+                                    }
+                                    Err(errno) => assert_eq!(errno, Errno::ESTALE),
+                                }
                             }
                             took = renaming.join().unwrap().unwrap();
                         });
@@ -120,8 +127,102 @@ fn what_is_added_to_a_file_after_its_rename_began_is_not_lost() {
                     .unwrap();
             })
             .unwrap();
-        let expected = if both { format!("{text}{added}") } else { text };
-        assert!(!both || world.text() == expected, "round {n}");
+        let expected = if written { format!("{text}{added}") } else { text };
+        assert!(world.text() == expected, "round {n}");
+    }
+}
+
+/// Threads of one program share a descriptor: what one of them has just written, another one saves, or its end does.
+#[test]
+fn what_is_written_through_a_descriptor_whose_file_is_being_renamed_is_not_lost() {
+    const ROWS: u32 = 300;
+    for round in 0..12_u64 {
+        let mut world = World::new();
+        let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_WRONLY | O_APPEND).unwrap();
+        let mut text = "k,v\n1,1\n".to_owned();
+        world.kernel.write(fd, text.as_bytes()).unwrap();
+        let handle = world.kernel.handle(fd);
+        let World { kernel, .. } = &world;
+        let (fs, caller) = (&kernel.fs, kernel.caller(100));
+        let folder = Walk(fs).found("c/s").attr.ino;
+        Walk(fs)
+            .at("c/s", |_, _| {
+                std::thread::scope(|scope| {
+                    scope.spawn(move || {
+                        std::thread::sleep(Duration::from_micros(300 * round));
+                        let how = Renaming { replace: true };
+                        let (from, to) = ((folder, "tmp".as_ref()), (folder, "live.csv".as_ref()));
+                        fs.rename(caller, from, to, how).unwrap();
+                    });
+                    let syncing = scope.spawn(move || {
+                        (0..40).for_each(|_| {
+                            fs.fsync(handle).unwrap();
+                            std::thread::sleep(Duration::from_micros(200));
+                        });
+                    });
+                    for row in 2..ROWS {
+                        let line = format!("{row},{row}\n");
+                        fs.write(handle, text.len() as u64, line.as_bytes(), true).unwrap();
+                        text.push_str(&line);
+                    }
+                    syncing.join().unwrap();
+                });
+            })
+            .unwrap();
+        fs.flush(caller, handle).unwrap();
+        fs.release(handle);
+        world.kernel.forget(fd);
+        assert!(world.text() == text, "round {round}");
+    }
+}
+
+/// As a program that keeps the number of a file does: it opens it again by its descriptor.
+#[test]
+fn a_file_that_became_the_live_one_is_not_written_any_more() {
+    let mut world = World::new();
+    let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_RDWR).unwrap();
+    world.kernel.write(fd, b"k,v\n1,11\n").unwrap();
+    world.kernel.close(fd).unwrap();
+    let reader = world.kernel.open(100, "c/s/tmp", O_RDONLY).unwrap();
+    let ino = world.kernel.ino(reader);
+    let caller = world.kernel.caller(100);
+    let cut = Change { size: Some(0), mtime: None };
+    world.kernel.rename(100, "c/s/tmp", LIVE, true).unwrap();
+    assert_eq!(world.kernel.fs.open(caller, ino, O_WRONLY).map(|opened| opened.handle), Err(Errno::ESTALE));
+    assert_eq!(world.kernel.fs.open(caller, ino, CUT).map(|opened| opened.handle), Err(Errno::ESTALE));
+    assert_eq!(world.kernel.fs.setattr(caller, ino, None, cut).map(|_| ()), Err(Errno::ESTALE));
+    assert_eq!(world.kernel.read(reader), b"k,v\n1,11\n", "who reads it keeps it");
+    world.kernel.close(reader).unwrap();
+    // One that was only removed is its opener's.
+    let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_RDWR).unwrap();
+    world.kernel.unlink(100, "c/s/tmp").unwrap();
+    let again = world.kernel.fs.open(caller, world.kernel.ino(fd), O_RDWR).unwrap().handle;
+    world.kernel.fs.write(again, 0, b"x", false).unwrap();
+    assert_eq!(world.kernel.read(fd), b"x");
+    world.kernel.fs.release(again);
+    world.kernel.close(fd).unwrap();
+    world.kernel.check_clean();
+}
+
+/// The same while somebody writes it on: what is opened is the copy that he has.
+#[test]
+fn a_file_that_became_the_live_one_while_it_is_written_is_opened_as_that() {
+    for size in [None, Some(4)] {
+        let mut world = World::new();
+        let fd = world.kernel.open(100, "c/s/tmp", O_CREAT | O_RDWR).unwrap();
+        world.kernel.write(fd, b"k,v\n1,11\n").unwrap();
+        world.kernel.rename(100, "c/s/tmp", LIVE, true).unwrap();
+        let (ino, caller) = (world.kernel.ino(fd), world.kernel.caller(100));
+        let two = world.kernel.fs.open(caller, ino, O_RDWR | O_APPEND).unwrap().handle;
+        if size.is_some() {
+            world.kernel.fs.setattr(caller, ino, None, Change { size, mtime: None }).unwrap();
+        }
+        world.kernel.fs.write(two, 9, b"2,22\n", true).unwrap();
+        world.kernel.close(fd).unwrap();
+        world.kernel.fs.release(two);
+        let expected = if size.is_some() { "k,v\n2,22\n" } else { "k,v\n1,11\n2,22\n" };
+        assert_eq!(world.text(), expected);
+        world.kernel.check_clean();
     }
 }
 

@@ -1,6 +1,6 @@
 //! Texts whose first line or encoding is in doubt, written through the mount.
 
-use super::live::World;
+use super::live::{ROWS, World};
 use super::walk::Walk;
 use lakota::data::schema::Schema;
 use lakota::mount::posix::errno::Errno;
@@ -77,6 +77,66 @@ fn lines_of_another_encoding_are_added_with_several_calls_of_fsync() {
     world.kernel.close(fd).unwrap();
     assert_eq!(text(&world), "name,country\nabe,IL\nbob,AT\ncat,BE\ndan,CH\neve,DE\nfay,FR\n");
     assert!(world.rejected().is_empty(), "{}", world.errors());
+}
+
+/// Bytes of a text.
+type Form<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+
+/// What is saved is not read again, whatever the encoding: somebody else may have changed it since.
+#[test]
+fn lines_of_another_encoding_that_are_saved_are_not_saved_again() {
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let longer = |text: &str| text.chars().flat_map(|c| u32::from(c).to_be_bytes()).collect();
+    let returns = |text: &str| text.replace('\n', "\r").into_bytes();
+    let forms: [Form<'_>; 5] = [
+        &|text| text.as_bytes().to_vec(),
+        &|text| utf16(text),
+        &|text| little(&text.replace('\n', "\r\n")),
+        &longer,
+        &returns,
+    ];
+    for (n, form) in forms.into_iter().enumerate() {
+        for head in ["", "v,k\n"] {
+            let line =
+                |k: u32, v: u32| if head.is_empty() { format!("{k},{v}\n") } else { format!("{v},{k}\n") };
+            let mut world = World::new();
+            let fd = world.open(O_WRONLY | O_APPEND);
+            // Alone in a file, its encoding is known by a mark.
+            let mark = if n == 0 || n == 4 { "" } else { "\u{feff}" };
+            world.kernel.write(fd, &form(&format!("{mark}{head}{}{}", line(4, 40), line(5, 50)))).unwrap();
+            world.kernel.fsync(fd).unwrap();
+            assert_eq!(world.text(), format!("{ROWS}4,40\n5,50\n"), "form {n}");
+            world.elsewhere("s", "k,v\n5,55\n");
+            world.kernel.write(fd, &form(&line(6, 60))).unwrap();
+            world.kernel.fsync(fd).unwrap();
+            // Half a line is none.
+            let next = form(&line(7, 70));
+            let (half, rest) = next.split_at(next.len() - 4);
+            world.kernel.write(fd, half).unwrap();
+            world.kernel.fsync(fd).unwrap();
+            assert_eq!(world.text(), format!("{ROWS}4,40\n5,55\n6,60\n"), "form {n}");
+            world.elsewhere("s", "k,v\n6,66\n");
+            world.kernel.write(fd, rest).unwrap();
+            world.kernel.write(fd, &form(&line(8, 80))).unwrap();
+            world.kernel.close(fd).unwrap();
+            assert_eq!(world.text(), format!("{ROWS}4,40\n5,55\n6,66\n7,70\n8,80\n"), "form {n}");
+            assert!(world.rejected().is_empty(), "{}", world.errors());
+        }
+    }
+}
+
+/// Its last byte is that of a line end.
+#[test]
+fn half_a_line_that_ends_in_a_wide_character_is_no_line() {
+    let mut world = people();
+    let fd = world.kernel.open(100, PEOPLE, O_WRONLY | O_APPEND).unwrap();
+    world.kernel.write(fd, &utf16("\u{feff}name,country\ndan,CH\neve,\u{10a}")).unwrap();
+    world.kernel.fsync(fd).unwrap();
+    assert_eq!(text(&world), TWO);
+    world.kernel.write(fd, &utf16("B\n")).unwrap();
+    world.kernel.fsync(fd).unwrap();
+    assert_eq!(text(&world), format!("{TWO}dan,CH\neve,\u{10a}B\n"));
+    world.kernel.close(fd).unwrap();
 }
 
 #[test]

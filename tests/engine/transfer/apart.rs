@@ -1,89 +1,33 @@
 //! Copies where the two sides do not go together, where somebody meddles between two steps, and many copies in a row.
 
 use super::{Place, World, copy, push, refused};
-use crate::support::files;
-use bytes::Bytes;
-use lakota::backend::{Backend, BackendError, Entry};
+use crate::support::{Call, files, watched};
+use lakota::backend::Backend;
 use lakota::data::alter::Alteration;
 use lakota::data::schema::Schema;
 use lakota::history::changelog::Horizon;
 use lakota::ops;
 use lakota::ops::transfer::{Apart, TransferError, What};
-use std::fmt;
 use std::sync::Arc;
 use std::sync::Mutex;
 
 type Deed = Box<dyn FnOnce() + Send>;
 
-/// Does something once, after some listings of a folder.
-struct Meddled {
-    inner: Arc<dyn Backend>,
-    folder: String,
-    deed: Mutex<Option<(usize, Deed)>>,
-}
-
-impl fmt::Debug for Meddled {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("meddled")
-    }
-}
-
-impl Meddled {
-    /// Before the listing of `folder` that comes after `listings` others.
-    fn at(inner: &Arc<dyn Backend>, folder: String, listings: usize, deed: Deed) -> Arc<dyn Backend> {
-        Arc::new(Meddled { inner: Arc::clone(inner), folder, deed: Mutex::new(Some((listings, deed))) })
-    }
-
-    fn listed(&self, folder: &str) {
-        let mut deed = self.deed.lock().unwrap();
-        if folder != self.folder {
-            return;
+/// Does something once, before the listing of `folder` that comes after `listings` others.
+fn meddled(inner: &Arc<dyn Backend>, folder: String, listings: usize, deed: Deed) -> Arc<dyn Backend> {
+    let deed = Mutex::new(Some((listings, deed)));
+    watched(inner, move |call, key| {
+        let mut deed = deed.lock().unwrap();
+        if (call, key) != (Call::List, folder.as_str()) {
+            return Ok(());
         }
         match deed.take() {
             Some((0, now)) => now(),
             Some((left, later)) => *deed = Some((left - 1, later)),
             None => {}
         }
-    }
-}
-
-impl Backend for Meddled {
-    fn get(&self, key: &str) -> Result<Bytes, BackendError> {
-        self.inner.get(key)
-    }
-
-    fn get_range(&self, key: &str, offset: u64, len: usize) -> Result<Bytes, BackendError> {
-        self.inner.get_range(key, offset, len)
-    }
-
-    fn put_many(&self, items: &[(String, Bytes)]) -> Result<(), BackendError> {
-        self.inner.put_many(items)
-    }
-
-    fn len(&self, key: &str) -> Result<Option<u64>, BackendError> {
-        self.inner.len(key)
-    }
-
-    fn list(&self, folder: &str) -> Result<Vec<Entry>, BackendError> {
-        self.listed(folder);
-        self.inner.list(folder)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Result<(), BackendError> {
-        self.inner.rename(from, to)
-    }
-
-    fn delete_many(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.delete_many(keys)
-    }
-
-    fn sync(&self, keys: &[String]) -> Result<(), BackendError> {
-        self.inner.sync(keys)
-    }
-
-    fn clean(&self, age_ms: u64) -> Result<usize, BackendError> {
-        self.inner.clean(age_ms)
-    }
+        Ok(())
+    })
 }
 
 /// Forgets all but the newest state, files too.
@@ -234,7 +178,7 @@ fn copy_of_a_source_that_writes_meanwhile_sees_one_moment() {
         let deed = move || {
             World(clock).open(backend).write("s", &format!("{},0\n", 10 + listings));
         };
-        let meddled = world.open(Meddled::at(&a.backend, a.folder(), listings, Box::new(deed)));
+        let meddled = world.open(meddled(&a.backend, a.folder(), listings, Box::new(deed)));
         push(&meddled, &b);
         push(&a, &b);
         let (found, came) = (b.rows("s"), a.rows("s"));
@@ -258,7 +202,7 @@ fn two_copies_to_one_place_at_once_do_not_disturb_each_other() {
             let world = World(clock);
             push(&world.open(source), &world.open(backend));
         };
-        let meddled = world.open(Meddled::at(&c.backend, c.folder(), listings, Box::new(deed)));
+        let meddled = world.open(meddled(&c.backend, c.folder(), listings, Box::new(deed)));
         push(&a, &meddled);
         push(&b, &c);
         assert_eq!(c.rows("s").len(), listings * 2 + 3, "{listings}");
@@ -288,7 +232,7 @@ fn pruning_spares_what_a_copy_puts_again_meanwhile() {
             let parents = there.parents(old).unwrap().to_vec();
             c.changelog().receive(c.changelog().folders()[0], &[(old, parents, bytes)], false).unwrap();
         };
-        let meddled = world.open(Meddled::at(&a.backend, a.folder(), listings, Box::new(deed)));
+        let meddled = world.open(meddled(&a.backend, a.folder(), listings, Box::new(deed)));
         meddled.c().changelog().prune(u64::MAX).unwrap();
         let log = a.c().changelog().log().unwrap();
         assert!(log.contains(old), "{listings}: lost what was put again");
@@ -329,7 +273,7 @@ fn upkeep_at_any_moment_of_a_copy_costs_no_row() {
                 let side = if at_source { from } else { to };
                 let (clock, backend) = (Arc::clone(&world.0), Arc::clone(&side.backend));
                 let deed = move || upkeep(kind, &World(clock).open(backend), listings);
-                let meddled = world.open(Meddled::at(&side.backend, side.folder(), listings, Box::new(deed)));
+                let meddled = world.open(meddled(&side.backend, side.folder(), listings, Box::new(deed)));
                 let case = format!("{kind} at source {at_source} {listings}");
                 let report = if at_source {
                     copy(&meddled, to, &What::default())

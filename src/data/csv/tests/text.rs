@@ -54,7 +54,7 @@ fn other_encodings_are_read_with_a_mark_and_without() {
     for bytes in wide("t,v\n2020-01-01,1\n") {
         assert_eq!(rows(TWO, &bytes), "2020-01-01T00:00:00,1.0\n");
     }
-    for bytes in wide("hello") {
+    for bytes in wide("hello\n") {
         assert_eq!(rows("s str*", &bytes), "hello\n");
     }
 }

@@ -1,6 +1,7 @@
 //! As much of Thrift's compact protocol as it takes to look at a footer or a page's header before its reader does.
 
 /// Types of fields that are told apart here.
+pub(super) const FALSE: u8 = 2;
 pub(super) const I32: u8 = 5;
 pub(super) const LIST: u8 = 9;
 pub(super) const STRUCT: u8 = 12;
@@ -17,6 +18,11 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     pub(super) const fn new(bytes: &'a [u8]) -> Walk<'a> {
         Walk { bytes }
+    }
+
+    /// How many bytes have not been read.
+    pub(super) const fn left(&self) -> usize {
+        self.bytes.len()
     }
 
     fn byte(&mut self) -> Option<u8> {

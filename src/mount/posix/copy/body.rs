@@ -36,6 +36,9 @@ pub struct Body {
     pub(in crate::mount::posix) emptied: Instant,
     /// What a save of it must not remove.
     pub guard: Guard,
+    /// Whether added lines are saved behind rows of others, which the program has not seen: what it opened and what it
+    /// added is no state of the series.
+    pub apart: bool,
     /// Whether its ticket tells of what was opened before its last save.
     pub(super) stale: bool,
     /// The line that tells of the refusal of what is not saved.
@@ -71,6 +74,7 @@ impl Body {
             added: false,
             emptied: Instant::now(),
             guard: Guard::Nothing,
+            apart: false,
             stale: false,
             reported: None,
             reached: None,
@@ -86,6 +90,14 @@ impl Body {
     /// Notes what the program has from now on: its next save is a change of that.
     pub fn rebase(&mut self, basis: Basis) {
         (self.basis, self.stale) = (Some(basis), true);
+    }
+
+    /// Notes that it is not only added to any more. Of lines that are saved among rows of others nobody can tell then which
+    /// of them were taken back: so nothing is removed unasked.
+    pub(super) fn end_adding(&mut self) {
+        if self.apart {
+            (self.basis, self.guard, self.apart) = (None, Guard::Present, false);
+        }
     }
 
     /// Says of bytes that are saved that more come: were the server killed now, all of them are found.
@@ -158,6 +170,7 @@ impl Body {
         if !self.added || self.adds {
             return Ok(());
         }
+        self.end_adding();
         let ticket = copy.ticket(Way::Replace, context.now, self.basis.as_ref());
         let file = context.spool.file(&ticket).map_err(Failure::spool)?;
         let size = self.size();

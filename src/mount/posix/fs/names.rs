@@ -154,6 +154,7 @@ impl Fs {
     ) -> Result<(Child, Opening), Failure> {
         let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
         let child = scratch_child(name, series, held);
+        writes.handover.made(child.node.ino);
         // Should it become the live file, it is a change of what its writer can have read.
         if let Some(basis) = self.basis(series)? {
             writes.bases.lock().put(child.node.ino, (basis, self.pid(writes, caller)));

@@ -45,6 +45,29 @@ pub struct Renaming {
     pub replace: bool,
 }
 
+/// A scratch file on its way over a live one.
+struct Moving<'a> {
+    folder: Arc<Held>,
+    name: &'a OsStr,
+    ino: u64,
+    file: File,
+    /// What it was when its renaming began.
+    began: Metadata,
+    /// Whether it was open to be written then.
+    open: bool,
+    /// How often it had been opened so.
+    begun: u64,
+}
+
+impl Moving<'_> {
+    /// Whether it may have been changed since its renaming began: also by who has closed it again.
+    fn is_changed(&self, writes: &WriteState) -> bool {
+        let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
+        let grown = self.file.metadata().is_ok_and(|now| state(&now) != state(&self.began));
+        grown || writes.handover.begun(self.ino) != self.begun
+    }
+}
+
 impl Fs {
     /// Renames a file or a folder.
     pub fn rename(
@@ -195,23 +218,14 @@ impl Fs {
         (from, name): (&Node, &OsStr),
         (series, format, live): (&Series, Format, &OsStr),
     ) -> Result<(), Failure> {
-        let folder = self.folder(writes, from)?.ok_or(Errno::ENOENT)?;
-        let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
-        if held.is_folder() {
-            return Err(Errno::EISDIR.into());
-        }
-        let ino = held.number();
-        let file = held.reopen(false, false).map_err(Failure::spool)?;
+        let moving = self.moving(writes, from, name)?;
+        let (ino, len, file) = (moving.ino, moving.began.len(), &moving.file);
         let writer = self.writer(writes, caller);
         let live = live.to_string_lossy();
         let _busy = writes.busy();
-        // Of a file that is still written, what is there may be half of it: its close tells.
-        let open = self.handles.is_written(ino);
         let (mut basis, maker) = writes.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
         let lay = maker.is_some_and(|maker| maker != self.pid(writes, caller));
-        let began = file.metadata().map_err(Failure::spool)?;
-        let len = began.len();
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
@@ -220,46 +234,78 @@ impl Fs {
         if len > 0 {
             writes.hidden.written(series, format);
             let guard = Guard::Nothing;
-            let rows = Rows { series, format, name: &live, way: Way::Replace, writer: &writer, guard };
-            let saved =
-                caught(SAVING, || self.save_renamed(&rows, &file, basis.as_ref(), lay, open.then_some(ino)));
-            let saved = saved.map_err(|failure| self.keep_renamed(writes, &copy, &file, failure))?;
+            let (way, author) = (Way::Replace, &self.author(caller.uid));
+            let rows = Rows { series, format, name: &live, way, writer: &writer, author, guard };
+            // Of a file that is still written, what is there may be half of it: its close tells.
+            let open = moving.open.then_some(ino);
+            let saved = caught(SAVING, || self.save_renamed(&rows, file, basis.as_ref(), lay, open));
+            let saved = saved.map_err(|failure| moved(self.keep_file(writes, &copy, file, failure)))?;
             if let Some(saved) = saved {
                 basis = saved.basis.or(basis);
                 time = saved.shown.map(|shown| save::live(series, format, shown).1);
             }
             writes.hidden.written(series, format);
         }
-        // Nor is what came while it was read: from who opened it since, and may have closed it again.
-        let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
-        let grown = || file.metadata().is_ok_and(|now| state(&now) != state(&began));
-        if open || self.handles.is_written(ino) || grown() {
-            let path = folder.path(name).map_err(Failure::spool)?;
-            let adopted = writes
-                .spool
-                .adopt(&path, &copy.ticket(Way::Replace, self.now(), basis.as_ref()))
-                .map_err(Failure::spool)?;
-            copy.adopt(basis, adopted);
-            if let Some(time) = time {
-                copy.show_saved(&copy.body(), None, time);
-            }
-            let copy = Arc::new(copy);
-            // What was written since it was read is found at the close, which may come at once.
-            copy.touch();
+        if self.hand_over(writes, &moving, copy, (basis, time))? {
             writes.hidden.show(series, format);
-            if !self.handles.become_copy(ino, &copy)? {
-                // It came meanwhile.
-                return self.save(writes, &copy);
-            }
-            return Ok(());
-        }
-        folder.unlink(name).map_err(Failure::spool)?;
-        if len == 0 {
+        } else if len == 0 {
             writes.hidden.hide(Hidden::Emptied, series, format, &live, &writer);
         } else {
             writes.hidden.show(series, format);
         }
         Ok(())
+    }
+
+    /// A scratch file that is to take the place of a live one.
+    fn moving<'a>(&self, writes: &WriteState, from: &Node, name: &'a OsStr) -> Result<Moving<'a>, Failure> {
+        let folder = self.folder(writes, from)?.ok_or(Errno::ENOENT)?;
+        let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
+        if held.is_folder() {
+            return Err(Errno::EISDIR.into());
+        }
+        let (ino, file) = (held.number(), held.reopen(false, false).map_err(Failure::spool)?);
+        let _still = writes.handover.still();
+        let began = file.metadata().map_err(Failure::spool)?;
+        let (open, begun) = (self.handles.is_written(ino), writes.handover.begun(ino));
+        Ok(Moving { folder, name, ino, file, began, open, begun })
+    }
+
+    /// Takes a scratch file away of which the rows are saved. Where somebody has written to it since it was read, or may
+    /// do so, the rest of it becomes a working copy: whether it did.
+    fn hand_over(
+        &self,
+        writes: &WriteState,
+        moving: &Moving<'_>,
+        copy: WorkingCopy,
+        (basis, time): (Option<Basis>, Option<u64>),
+    ) -> Result<bool, Failure> {
+        let (ino, folder) = (moving.ino, &moving.folder);
+        let is_known = |ino| self.inodes.get(ino).is_some();
+        // Nobody writes between the last look and the end of the file.
+        let still = writes.handover.still();
+        if !moving.open && !self.handles.is_written(ino) && !moving.is_changed(writes) {
+            folder.unlink(moving.name).map_err(Failure::spool)?;
+            writes.handover.take(ino, is_known);
+            return Ok(false);
+        }
+        let path = folder.path(moving.name).map_err(Failure::spool)?;
+        let ticket = copy.ticket(Way::Replace, self.now(), basis.as_ref());
+        let adopted = writes.spool.adopt(&path, &ticket).map_err(Failure::spool)?;
+        writes.handover.take(ino, is_known);
+        copy.adopt(basis, adopted);
+        if let Some(time) = time {
+            copy.show_saved(&copy.body(), None, time);
+        }
+        let copy = Arc::new(copy);
+        // What was written since it was read is found at the close, which may come at once.
+        copy.touch();
+        let turned = self.handles.become_copy(ino, &copy)?;
+        drop(still);
+        if !turned {
+            // It came meanwhile.
+            self.save(writes, &copy).map_err(moved)?;
+        }
+        Ok(true)
     }
 
     /// Saves the rows of a file that is renamed over a live one. `lay`: it was made by another program than the one that
@@ -292,20 +338,6 @@ impl Fs {
                 if self.handles.is_written(ino) { Ok(None) } else { save(basis) }
             }
             (done, _) => done,
-        }
-    }
-
-    /// Keeps what a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
-    fn keep_renamed(
-        &self,
-        writes: &WriteState,
-        copy: &WorkingCopy,
-        file: &File,
-        failure: Failure,
-    ) -> Failure {
-        match self.keep_file(writes, copy, file, failure) {
-            Failure::Reported(Kind::Invalid) => Failure::Reported(Errno::EBADMSG.into()),
-            other => other,
         }
     }
 
@@ -358,6 +390,14 @@ impl Fs {
             }
         }
         Ok(())
+    }
+}
+
+/// What a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
+fn moved(failure: Failure) -> Failure {
+    match failure {
+        Failure::Reported(Kind::Invalid) => Failure::Reported(Errno::EBADMSG.into()),
+        other => other,
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct Rows<'a> {
     pub(super) name: &'a str,
     pub(super) way: Way,
     pub(super) writer: &'a Writer,
+    /// `user@host` of the writer. Found before anything is locked: his name may have to be waited for.
+    pub(super) author: &'a str,
     pub(super) guard: Guard,
 }
 
@@ -43,11 +45,16 @@ impl Fs {
     /// Saves a copy, and keeps its bytes where they are refused.
     pub(super) fn save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
         let _busy = writes.busy();
-        let body = &mut *copy.body();
         if !copy.is_unsaved() {
             return Ok(());
         }
-        let done = caught(SAVING, || self.save_body(writes, copy, body));
+        let author = self.author_of(copy);
+        let body = &mut *copy.body();
+        // Somebody else may have saved it meanwhile.
+        if !copy.is_unsaved() {
+            return Ok(());
+        }
+        let done = caught(SAVING, || self.save_body(writes, copy, body, &author));
         let done = done.map_err(|failure| self.keep_refused(writes, copy, body, failure));
         copy.settled(body);
         done
@@ -56,8 +63,9 @@ impl Fs {
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
     pub(super) fn try_save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
         let _busy = writes.busy();
+        let author = self.author_of(copy);
         let body = &mut *copy.body();
-        caught(SAVING, || self.save_body(writes, copy, body))?;
+        caught(SAVING, || self.save_body(writes, copy, body, &author))?;
         copy.settled(body);
         Ok(())
     }
@@ -86,7 +94,17 @@ impl Fs {
         copy.settled(body);
     }
 
-    fn save_body(&self, writes: &WriteState, copy: &WorkingCopy, body: &mut Body) -> Result<(), Failure> {
+    fn author_of(&self, copy: &WorkingCopy) -> String {
+        copy.writer().map_or_else(String::new, |writer| self.author(writer.uid))
+    }
+
+    fn save_body(
+        &self,
+        writes: &WriteState,
+        copy: &WorkingCopy,
+        body: &mut Body,
+        author: &str,
+    ) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(kind) = body.failed {
             let errno = Errno::from(kind);
@@ -105,20 +123,21 @@ impl Fs {
                 }
                 writes.hidden.written(series, *format);
                 let way = body.way();
-                let rows = Rows { series, format: *format, name: &copy.name, way, writer, guard: body.guard };
+                let (format, guard) = (*format, body.guard);
+                let rows = Rows { series, format, name: &copy.name, way, writer, author, guard };
                 let saved = match way {
                     Way::Append => self.save_added(&rows, body)?,
                     Way::Replace => self.save_whole(writes, &rows, body)?,
                 };
                 (body.reported, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
-                    let (ino, mtime) = live(series, *format, shown);
+                    let (ino, mtime) = live(series, format, shown);
                     copy.show_saved(body, self.is_free(copy, ino).then_some(ino), mtime);
                 }
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
-                Some(file) if body.size() > 0 => self.save_schema(writes, label, writer, file.file()),
+                Some(file) if body.size() > 0 => self.save_schema(writes, label, author, file.file()),
                 _ => Ok(()),
             },
         }
@@ -165,14 +184,18 @@ impl Fs {
         if save::is_blank(file)? {
             return Ok(None);
         }
-        let basis = match &body.basis {
-            Some(basis) if basis.is_recolumned(rows.series)? => Some(basis),
+        let basis = body.basis.as_ref();
+        let columns = match basis {
+            Some(basis) if basis.is_recolumned(rows.series)? => Some(basis.columns()),
             _ => None,
         };
-        let columns = basis.map(Basis::columns);
         let (input, reached) = save::read_added(rows.series, columns, file, body.reached.as_ref())?;
         let saved = self.save_rows(rows, basis, input)?;
         body.reached = reached;
+        // What it takes away of that later is a change of this. The ticket stays: lines that are added are a change of
+        // nothing.
+        body.apart |= saved.stamp.is_some() && saved.basis.is_none();
+        body.basis = saved.basis.clone().or(body.basis.take());
         Ok(Some(saved))
     }
 
@@ -214,9 +237,9 @@ impl Fs {
             let why = format!("collection {label} was deleted: nobody would find the rows");
             return Err(Failure::refused(Errno::ESTALE, why));
         }
-        let (message, author) = (self.message(rows), self.author(rows.writer.uid));
-        let Rows { series, way, guard, .. } = *rows;
-        let save = Save { series, way, basis, author: &author, message: &message, guard };
+        let message = self.message(rows);
+        let Rows { series, way, guard, author, .. } = *rows;
+        let save = Save { series, way, basis, author, message: &message, guard };
         let saved = save.run(&self.tree.views, input, again)?;
         if saved.stamp.is_some() {
             Counters::add(&self.control.counters.saves, 1);
@@ -258,7 +281,7 @@ impl Fs {
         }
     }
 
-    /// `user@host` of a user.
+    /// `user@host` of a user. Not to be asked for while anything is locked.
     pub(super) fn author(&self, uid: u32) -> String {
         let own = &self.tree.catalog.repo().context().author;
         if uid == rustix::process::geteuid().as_raw() {
@@ -272,7 +295,7 @@ impl Fs {
         &self,
         writes: &WriteState,
         label: &str,
-        writer: &Writer,
+        author: &str,
         file: &File,
     ) -> Result<(), Failure> {
         let len = file.metadata().map_err(Failure::unread)?.len();
@@ -287,7 +310,7 @@ impl Fs {
         let text = csv::decoded(&bytes)
             .map_err(|e| Failure::refused(Errno::EINVAL, format!("a schema is UTF-8 text: {e}")))?;
         let schema = Schema::parse_text(&text)?;
-        let repo = self.tree.catalog.repo().by(&self.author(writer.uid));
+        let repo = self.tree.catalog.repo().by(author);
         match repo.create_collection(label, &schema) {
             Ok(_) => {}
             Err(e @ RepoError::OtherSchema { .. }) => {

@@ -11,8 +11,10 @@ use crate::mount::posix::control::Counters;
 use crate::mount::posix::copy::{Purpose, WorkingCopy, WriteContext, Writer};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
+use crate::mount::posix::handover::Steady;
 use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
+use crate::mount::posix::scratch::Held;
 use crate::mount::posix::write_state::{Busy, Reopen, WriteState};
 use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
@@ -67,14 +69,51 @@ impl Fs {
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
-            What::Scratch(_, held) if !held.is_folder() => {
-                let file = held.reopen(true, flags & libc::O_TRUNC != 0).map_err(Failure::spool)?;
-                Ok(Opening::Scratch(Arc::new(file), node.ino, true))
-            }
+            What::Scratch(_, held) if !held.is_folder() => self.open_scratch(writes, held, flags),
             What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
             What::Repo(Entry::Link(..)) => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EISDIR.into()),
         }
+    }
+
+    /// Opens a scratch file to write, while none is taken away.
+    fn open_scratch(&self, writes: &WriteState, held: &Held, flags: i32) -> Result<Opening, Failure> {
+        let (ino, cut) = (held.number(), flags & libc::O_TRUNC != 0);
+        if writes.handover.is_taken(ino) {
+            let copy = self.taken(ino)?;
+            copy.reopened()?;
+            if cut && let Err(failure) = copy.truncate(0, self.context(writes)) {
+                self.closed(writes, &copy);
+                return Err(failure);
+            }
+            return Ok(Opening::Copy(copy));
+        }
+        writes.handover.begin(ino);
+        let file = held.reopen(true, cut).map_err(Failure::spool)?;
+        Ok(Opening::Scratch(Arc::new(file), ino, true))
+    }
+
+    /// The copy that a scratch file is which was renamed over a live one. Where nobody has it open any more, the kernel is
+    /// to look its name up again: what is written to it would be lost.
+    fn taken(&self, ino: u64) -> Result<Arc<WorkingCopy>, Errno> {
+        self.handles.copies().into_iter().find(|copy| copy.ino == ino).ok_or(Errno::ESTALE)
+    }
+
+    /// What a handle stands for; a scratch file that is written stays one until what is given is dropped.
+    fn steady<'a>(
+        &self,
+        writes: &'a WriteState,
+        handle: u64,
+    ) -> Result<(Opening, Option<Steady<'a>>), Errno> {
+        let written = |opening: &Opening| matches!(opening, Opening::Scratch(_, _, true));
+        let opening = self.handles.file(handle)?;
+        if !written(&opening) {
+            return Ok((opening, None));
+        }
+        let steady = writes.handover.steady();
+        let opening = self.handles.file(handle)?;
+        let steady = written(&opening).then_some(steady);
+        Ok((opening, steady))
     }
 
     /// Has the kernel look the name up again, where that has not been done: what it finds then can be written.
@@ -138,9 +177,11 @@ impl Fs {
     /// Writes bytes at an offset, or with `append` behind what is there. All of them, or an error.
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8], append: bool) -> Result<(), Errno> {
         let failed = |e: Failure| self.fail(None, "write", &e);
-        match self.handles.file(handle)? {
+        let writes = self.writes.as_ref().ok_or(Errno::EBADF)?;
+        let (opening, _steady) = self.steady(writes, handle)?;
+        match opening {
             Opening::Copy(copy) => {
-                let (writes, at) = (self.writes()?, if append { None } else { Some(offset) });
+                let at = if append { None } else { Some(offset) };
                 // It was closed by one process, empty, and another that has it goes on.
                 if let (false, 0, Purpose::Rows(series, format)) =
                     (copy.is_unsaved(), copy.size(), &copy.purpose)
@@ -190,11 +231,14 @@ impl Fs {
         handle: Option<u64>,
         size: u64,
     ) -> Result<(), Failure> {
-        match handle.map(|handle| self.handles.file(handle)).transpose()? {
-            Some(Opening::Copy(copy)) => return copy.truncate(size, self.context(writes)),
-            Some(Opening::Scratch(file, _, true)) => return file.set_len(size).map_err(Failure::spool),
-            Some(Opening::Scratch(..)) | None => {}
-            Some(_) => return Err(Errno::EBADF.into()),
+        if let Some(handle) = handle {
+            let (opening, _steady) = self.steady(writes, handle)?;
+            match opening {
+                Opening::Copy(copy) => return copy.truncate(size, self.context(writes)),
+                Opening::Scratch(file, _, true) => return file.set_len(size).map_err(Failure::spool),
+                Opening::Scratch(..) => {}
+                _ => return Err(Errno::EBADF.into()),
+            }
         }
         if let Some(live) = live(node) {
             return Err(self.reopen(caller, writes, node.ino, live, 0));
@@ -208,7 +252,19 @@ impl Fs {
                 self.closed(writes, copy);
                 done
             }
-            What::Scratch(_, held) => held.truncate(size).map_err(Failure::spool),
+            What::Scratch(_, held) => {
+                let steady = writes.handover.steady();
+                if writes.handover.is_taken(node.ino) {
+                    drop(steady);
+                    let copy = self.taken(node.ino)?;
+                    copy.reopened()?;
+                    let done = copy.truncate(size, self.context(writes));
+                    self.closed(writes, &copy);
+                    return done;
+                }
+                writes.handover.begin(node.ino);
+                held.truncate(size).map_err(Failure::spool)
+            }
             What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
@@ -219,9 +275,11 @@ impl Fs {
     pub fn allocate(&self, handle: u64, offset: u64, len: u64, mode: i32) -> Result<(), Errno> {
         let mode =
             FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
-        match self.handles.file(handle)? {
+        let writes = self.writes.as_ref().ok_or(Errno::EBADF)?;
+        let (opening, _steady) = self.steady(writes, handle)?;
+        match opening {
             Opening::Copy(copy) => copy
-                .allocate(offset, len, mode, self.context(self.writes()?))
+                .allocate(offset, len, mode, self.context(writes))
                 .map_err(|e| self.fail(None, "allocate space", &e)),
             Opening::Scratch(file, _, true) => {
                 rustix::fs::fallocate(&*file, mode, offset, len).map_err(|errno| Errno(errno.raw_os_error()))

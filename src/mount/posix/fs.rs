@@ -4,62 +4,52 @@
 //! changes names, `save` makes revisions of what was written.
 
 mod again;
+mod contents;
 mod find;
+mod list;
 mod names;
 mod remove;
 mod rename;
 mod save;
 mod shown;
+mod stat;
 mod write;
 
 use super::child::{self, Child};
 use super::control::{Control, Counters, Kept};
 use super::errno::Errno;
-use super::handle::{Folder, Handles, Opening};
+use super::handle::{Handles, Opening};
 use super::hidden::HiddenNames;
 use super::inode::Inodes;
-use super::node::{self, Node, What};
+use super::node::{Node, What};
 use super::scratch;
 use super::write_state::WriteState;
-use crate::clock::Stamp;
-use crate::digest::Digest;
 use crate::mount::machine::users;
 use crate::mount::options::MountOptions;
 use crate::repo::Repo;
 use crate::vfs::catalog::Catalog;
 use crate::vfs::delta::Deltas;
-use crate::vfs::entry::{Entry, File};
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
-use crate::vfs::render::{Content, Renderer};
 use crate::vfs::spool::Spool;
 use crate::vfs::tree::Tree;
 use crate::vfs::view::SeriesViews;
 use bytes::Bytes;
-use lru::LruCache;
-use parking_lot::Mutex;
 use std::ffi::OsStr;
-use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
-use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
+use contents::Contents;
+use list::Listings;
 pub use rename::Renaming;
 use shown::shown;
+use stat::Owner;
 pub use write::Change;
-
-/// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
-const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
-
-/// Long listings kept.
-const LISTINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
-
-/// A listing, and what it follows from.
-type Listing = ((Stamp, u64), Arc<[Child]>);
 
 /// One byte in so many of the cache is for the store below.
 const STORE_PART: u64 = 4;
@@ -72,10 +62,9 @@ pub struct Fs {
     options: MountOptions,
     inodes: Inodes,
     handles: Handles,
-    renderer: Arc<Renderer>,
-    recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
-    listings: Mutex<LruCache<u64, Listing>>,
-    owner: (u32, u32),
+    contents: Contents,
+    listings: Listings,
+    owner: Owner,
     writes: Option<WriteState>,
 }
 
@@ -84,16 +73,13 @@ impl Fs {
     #[must_use]
     pub fn new(repo: Repo, options: MountOptions) -> Fs {
         let control = Control::new(repo.context().clock.now());
-        let owner = (
-            options.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
-            options.gid.unwrap_or_else(|| rustix::process::getegid().as_raw()),
-        );
         // What the store keeps counts as well: nodes and groups, of which many series share each.
         let below = options.cache / STORE_PART;
         repo.store().limit_cache(usize::try_from(below).unwrap_or(usize::MAX));
         let deltas = Deltas::new(repo.context().spool.clone());
         Fs {
-            renderer: Renderer::new(options.cache - below),
+            contents: Contents::new(options.cache - below),
+            owner: Owner::of(&options),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
                 views: SeriesViews::default(),
@@ -105,9 +91,7 @@ impl Fs {
             options,
             inodes: Inodes::default(),
             handles: Handles::default(),
-            recent: Mutex::new(LruCache::new(RECENT)),
-            listings: Mutex::new(LruCache::new(LISTINGS)),
-            owner,
+            listings: Listings::default(),
             writes: None,
         }
     }
@@ -187,7 +171,7 @@ impl Fs {
     /// What is open or kept now.
     #[must_use]
     pub fn kept(&self) -> Kept {
-        let counters = self.renderer.counters();
+        let counters = self.contents.counters();
         let (revisions, history_bytes) = self.tree.catalog.history();
         Kept {
             revisions,
@@ -203,41 +187,9 @@ impl Fs {
         }
     }
 
-    fn attr(&self, node: &Node) -> Attr {
-        let (kind, perm) = match node.what {
-            What::Repo(Entry::Link(..)) => (Kind::Link, 0o777),
-            _ if node.is_folder() => (Kind::Folder, node.mode & !self.options.umask),
-            _ => (Kind::File, node.mode & !self.options.umask),
-        };
-        let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
-        let plain = Attr {
-            ino: node.ino,
-            size: node.size(),
-            mtime: node.mtime,
-            kind,
-            links: 1,
-            piece: READ,
-            perm,
-            uid,
-            gid,
-        };
-        match &node.what {
-            // It is held open: its folder's disk knows.
-            What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
-                size: if facts.folder { 0 } else { facts.size },
-                mtime: facts.mtime,
-                piece: WRITE,
-                links: if facts.folder { 1 } else { u32::try_from(facts.links).unwrap_or(u32::MAX) },
-                ..plain
-            }),
-            What::Copy(copy) => Attr { mtime: copy.mtime(), piece: WRITE, ..plain },
-            _ => plain,
-        }
-    }
-
     fn found(&self, child: &Child) -> Found {
         Found {
-            attr: self.attr(&child.node),
+            attr: self.owner.attr(&child.node),
             entry_ttl: child.ttl,
             attr_ttl: child::attr_ttl(&child.node, self.soon()),
         }
@@ -261,9 +213,8 @@ impl Fs {
     /// there again.
     fn give_back(&self) {
         self.tree.views.clear();
-        self.recent.lock().clear();
-        self.listings.lock().clear();
-        self.renderer.clear();
+        self.contents.clear();
+        self.listings.clear();
         self.tree.catalog.repo().store().clear_cache();
     }
 
@@ -296,15 +247,15 @@ impl Fs {
         let node = self.node(ino)?;
         let ttl = child::attr_ttl(&node, self.soon());
         if let What::Copy(copy) = &node.what {
-            return Ok((Attr { ino: copy.shown(), ..self.attr(&node) }, ttl));
+            return Ok((Attr { ino: copy.shown(), ..self.owner.attr(&node) }, ttl));
         }
         if !node.is_folder() {
-            return Ok((self.attr(&node), ttl));
+            return Ok((self.owner.attr(&node), ttl));
         }
         let mtime = self
             .mtime(&node)
             .map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
-        let attr = self.attr(&node);
+        let attr = self.owner.attr(&node);
         Ok((Attr { mtime: mtime.max(attr.mtime), ..attr }, ttl))
     }
 
@@ -351,7 +302,9 @@ impl Fs {
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
         Ok(match &node.what {
-            What::Repo(Entry::File(file)) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
+            What::Repo(Entry::File(file)) => {
+                Opening::Rows(self.contents.of(node.ino, file, &self.tree)?, Arc::clone(node))
+            }
             What::Repo(Entry::Text(_, text)) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
             What::Repo(Entry::Difference(of)) => Opening::Difference(self.tree.text(of)?),
             What::Empty(..) => Opening::Text(Bytes::new()),
@@ -364,20 +317,6 @@ impl Fs {
             What::Repo(Entry::Link(..)) => return Err(Errno::EINVAL.into()),
             _ => return Err(Errno::EISDIR.into()),
         })
-    }
-
-    fn content(&self, ino: u64, file: &File) -> Result<Arc<Content>, Failure> {
-        let key = (ino, file.places);
-        if let Some(content) = self.recent.lock().get(&key) {
-            return Ok(Arc::clone(content));
-        }
-        let view = {
-            let now = file.series.cached.now()?;
-            self.tree.view(&now, &file.series, &file.from)?
-        };
-        let content = Arc::new(self.renderer.open(view.source.clone(), file.format)?);
-        self.recent.lock().put(key, Arc::clone(&content));
-        Ok(content)
     }
 
     /// Bytes of an open file: fewer than `len` only at its end.
@@ -406,84 +345,6 @@ impl Fs {
         };
         Counters::add(&counters.read_bytes, bytes.len() as u64);
         Ok(bytes)
-    }
-
-    /// Opens a folder: what it lists does not change until it is closed.
-    pub fn opendir(&self, caller: Caller, ino: u64) -> Result<Opened, Errno> {
-        let node = self.node(ino)?;
-        if !node.is_folder() {
-            return Err(Errno::ENOTDIR);
-        }
-        let children = self
-            .children(caller, &node)
-            .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
-        let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
-        let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
-        Ok(Opened { handle, keep_cache: false })
-    }
-
-    /// What a folder lists; a long listing is made once for each state.
-    fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
-        if let (What::Repo(Entry::Revisions(series)), Some(writes)) = (&node.what, &self.writes)
-            && self.is_removing(caller, writes, series)
-        {
-            return Ok(Arc::new([]));
-        }
-        let version = match &node.what {
-            What::Repo(entry) => self.tree.version(entry)?,
-            _ => None,
-        };
-        if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
-            && *of == version
-        {
-            return Ok(Arc::clone(children));
-        }
-        let children: Arc<[Child]> = self.list(caller, node)?.into();
-        if let Some(version) = version {
-            self.listings.lock().put(node.ino, (version, Arc::clone(&children)));
-        }
-        Ok(children)
-    }
-
-    /// Lines of an open folder from `offset` (0, or the `next` of a line), until `take` says that it is full by
-    /// returning false: that line was not taken. With `plus`, each line taken (but `.` and `..`) counts as a lookup.
-    pub fn readdir(
-        &self,
-        handle: u64,
-        offset: u64,
-        plus: bool,
-        take: &mut dyn FnMut(&Line<'_>) -> bool,
-    ) -> Result<(), Errno> {
-        let Opening::Folder(folder) = self.handles.file(handle)? else { return Err(Errno::ENOTDIR) };
-        let above = Attr { ino: folder.above, ..folder.own };
-        let dots = [(".", folder.own), ("..", above)];
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (i, (name, attr)) in dots.into_iter().enumerate().skip(start) {
-            let found = Found { attr, entry_ttl: Duration::ZERO, attr_ttl: Duration::ZERO };
-            if !take(&Line { next: i as u64 + 1, name: OsStr::new(name), found }) {
-                return Ok(());
-            }
-        }
-        for (i, child) in folder.children.iter().enumerate().skip(start.saturating_sub(dots.len())) {
-            let found = self.found(child);
-            // Before the kernel can ask about it.
-            if plus {
-                self.inodes.remember(child.node.clone());
-            }
-            let next = (i + dots.len() + 1) as u64;
-            if !take(&Line { next, name: &child.name, found }) {
-                if plus {
-                    self.inodes.forget(child.node.ino, 1);
-                }
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes a folder.
-    pub fn releasedir(&self, handle: u64) {
-        self.handles.close(handle);
     }
 }
 

@@ -112,7 +112,7 @@ impl Fs {
 
     /// Whether a user sees what concerns all.
     fn is_owner(&self, caller: Caller) -> bool {
-        caller.uid == rustix::process::geteuid().as_raw() || caller.uid == self.owner.0
+        caller.uid == rustix::process::geteuid().as_raw() || caller.uid == self.owner.uid
     }
 
     fn spool_status(&self) -> Option<SpoolStatus> {
@@ -237,7 +237,7 @@ impl Fs {
     ) -> Result<WorkingCopy, Failure> {
         let basis = self.basis(series)?;
         let front = match &basis {
-            Some(basis) if !empty => Some(Arc::new(self.renderer.open(basis.view.source.clone(), format)?)),
+            Some(basis) if !empty => Some(Arc::new(self.contents.open(&basis.view.source, format)?)),
             _ => None,
         };
         let purpose = Purpose::Rows(series.clone(), format);

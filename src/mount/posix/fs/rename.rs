@@ -381,7 +381,7 @@ impl Fs {
         if writes.hidden.of(series, format).is_none()
             && let Some(basis) = self.basis(series)?
         {
-            let content = self.renderer.open(basis.view.source.clone(), format)?;
+            let content = self.contents.open(&basis.view.source, format)?;
             let mut at = 0;
             while at < content.size() {
                 let bytes = content.read(at, PIECE)?;

@@ -189,13 +189,10 @@ impl Fs {
             Some(basis) if basis.is_recolumned(rows.series)? => Some(basis.columns()),
             _ => None,
         };
-        let (input, reached) = save::read_added(rows.series, columns, file, body.reached.as_ref())?;
+        let (input, reached) = save::read_added(rows.series, columns, file, body.reached())?;
         let saved = self.save_rows(rows, basis, input)?;
-        body.reached = reached;
-        // What it takes away of that later is a change of this. The ticket stays: lines that are added are a change of
-        // nothing.
-        body.apart |= saved.stamp.is_some() && saved.basis.is_none();
-        body.basis = saved.basis.clone().or(body.basis.take());
+        // What it takes away of that later is a change of this.
+        body.saved_added(reached, saved.basis.clone(), saved.stamp.is_some());
         Ok(Some(saved))
     }
 

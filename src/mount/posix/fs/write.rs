@@ -318,10 +318,7 @@ impl Fs {
         // Of a file that another one moved here, who writes is who has it.
         let asked = own || copy.is_adopted();
         let signal = if asked { process::dying_by(&writes.proc, asking) } else { None };
-        {
-            let body = &mut *copy.body();
-            (body.closed, body.stopped) = (true, signal.or(body.stopped));
-        }
+        copy.closed(&mut copy.body(), signal);
         let closed = own && signal.is_none() && self.is_closed_in(writes, &copy, asking);
         let done = if closed { self.save(writes, &copy) } else { copy.sync() };
         done.map_err(|e| self.report_refusal(&copy, &e))
@@ -403,7 +400,7 @@ impl Fs {
             };
             let open = open || process::anyone(&writes.proc, copy.ino, &copy.numbers());
             // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
-            if open || !copy.body().closed {
+            if open || !copy.is_closed() {
                 self.keep_unclosed(writes, &copy);
             } else if let Err(failure) = self.save_or_keep(writes, &copy) {
                 self.report_refusal(&copy, &failure);

@@ -22,9 +22,12 @@ const LISTINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 /// What a listing follows from: equal ones list the same.
 type Version = (Stamp, u64);
 
+/// A listing, and what it follows from.
+type Listing = (Version, Arc<[Child]>);
+
 /// Long listings that were made lately, by inode.
 #[derive(Debug)]
-pub(super) struct Listings(Mutex<LruCache<u64, (Version, Arc<[Child]>)>>);
+pub(super) struct Listings(Mutex<LruCache<u64, Listing>>);
 
 impl Default for Listings {
     fn default() -> Listings {

@@ -52,6 +52,17 @@ pub struct Writer {
     pub name: String,
 }
 
+impl Writer {
+    /// ` (cp, pid 412)`, or nothing where it cannot be told.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.pid {
+            0 => String::new(),
+            pid => format!(" ({}, pid {pid})", self.name),
+        }
+    }
+}
+
 /// Where and when bytes are written.
 #[derive(Debug, Clone, Copy)]
 pub struct WriteContext<'a> {

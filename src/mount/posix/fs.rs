@@ -4,6 +4,7 @@
 //! changes names, `save` makes revisions of what was written.
 
 mod again;
+mod authors;
 mod contents;
 mod find;
 mod list;
@@ -44,9 +45,11 @@ use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
 pub use super::number::ROOT;
+use authors::Authors;
 use contents::Contents;
 use list::Listings;
 pub use rename::Renaming;
+use save::Saver;
 use shown::shown;
 use stat::Owner;
 pub use write::Change;
@@ -65,6 +68,7 @@ pub struct Fs {
     contents: Contents,
     listings: Listings,
     owner: Owner,
+    authors: Authors,
     writes: Option<WriteState>,
 }
 
@@ -80,6 +84,7 @@ impl Fs {
         Fs {
             contents: Contents::new(options.cache - below),
             owner: Owner::of(&options),
+            authors: Authors::new(repo.context().author.clone(), options.message.clone()),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
                 views: SeriesViews::default(),
@@ -153,6 +158,11 @@ impl Fs {
         let own = matches!(failure, Failure::Refused { .. } | Failure::Schema(_) | Failure::Input(_));
         let uid = caller.filter(|_| own).map(|caller| caller.uid);
         self.control.note(self.now(), uid, &what, failure)
+    }
+
+    fn saver<'a>(&'a self, writes: &'a WriteState) -> Saver<'a> {
+        let Fs { tree, control, authors, handles, .. } = self;
+        Saver { tree, control, authors, handles, writes }
     }
 
     fn now(&self) -> u64 {

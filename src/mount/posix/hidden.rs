@@ -3,7 +3,9 @@
 //! Zero bytes never make a revision, nor does unlinking a live file. Programs save in two steps through such states,
 //! so the name shows them for a while; if nothing follows, the rows are back and their owner is told.
 
+use super::control::Control;
 use super::copy::Writer;
+use crate::clock::iso;
 use crate::digest::Digest;
 use crate::history::entry::SeriesId;
 use crate::vfs::catalog::CachedCollection;
@@ -195,9 +197,26 @@ impl HiddenNames {
         drawn.map(|(_, over)| over.clone())
     }
 
+    /// Reports live names that were emptied or unlinked and did not come again.
+    pub(super) fn report_ended(&self, control: &Control, now: u64) {
+        for over in self.ended() {
+            let place = (over.series.cached.collection().label(), &over.series.label, &over.name);
+            let what = match over.how {
+                Hidden::Emptied => {
+                    "emptied and not written again: no bytes make no revision (a header line alone does)"
+                }
+                _ => "removed and not written again: a series is dropped by `rmdir` of its folder",
+            };
+            let by = over.by.shown();
+            let line =
+                format!("{} {}/{}/{}: {what}{by}; its rows are back", iso(now), place.0, place.1, place.2);
+            control.report(Some(over.by.uid), line);
+        }
+    }
+
     /// Takes out those whose time is over.
     #[must_use]
-    pub(super) fn ended(&self) -> Vec<HiddenName> {
+    fn ended(&self) -> Vec<HiddenName> {
         let mut all = self.all.lock();
         if all.is_empty() {
             return Vec::new();

@@ -1,8 +1,12 @@
 //! What writing needs beside the tree: the spool, names that are being saved, collections that are not born.
 
-use super::copy::WorkingCopy;
+use super::attr::Caller;
+use super::copy::{WorkingCopy, WriteContext, Writer};
 use super::handover::Handover;
 use super::hidden::{self, HiddenNames};
+use super::scratch::Held;
+use crate::mount::machine::process;
+use crate::vfs::failure::Failure;
 use crate::vfs::render::Format;
 use crate::vfs::save::{BackgroundReads, Basis};
 use crate::vfs::series::Series;
@@ -92,6 +96,33 @@ impl WriteState {
             serial: AtomicU64::new(0),
             saving: Arc::default(),
         }
+    }
+
+    /// Where and when bytes are written.
+    pub(super) const fn context(&self, now: u64) -> WriteContext<'_> {
+        WriteContext { spool: &self.spool, reads: &self.reads, now }
+    }
+
+    /// Who makes a request.
+    pub(super) fn writer(&self, caller: Caller) -> Writer {
+        let process = process::of_thread(&self.proc, caller.pid);
+        let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
+        Writer { uid: caller.uid, pid, name }
+    }
+
+    /// The process that makes a request.
+    pub(super) fn pid(&self, caller: Caller) -> Option<u32> {
+        process::of_thread(&self.proc, caller.pid).map(|process| process.pid)
+    }
+
+    /// The folder of a series' scratch files, where there is one.
+    pub(super) fn scratch_of(&self, series: &Series) -> Result<Option<Held>, Failure> {
+        Held::open(&self.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn scratch_made(&self, series: &Series) -> Result<Held, Failure> {
+        Held::make(&self.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
     }
 
     /// A number no other copy of this mount has.

@@ -32,7 +32,9 @@ const INDEX: &str = ".index";
 impl Fs {
     /// What a name in a folder is.
     pub(super) fn find(&self, caller: Caller, parent: &Node, name: &OsStr) -> Result<Child, Failure> {
-        self.report_hidden();
+        if let Some(writes) = &self.writes {
+            writes.hidden.report_ended(&self.control, self.now());
+        }
         let Some(writes) = &self.writes else { return self.in_tree(caller, parent, name) };
         match &parent.what {
             What::Repo(Entry::Series(series)) => self.in_series(caller, writes, parent, series, name),
@@ -170,7 +172,7 @@ impl Fs {
         series: &Series,
         name: &OsStr,
     ) -> Result<Option<Child>, Failure> {
-        let Some(held) = self.scratch_of(writes, series)? else { return Ok(None) };
+        let Some(held) = writes.scratch_of(series)? else { return Ok(None) };
         let child = held.child(name).map_err(Failure::spool)?;
         Ok(child.map(|child| scratch_child(name, series, child)))
     }
@@ -213,7 +215,7 @@ impl Fs {
         if copies.is_empty() {
             return false;
         }
-        let pid = self.pid(writes, caller);
+        let pid = writes.pid(caller);
         copies.retain(|copy| copy.writer().map(|writer| writer.pid) == pid);
         // The kernel does not wait for releases: one that is closed may be open here still.
         copies.retain(|copy| {
@@ -253,16 +255,6 @@ impl Fs {
         Ok(view.map(|view| Basis { point: now.point.clone(), view }))
     }
 
-    /// The folder of a series' scratch files, where there is one.
-    pub(super) fn scratch_of(&self, writes: &WriteState, series: &Series) -> Result<Option<Held>, Failure> {
-        Held::open(&writes.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
-    }
-
-    /// The same, made where there is none.
-    pub(super) fn scratch_made(&self, writes: &WriteState, series: &Series) -> Result<Held, Failure> {
-        Held::make(&writes.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
-    }
-
     fn in_rejected(&self, caller: Caller, writes: &WriteState, name: &OsStr) -> Result<Child, Failure> {
         if name == control::RETRY || name == control::REPLACE {
             let node = Node::again(name == control::REPLACE, self.control.began()).private(caller.uid);
@@ -289,7 +281,9 @@ impl Fs {
 
     /// What a folder lists, in order.
     pub(super) fn list(&self, caller: Caller, node: &Node) -> Result<Vec<Child>, Failure> {
-        self.report_hidden();
+        if let Some(writes) = &self.writes {
+            writes.hidden.report_ended(&self.control, self.now());
+        }
         let (kept, spool) = (|| self.kept(), || self.spool_status());
         let asker = self.asker(caller, &kept, &spool);
         let Some(writes) = &self.writes else { return self.list_tree(node, &asker) };
@@ -308,7 +302,7 @@ impl Fs {
             What::Repo(Entry::Series(series)) => {
                 let mut children = self.list_tree(node, &asker)?;
                 self.hide_names(caller, writes, series, &mut children)?;
-                if let Some(held) = self.scratch_of(writes, series)? {
+                if let Some(held) = writes.scratch_of(series)? {
                     // Before the link and the history: what removes all of it comes to those last.
                     let own = children.iter().position(|child| !is_live(child)).unwrap_or(children.len());
                     children.splice(own..own, scratch_children(series, &held)?);
@@ -341,7 +335,7 @@ impl Fs {
         if !over.how.is_own() {
             return Ok(Some(over.how));
         }
-        if over.by.pid == 0 || over.by.pid != self.writer(writes, caller).pid {
+        if over.by.pid == 0 || over.by.pid != writes.writer(caller).pid {
             return Ok(None);
         }
         // Written by others, it is to be seen.

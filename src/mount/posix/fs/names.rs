@@ -72,7 +72,7 @@ impl Fs {
                 if Fs::is_reserved(name) {
                     return Err(Errno::EEXIST.into());
                 }
-                let folder = self.scratch_made(writes, series)?;
+                let folder = writes.scratch_made(series)?;
                 self.create_scratch(caller, writes, series, &folder, (name, exclusive))
             }
             What::Scratch(series, held) => {
@@ -137,7 +137,7 @@ impl Fs {
         };
         match writes.hidden.get(series, other) {
             Some(over) if over.how == Hidden::New && exclusive => {
-                writes.hidden.hide(Hidden::Copied, series, other, &over.name, &self.writer(writes, caller));
+                writes.hidden.hide(Hidden::Copied, series, other, &over.name, &writes.writer(caller));
             }
             Some(over) if over.how == Hidden::New => writes.hidden.show(series, other),
             _ => {}
@@ -157,7 +157,7 @@ impl Fs {
         writes.handover.made(child.node.ino);
         // Should it become the live file, it is a change of what its writer can have read.
         if let Some(basis) = self.basis(series)? {
-            writes.bases.lock().put(child.node.ino, (basis, self.pid(writes, caller)));
+            writes.bases.lock().put(child.node.ino, (basis, writes.pid(caller)));
         }
         let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
         Ok((child, opening))
@@ -181,7 +181,7 @@ impl Fs {
                     if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
                         return Err(Errno::EEXIST.into());
                     }
-                    let made = self.scratch_made(writes, series)?.mkdir(name).map_err(Failure::spool)?;
+                    let made = writes.scratch_made(series)?.mkdir(name).map_err(Failure::spool)?;
                     scratch_child(name, series, made)
                 }
                 What::Scratch(series, held) => {
@@ -213,7 +213,7 @@ impl Fs {
         name: &OsStr,
     ) -> Result<Child, Failure> {
         let label = new_label(name)?;
-        let writer = self.writer(writes, caller);
+        let writer = writes.writer(caller);
         self.revise(&writer, cached, format_args!("create {label}"), |batch| Ok(batch.create(&label)?))?;
         if let Some(series) = series_of(cached, &label)? {
             for format in [Format::Csv, Format::Parquet] {
@@ -232,9 +232,9 @@ impl Fs {
         change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         // Before the turn: a name may have to be waited for.
-        let author = self.author(writer.uid);
+        let author = self.authors.author(writer.uid);
         let _turn = cached.write_lock();
-        let mut batch = cached.collection().batch(&self.message_of(what, writer))?.by(&author);
+        let mut batch = cached.collection().batch(&self.authors.message(what, writer))?.by(&author);
         change(&mut batch)?;
         batch.commit()?;
         cached.written();

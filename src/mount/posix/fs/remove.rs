@@ -31,17 +31,17 @@ impl Fs {
             What::Repo(Entry::Series(series)) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
                     let name = name.to_string_lossy();
-                    writes.hidden.hide(Hidden::Gone, series, format, &name, &self.writer(writes, caller));
+                    writes.hidden.hide(Hidden::Gone, series, format, &name, &writes.writer(caller));
                     return Ok(());
                 }
                 if name == name::LATEST && self.has_removed_rows(caller, writes, series) {
-                    writes.hidden.remove(series, &self.writer(writes, caller));
+                    writes.hidden.remove(series, &writes.writer(caller));
                     return Ok(());
                 }
                 if self.is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
-                let held = self.scratch_of(writes, series)?.ok_or(Errno::ENOENT)?;
+                let held = writes.scratch_of(series)?.ok_or(Errno::ENOENT)?;
                 held.unlink(name).map_err(Failure::spool)
             }
             What::Repo(Entry::Collection(_)) if name == name::SCHEMA => {
@@ -72,13 +72,13 @@ impl Fs {
             What::Repo(Entry::Series(series)) => {
                 if name == name::REVISIONS && self.is_removing(caller, writes, series) {
                     self.drop_known(caller, writes, series)?;
-                    writes.hidden.dropped(series, node.ino, &self.writer(writes, caller));
+                    writes.hidden.dropped(series, node.ino, &writes.writer(caller));
                     return Ok(());
                 }
                 if self.is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
-                let held = self.scratch_of(writes, series)?.ok_or(Errno::ENOENT)?;
+                let held = writes.scratch_of(series)?.ok_or(Errno::ENOENT)?;
                 held.rmdir(name).map_err(Failure::spool)
             }
             What::Scratch(_, held) => held.rmdir(name).map_err(Failure::spool),
@@ -96,7 +96,7 @@ impl Fs {
         if sums.series > 0 {
             return Err(Errno::ENOTEMPTY.into());
         }
-        self.tree.catalog.repo().by(&self.author(caller.uid)).delete_collection(&label)?;
+        self.tree.catalog.repo().by(&self.authors.author(caller.uid)).delete_collection(&label)?;
         self.tree.catalog.written();
         Ok(())
     }
@@ -111,7 +111,7 @@ impl Fs {
     ) -> Result<(), Failure> {
         let label = name::label_of(name).ok_or(Errno::ENOENT)?;
         // It is dropped, and who removed all that was in its folder removes that now.
-        if writes.hidden.take_dropped(cached, &label, || self.writer(writes, caller).pid) {
+        if writes.hidden.take_dropped(cached, &label, || writes.writer(caller).pid) {
             return Ok(());
         }
         let series = series_of(cached, &label)?.ok_or(Errno::ENOENT)?;
@@ -119,7 +119,7 @@ impl Fs {
     }
 
     fn drop_known(&self, caller: Caller, writes: &WriteState, series: &Series) -> Result<(), Failure> {
-        if let Some(held) = self.scratch_of(writes, series)?
+        if let Some(held) = writes.scratch_of(series)?
             && !held.is_empty().map_err(Failure::spool)?
         {
             let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
@@ -131,7 +131,7 @@ impl Fs {
             return Err(Errno::ESTALE.into());
         }
         let drop = |batch: &mut Batch<'_>| Ok(batch.drop_series(label)?);
-        self.revise(&self.writer(writes, caller), cached, format_args!("drop {label}"), drop)?;
+        self.revise(&writes.writer(caller), cached, format_args!("drop {label}"), drop)?;
         cached.remove(series.id);
         writes.hidden.forget(series);
         Ok(())
@@ -144,12 +144,12 @@ impl Fs {
             gone.map(|over| over.by.pid).filter(|pid| *pid != 0)
         };
         let (csv, parquet) = (by(Format::Csv), by(Format::Parquet));
-        csv.is_some() && csv == parquet && csv == Some(self.writer(writes, caller).pid)
+        csv.is_some() && csv == parquet && csv == Some(writes.writer(caller).pid)
     }
 
     /// Whether a caller removes all that is in a series' folder: it has removed the live names and the link.
     pub(super) fn is_removing(&self, caller: Caller, writes: &WriteState, series: &Series) -> bool {
-        writes.hidden.is_removed(series, || self.writer(writes, caller).pid)
+        writes.hidden.is_removed(series, || writes.writer(caller).pid)
             && self.has_removed_rows(caller, writes, series)
     }
 
@@ -162,7 +162,7 @@ impl Fs {
         name: &OsStr,
     ) -> Option<Child> {
         let label = name::label_of(name)?;
-        let (series, ino) = writes.hidden.dropped_by(cached, &label, || self.writer(writes, caller).pid)?;
+        let (series, ino) = writes.hidden.dropped_by(cached, &label, || writes.writer(caller).pid)?;
         let node = Node { ino, ..Node::of(Entry::Series(series), self.now()) };
         Some(Child::new(name, node, Duration::ZERO))
     }

@@ -4,7 +4,7 @@
 //! renaming is refused. A live file that takes another name leaves a copy of its rows there.
 
 use super::names::{is_fixed, new_label};
-use super::save::{self, Rows, SAVING};
+use super::save::{self, Rows, SAVING, Saver};
 use super::{Caller, Fs};
 use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
@@ -117,7 +117,7 @@ impl Fs {
             return Ok(());
         }
         drop(unborn);
-        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree.catalog.repo().by(&self.authors.author(caller.uid)).rename_collection(&from, &to)?;
         self.tree.catalog.written();
         Ok(())
     }
@@ -137,7 +137,7 @@ impl Fs {
             Err(CollectionError::Exists(_)) => Err(Errno::ENOTEMPTY.into()),
             done => Ok(done?),
         };
-        self.revise(&self.writer(writes, caller), cached, format_args!("rename {from} to {to}"), rename)
+        self.revise(&writes.writer(caller), cached, format_args!("rename {from} to {to}"), rename)
     }
 
     fn rename_file(
@@ -197,7 +197,7 @@ impl Fs {
 
     fn folder(&self, writes: &WriteState, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
         match &node.what {
-            What::Repo(Entry::Series(series)) => Ok(self.scratch_of(writes, series)?.map(Arc::new)),
+            What::Repo(Entry::Series(series)) => Ok(writes.scratch_of(series)?.map(Arc::new)),
             What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
             _ => Ok(None),
         }
@@ -205,7 +205,7 @@ impl Fs {
 
     fn folder_made(&self, writes: &WriteState, node: &Node) -> Result<Arc<Held>, Failure> {
         match &node.what {
-            What::Repo(Entry::Series(series)) => Ok(Arc::new(self.scratch_made(writes, series)?)),
+            What::Repo(Entry::Series(series)) => Ok(Arc::new(writes.scratch_made(series)?)),
             _ => self.folder(writes, node)?.ok_or(Errno::ENOTDIR.into()),
         }
     }
@@ -220,12 +220,12 @@ impl Fs {
     ) -> Result<(), Failure> {
         let moving = self.moving(writes, from, name)?;
         let (ino, len, file) = (moving.ino, moving.began.len(), &moving.file);
-        let writer = self.writer(writes, caller);
+        let writer = writes.writer(caller);
         let live = live.to_string_lossy();
         let _busy = writes.busy();
         let (mut basis, maker) = writes.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
-        let lay = maker.is_some_and(|maker| maker != self.pid(writes, caller));
+        let lay = maker.is_some_and(|maker| maker != writes.pid(caller));
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
         let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
@@ -234,12 +234,14 @@ impl Fs {
         if len > 0 {
             writes.hidden.written(series, format);
             let guard = Guard::Nothing;
-            let (way, author) = (Way::Replace, &self.author(caller.uid));
+            let (way, author) = (Way::Replace, &self.authors.author(caller.uid));
             let rows = Rows { series, format, name: &live, way, writer: &writer, author, guard };
             // Of a file that is still written, what is there may be half of it: its close tells.
             let open = moving.open.then_some(ino);
-            let saved = caught(SAVING, || self.save_renamed(&rows, file, basis.as_ref(), lay, open));
-            let saved = saved.map_err(|failure| moved(self.keep_file(writes, &copy, file, failure)))?;
+            let saved = caught(SAVING, || {
+                self.save_renamed(self.saver(writes), &rows, file, basis.as_ref(), lay, open)
+            });
+            let saved = saved.map_err(|failure| moved(self.saver(writes).keep_file(&copy, file, failure)))?;
             if let Some(saved) = saved {
                 basis = saved.basis.or(basis);
                 time = saved.shown.map(|shown| save::live(series, format, shown).1);
@@ -303,7 +305,7 @@ impl Fs {
         drop(still);
         if !turned {
             // It came meanwhile.
-            self.save(writes, &copy).map_err(moved)?;
+            self.saver(writes).save(&copy).map_err(moved)?;
         }
         Ok(true)
     }
@@ -314,6 +316,7 @@ impl Fs {
     /// read again.
     fn save_renamed(
         &self,
+        saver: Saver<'_>,
         rows: &Rows<'_>,
         file: &File,
         basis: Option<&Basis>,
@@ -321,7 +324,7 @@ impl Fs {
         open: Option<u64>,
     ) -> Result<Option<Saved>, Failure> {
         let save = |basis: Option<&Basis>| {
-            self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?).map(Some)
+            saver.save_rows(rows, basis, save::read_rows(rows, basis, file, None)?).map(Some)
         };
         match (save(basis), open) {
             // As a change it says nothing (any more): the rows of then are to be those of now.
@@ -360,13 +363,7 @@ impl Fs {
             folder.unlink(&draft).map_err(Failure::spool)?;
             return Err(failure);
         }
-        writes.hidden.hide(
-            Hidden::Gone,
-            series,
-            format,
-            &name.to_string_lossy(),
-            &self.writer(writes, caller),
-        );
+        writes.hidden.hide(Hidden::Gone, series, format, &name.to_string_lossy(), &writes.writer(caller));
         Ok(())
     }
 

@@ -1,15 +1,14 @@
 //! Makes revisions of what was written, or keeps it where it is refused.
 
-use super::Fs;
+use super::authors::Authors;
 use crate::clock::iso;
 use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::mount::machine::process;
-use crate::mount::machine::users;
-use crate::mount::posix::control::Counters;
+use crate::mount::posix::control::{Control, Counters};
 use crate::mount::posix::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::posix::errno::{self, Errno};
-use crate::mount::posix::hidden::Hidden;
+use crate::mount::posix::handle::Handles;
 use crate::mount::posix::node::Node;
 use crate::mount::posix::write_state::WriteState;
 use crate::repo::RepoError;
@@ -19,6 +18,7 @@ use crate::vfs::render::Format;
 use crate::vfs::save::{self, BackgroundRead, Basis, Guard, Input, Save, Saved};
 use crate::vfs::series::Series;
 use crate::vfs::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
+use crate::vfs::tree::Tree;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -41,10 +41,26 @@ pub(super) struct Rows<'a> {
     pub(super) guard: Guard,
 }
 
-impl Fs {
+/// What saves, and keeps what is refused: what of a mount it reads and changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Saver<'a> {
+    pub(super) tree: &'a Tree,
+    /// Where refusals are reported.
+    pub(super) control: &'a Control,
+    pub(super) authors: &'a Authors,
+    /// What else is open: a copy may be shown by a number of its own only.
+    pub(super) handles: &'a Handles,
+    pub(super) writes: &'a WriteState,
+}
+
+impl Saver<'_> {
+    fn now(&self) -> u64 {
+        self.tree.catalog.repo().context().clock.now()
+    }
+
     /// Saves a copy, and keeps its bytes where they are refused.
-    pub(super) fn save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = writes.busy();
+    pub(super) fn save(&self, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = self.writes.busy();
         if !copy.is_unsaved() {
             return Ok(());
         }
@@ -54,32 +70,32 @@ impl Fs {
         if !copy.is_unsaved() {
             return Ok(());
         }
-        let done = caught(SAVING, || self.save_body(writes, copy, body, &author));
-        let done = done.map_err(|failure| self.keep_refused(writes, copy, body, failure));
+        let done = caught(SAVING, || self.save_body(copy, body, &author));
+        let done = done.map_err(|failure| self.keep_refused(copy, body, failure));
         copy.settled(body);
         done
     }
 
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
-    pub(super) fn try_save(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = writes.busy();
+    pub(super) fn try_save(&self, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = self.writes.busy();
         let author = self.author_of(copy);
         let body = &mut *copy.body();
-        caught(SAVING, || self.save_body(writes, copy, body, &author))?;
+        caught(SAVING, || self.save_body(copy, body, &author))?;
         copy.settled(body);
         Ok(())
     }
 
     /// What becomes of a copy that nobody has open any more.
-    pub(super) fn save_or_keep(&self, writes: &WriteState, copy: &WorkingCopy) -> Result<(), Failure> {
+    pub(super) fn save_or_keep(&self, copy: &WorkingCopy) -> Result<(), Failure> {
         let stopped = copy.body().stopped;
         match stopped {
-            None => self.save(writes, copy),
+            None => self.save(copy),
             Some(signal) => {
-                let _busy = writes.busy();
+                let _busy = self.writes.busy();
                 let body = &mut *copy.body();
                 let why = format!("{STOPPED} {signal} before it closed the file");
-                let failure = self.keep_refused(writes, copy, body, Failure::refused(Errno::EIO, why));
+                let failure = self.keep_refused(copy, body, Failure::refused(Errno::EIO, why));
                 copy.settled(body);
                 Err(failure)
             }
@@ -87,47 +103,41 @@ impl Fs {
     }
 
     /// Keeps what was written when the mount ends before the file is closed.
-    pub(super) fn keep_unclosed(&self, writes: &WriteState, copy: &WorkingCopy) {
+    pub(super) fn keep_unclosed(&self, copy: &WorkingCopy) {
         let body = &mut *copy.body();
         let why = Failure::refused(Errno::EIO, ENDED);
-        self.keep_refused(writes, copy, body, why);
+        self.keep_refused(copy, body, why);
         copy.settled(body);
     }
 
     fn author_of(&self, copy: &WorkingCopy) -> String {
-        copy.writer().map_or_else(String::new, |writer| self.author(writer.uid))
+        copy.writer().map_or_else(String::new, |writer| self.authors.author(writer.uid))
     }
 
-    fn save_body(
-        &self,
-        writes: &WriteState,
-        copy: &WorkingCopy,
-        body: &mut Body,
-        author: &str,
-    ) -> Result<(), Failure> {
+    fn save_body(&self, copy: &WorkingCopy, body: &mut Body, author: &str) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(kind) = body.failed {
             let errno = Errno::from(kind);
             let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(kind, why));
         }
-        let writer = &Writer { name: self.name_now(writes, opener), ..opener.clone() };
+        let writer = &Writer { name: self.name_now(opener), ..opener.clone() };
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
                     if body.again {
                         return Ok(());
                     }
-                    writes.hidden.emptied(body.emptied, series, *format, &copy.name, writer);
+                    self.writes.hidden.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
-                writes.hidden.written(series, *format);
+                self.writes.hidden.written(series, *format);
                 let way = body.way();
                 let (format, guard) = (*format, body.guard);
                 let rows = Rows { series, format, name: &copy.name, way, writer, author, guard };
                 let saved = match way {
                     Way::Append => self.save_added(&rows, body)?,
-                    Way::Replace => self.save_whole(writes, &rows, body)?,
+                    Way::Replace => self.save_whole(&rows, body)?,
                 };
                 (body.reported, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
@@ -137,7 +147,7 @@ impl Fs {
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
-                Some(file) if body.size() > 0 => self.save_schema(writes, label, author, file.file()),
+                Some(file) if body.size() > 0 => self.save_schema(label, author, file.file()),
                 _ => Ok(()),
             },
         }
@@ -154,22 +164,17 @@ impl Fs {
     }
 
     /// Saves a whole file; nothing where there is none.
-    fn save_whole(
-        &self,
-        writes: &WriteState,
-        rows: &Rows<'_>,
-        body: &mut Body,
-    ) -> Result<Option<Saved>, Failure> {
+    fn save_whole(&self, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
         let background = body.background();
         let Some(file) = body.written() else { return Ok(None) };
         let basis = body.basis.as_ref();
-        let input = self.read_rows(rows, basis, file.file(), background)?;
+        let input = read_rows(rows, basis, file.file(), background)?;
         let again = match rows.guard {
             Guard::Nothing => None,
-            _ => Some(self.read_rows(rows, basis, file.file(), None)?),
+            _ => Some(read_rows(rows, basis, file.file(), None)?),
         };
         let saved = self.save_guarded(rows, basis, input, again)?;
-        writes.hidden.show(rows.series, rows.format);
+        self.writes.hidden.show(rows.series, rows.format);
         if let Some(basis) = saved.basis.clone() {
             body.rebase(basis);
         }
@@ -196,21 +201,6 @@ impl Fs {
         Ok(Some(saved))
     }
 
-    /// The rows of a whole file.
-    pub(super) fn read_rows(
-        &self,
-        rows: &Rows<'_>,
-        basis: Option<&Basis>,
-        file: &File,
-        background: Option<BackgroundRead>,
-    ) -> Result<Input, Failure> {
-        // What failed there is met again, if it lies in the text.
-        if let Some(Ok(input)) = background.map(BackgroundRead::finish) {
-            return Ok(input);
-        }
-        save::read(rows.series, basis.map(Basis::columns), rows.format, file)
-    }
-
     /// Makes rows a revision.
     pub(super) fn save_rows(
         &self,
@@ -234,7 +224,11 @@ impl Fs {
             let why = format!("collection {label} was deleted: nobody would find the rows");
             return Err(Failure::refused(Errno::ESTALE, why));
         }
-        let message = self.message(rows);
+        let what = match rows.way {
+            Way::Replace => "replace",
+            Way::Append => "append to",
+        };
+        let message = self.authors.message(format_args!("{what} {}", rows.name), rows.writer);
         let Rows { series, way, guard, author, .. } = *rows;
         let save = Save { series, way, basis, author, message: &message, guard };
         let saved = save.run(&self.tree.views, input, again)?;
@@ -245,56 +239,18 @@ impl Fs {
     }
 
     /// The name of a writer: a shell opens files for the programs that it becomes.
-    fn name_now(&self, writes: &WriteState, writer: &Writer) -> String {
-        process::of_thread(&writes.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
+    fn name_now(&self, writer: &Writer) -> String {
+        process::of_thread(&self.writes.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
     }
 
     /// What is to be known of a copy that is refused; `basis`: what it is a change of.
     fn ticket(&self, copy: &WorkingCopy, way: Way, basis: Option<&Basis>, failure: &Failure) -> Ticket {
         let ticket = copy.ticket(way, self.now(), basis);
-        let process = match (&self.writes, copy.writer()) {
-            (Some(writes), Some(writer)) => self.name_now(writes, writer),
-            _ => ticket.process,
-        };
+        let process = copy.writer().map_or(ticket.process, |writer| self.name_now(writer));
         Ticket { reason: errno::line(failure), process, ..ticket }
     }
 
-    fn message(&self, rows: &Rows<'_>) -> String {
-        if let Some(message) = &self.options.message {
-            return message.clone();
-        }
-        let what = match rows.way {
-            Way::Replace => "replace",
-            Way::Append => "append to",
-        };
-        format!("{what} {} through the mount{}", rows.name, by(rows.writer))
-    }
-
-    /// What the log says of a change of names.
-    pub(super) fn message_of(&self, what: std::fmt::Arguments<'_>, writer: &Writer) -> String {
-        match &self.options.message {
-            Some(message) => message.clone(),
-            None => format!("{what} through the mount{}", by(writer)),
-        }
-    }
-
-    /// `user@host` of a user. Not to be asked for while anything is locked.
-    pub(super) fn author(&self, uid: u32) -> String {
-        let own = &self.tree.catalog.repo().context().author;
-        if uid == rustix::process::geteuid().as_raw() {
-            return own.clone();
-        }
-        let host = own.split_once('@').map_or("", |(_, host)| host);
-        users::author(&users::system().name(uid), host)
-    }
-
-    fn save_schema(
-        &self,
-        writes: &WriteState,
-        label: &str,
-        author: &str,
-        file: &File,
-    ) -> Result<(), Failure> {
+    fn save_schema(&self, label: &str, author: &str, file: &File) -> Result<(), Failure> {
         let len = file.metadata().map_err(Failure::unread)?.len();
         if len > SCHEMA_BYTES {
             return Err(Failure::refused(
@@ -316,24 +272,18 @@ impl Fs {
             Err(e) => return Err(e.into()),
         }
         self.tree.catalog.written();
-        writes.unborn.lock().remove(label);
+        self.writes.unborn.lock().remove(label);
         Ok(())
     }
 
     /// Keeps refused bytes where their writer finds them, and says where.
-    fn keep_refused(
-        &self,
-        writes: &WriteState,
-        copy: &WorkingCopy,
-        body: &mut Body,
-        failure: Failure,
-    ) -> Failure {
+    fn keep_refused(&self, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        let kept = file.map(|file| writes.spool.reject(file.file(), &ticket)).transpose();
+        let kept = file.map(|file| self.writes.spool.reject(file.file(), &ticket)).transpose();
         // A full disk has no space for a copy: then it ends here.
         let kept = kept.or_else(|error| match body.leave() {
-            Some(file) => writes.spool.keep(file, &ticket).map(Some),
+            Some(file) => self.writes.spool.keep(file, &ticket).map(Some),
             None => Err(error),
         });
         let name = kept.as_ref().ok().and_then(Option::as_deref);
@@ -349,15 +299,9 @@ impl Fs {
     }
 
     /// The same of a file that was written under another name, which has it still.
-    pub(super) fn keep_file(
-        &self,
-        writes: &WriteState,
-        copy: &WorkingCopy,
-        file: &File,
-        failure: Failure,
-    ) -> Failure {
+    pub(super) fn keep_file(&self, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
-        let kept = writes.spool.reject(file, &ticket);
+        let kept = self.writes.spool.reject(file, &ticket);
         self.control.report(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
         Failure::Reported(failure.kind())
     }
@@ -373,37 +317,6 @@ impl Fs {
         body.reported = Some(reported);
         Errno::of(failure)
     }
-
-    /// Whether what was written ends as a whole file does.
-    pub(super) fn looks_whole(&self, copy: &WorkingCopy) -> Result<bool, Failure> {
-        let body = copy.body();
-        let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
-        let Some(file) = body.written() else { return Ok(false) };
-        save::ends_whole((file.file(), body.written_len()), *format)
-    }
-
-    /// Tells of live names that were emptied or unlinked and did not come again.
-    pub(super) fn report_hidden(&self) {
-        let Some(writes) = &self.writes else { return };
-        for over in writes.hidden.ended() {
-            let place = (over.series.cached.collection().label(), &over.series.label, &over.name);
-            let what = match over.how {
-                Hidden::Emptied => {
-                    "emptied and not written again: no bytes make no revision (a header line alone does)"
-                }
-                _ => "removed and not written again: a series is dropped by `rmdir` of its folder",
-            };
-            let by = by(&over.by);
-            let line = format!(
-                "{} {}/{}/{}: {what}{by}; its rows are back",
-                iso(self.now()),
-                place.0,
-                place.1,
-                place.2
-            );
-            self.control.report(Some(over.by.uid), line);
-        }
-    }
 }
 
 /// The number and the time of a live file.
@@ -413,10 +326,24 @@ pub(super) fn live(series: &Series, format: Format, now: Basis) -> (u64, u64) {
     (Node::of(Entry::File(file), mtime).ino, mtime)
 }
 
-/// ` (cp, pid 412)`, or nothing where it cannot be told.
-fn by(writer: &Writer) -> String {
-    match writer.pid {
-        0 => String::new(),
-        pid => format!(" ({}, pid {pid})", writer.name),
+/// The rows of a whole file.
+pub(super) fn read_rows(
+    rows: &Rows<'_>,
+    basis: Option<&Basis>,
+    file: &File,
+    background: Option<BackgroundRead>,
+) -> Result<Input, Failure> {
+    // What failed there is met again, if it lies in the text.
+    if let Some(Ok(input)) = background.map(BackgroundRead::finish) {
+        return Ok(input);
     }
+    save::read(rows.series, basis.map(Basis::columns), rows.format, file)
+}
+
+/// Whether what was written ends as a whole file does.
+pub(super) fn looks_whole(copy: &WorkingCopy) -> Result<bool, Failure> {
+    let body = copy.body();
+    let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
+    let Some(file) = body.written() else { return Ok(false) };
+    save::ends_whole((file.file(), body.written_len()), *format)
 }

@@ -4,11 +4,12 @@
 //! So a live file is saved when its writer closes the last of its own, if something was written; else when nobody has
 //! it open any more.
 
+use super::save::looks_whole;
 use super::{Caller, Fs};
 use crate::mount::machine::process;
 use crate::mount::posix::attr::Attr;
 use crate::mount::posix::control::Counters;
-use crate::mount::posix::copy::{Purpose, WorkingCopy, WriteContext, Writer};
+use crate::mount::posix::copy::{Purpose, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
 use crate::mount::posix::handover::Steady;
@@ -41,22 +42,6 @@ impl Fs {
         self.writes.as_ref().ok_or(Errno::EROFS)
     }
 
-    pub(super) fn context<'a>(&self, writes: &'a WriteState) -> WriteContext<'a> {
-        WriteContext { spool: &writes.spool, reads: &writes.reads, now: self.now() }
-    }
-
-    /// Who makes a request.
-    pub(super) fn writer(&self, writes: &WriteState, caller: Caller) -> Writer {
-        let process = process::of_thread(&writes.proc, caller.pid);
-        let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
-        Writer { uid: caller.uid, pid, name }
-    }
-
-    /// The process that makes a request.
-    pub(super) fn pid(&self, writes: &WriteState, caller: Caller) -> Option<u32> {
-        process::of_thread(&writes.proc, caller.pid).map(|process| process.pid)
-    }
-
     pub(super) fn open_to_write(
         &self,
         caller: Caller,
@@ -82,7 +67,7 @@ impl Fs {
         if writes.handover.is_taken(ino) {
             let copy = self.taken(ino)?;
             copy.reopened()?;
-            if cut && let Err(failure) = copy.truncate(0, self.context(writes)) {
+            if cut && let Err(failure) = copy.truncate(0, writes.context(self.now())) {
                 self.closed(writes, &copy);
                 return Err(failure);
             }
@@ -161,12 +146,12 @@ impl Fs {
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(writes, caller))?;
+        copy.open(writes.writer(caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
             writes.hidden.show(series, *format);
         }
         if flags & libc::O_TRUNC != 0
-            && let Err(failure) = copy.truncate(0, self.context(writes))
+            && let Err(failure) = copy.truncate(0, writes.context(self.now()))
         {
             self.closed(writes, copy);
             return Err(failure);
@@ -189,7 +174,7 @@ impl Fs {
                 {
                     writes.hidden.show(series, *format);
                 }
-                copy.write(at, bytes, self.context(writes)).map_err(failed)?;
+                copy.write(at, bytes, writes.context(self.now())).map_err(failed)?;
             }
             // The kernel knows the end: nobody else writes there.
             Opening::Scratch(file, _, true) => {
@@ -234,7 +219,7 @@ impl Fs {
         if let Some(handle) = handle {
             let (opening, _steady) = self.steady(writes, handle)?;
             match opening {
-                Opening::Copy(copy) => return copy.truncate(size, self.context(writes)),
+                Opening::Copy(copy) => return copy.truncate(size, writes.context(self.now())),
                 Opening::Scratch(file, _, true) => return file.set_len(size).map_err(Failure::spool),
                 Opening::Scratch(..) => {}
                 _ => return Err(Errno::EBADF.into()),
@@ -244,11 +229,13 @@ impl Fs {
             return Err(self.reopen(caller, writes, node.ino, live, 0));
         }
         match &node.what {
-            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.context(writes)),
+            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, writes.context(self.now())),
             // By its name alone: nobody will close it.
             What::Copy(copy) => {
                 self.open_copy(caller, copy, libc::O_RDWR)?;
-                let done = copy.truncate(size, self.context(writes)).and_then(|()| self.save(writes, copy));
+                let done = copy
+                    .truncate(size, writes.context(self.now()))
+                    .and_then(|()| self.saver(writes).save(copy));
                 self.closed(writes, copy);
                 done
             }
@@ -258,7 +245,7 @@ impl Fs {
                     drop(steady);
                     let copy = self.taken(node.ino)?;
                     copy.reopened()?;
-                    let done = copy.truncate(size, self.context(writes));
+                    let done = copy.truncate(size, writes.context(self.now()));
                     self.closed(writes, &copy);
                     return done;
                 }
@@ -279,7 +266,7 @@ impl Fs {
         let (opening, _steady) = self.steady(writes, handle)?;
         match opening {
             Opening::Copy(copy) => copy
-                .allocate(offset, len, mode, self.context(writes))
+                .allocate(offset, len, mode, writes.context(self.now()))
                 .map_err(|e| self.fail(None, "allocate space", &e)),
             Opening::Scratch(file, _, true) => {
                 rustix::fs::fallocate(&*file, mode, offset, len).map_err(|errno| Errno(errno.raw_os_error()))
@@ -311,7 +298,7 @@ impl Fs {
         }
         let writer = copy.writer().map_or(0, |writer| writer.pid);
         // From another PID namespace it counts as the writer.
-        let closer = self.pid(writes, caller).unwrap_or(writer);
+        let closer = writes.pid(caller).unwrap_or(writer);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
         // The thread that asks is there, also where the first one of the process has ended.
         let asking = if caller.pid == 0 { writer } else { caller.pid };
@@ -320,8 +307,8 @@ impl Fs {
         let signal = if asked { process::dying_by(&writes.proc, asking) } else { None };
         copy.closed(&mut copy.body(), signal);
         let closed = own && signal.is_none() && self.is_closed_in(writes, &copy, asking);
-        let done = if closed { self.save(writes, &copy) } else { copy.sync() };
-        done.map_err(|e| self.report_refusal(&copy, &e))
+        let done = if closed { self.saver(writes).save(&copy) } else { copy.sync() };
+        done.map_err(|e| self.saver(writes).report_refusal(&copy, &e))
     }
 
     /// Whether the process of a thread has no descriptor of a copy any more.
@@ -344,9 +331,9 @@ impl Fs {
             Opening::Copy(copy) if copy.is_unsaved() => {
                 let writes = self.writes()?;
                 let done = copy.sync().and_then(|()| {
-                    if self.looks_whole(&copy)? { self.try_save(writes, &copy) } else { Ok(()) }
+                    if looks_whole(&copy)? { self.saver(writes).try_save(&copy) } else { Ok(()) }
                 });
-                done.map_err(|e| self.report_refusal(&copy, &e))
+                done.map_err(|e| self.saver(writes).report_refusal(&copy, &e))
             }
             Opening::Scratch(file, ..) => {
                 file.sync_all().map_err(|e| self.fail(None, "sync a scratch file", &Failure::spool(e)))
@@ -370,9 +357,9 @@ impl Fs {
             return;
         }
         if copy.is_unsaved()
-            && let Err(failure) = self.save_or_keep(writes, copy)
+            && let Err(failure) = self.saver(writes).save_or_keep(copy)
         {
-            self.report_refusal(copy, &failure);
+            self.saver(writes).report_refusal(copy, &failure);
         }
         copy.body().clear();
     }
@@ -401,9 +388,9 @@ impl Fs {
             let open = open || process::anyone(&writes.proc, copy.ino, &copy.numbers());
             // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
             if open || !copy.is_closed() {
-                self.keep_unclosed(writes, &copy);
-            } else if let Err(failure) = self.save_or_keep(writes, &copy) {
-                self.report_refusal(&copy, &failure);
+                self.saver(writes).keep_unclosed(&copy);
+            } else if let Err(failure) = self.saver(writes).save_or_keep(&copy) {
+                self.saver(writes).report_refusal(&copy, &failure);
             }
         }
     }

@@ -7,6 +7,7 @@ use super::catalog::Point;
 use super::render::Format;
 use super::series::Series;
 use super::spool::Opened;
+use super::view::{SeriesView, SeriesViews};
 use crate::collection::Collection;
 use crate::data::csv::{CsvReader, Form, Header, ends_line};
 use crate::data::files::kind::{self, Kind};
@@ -17,7 +18,6 @@ use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::Key;
 use crate::vfs::failure::Failure;
-use crate::vfs::view::SeriesView;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use std::collections::HashSet;
@@ -63,6 +63,13 @@ pub struct Basis {
 }
 
 impl Basis {
+    /// The rows of a series now: what a save that begins now is a change of.
+    pub fn now(views: &SeriesViews, series: &Series) -> Result<Option<Basis>, Failure> {
+        let now = series.cached.now()?;
+        let view = views.get(&now, series, &now.point)?;
+        Ok(view.map(|view| Basis { point: now.point.clone(), view }))
+    }
+
     /// Its columns: bytes written by who opened it have these, also where they were altered since.
     #[must_use]
     pub fn columns(&self) -> &Arc<Schema> {

@@ -5,6 +5,7 @@
 
 mod again;
 mod authors;
+mod beside;
 mod contents;
 mod find;
 mod list;

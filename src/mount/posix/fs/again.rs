@@ -4,7 +4,6 @@
 //! what they are a change of is gone from the history, or was never known, a save that would take rows away is refused,
 //! unless it comes by `.replace/NAME`.
 
-use super::find::series_of;
 use super::{Caller, Fs};
 use crate::clock::Stamp;
 use crate::collection::CollectionError;
@@ -68,9 +67,9 @@ impl Fs {
         let known = ticket.basis.as_ref().and_then(|basis| Some((basis, by_key(&basis.collection)?)));
         let Some((opened, cached)) = known else {
             let cached = collections.get(&ticket.collection).ok_or_else(|| gone(ticket))?;
-            return Ok((series_of(cached, &ticket.series)?.ok_or_else(|| gone(ticket))?, None));
+            return Ok((Series::find(cached, &ticket.series)?.ok_or_else(|| gone(ticket))?, None));
         };
-        let labelled = series_of(cached, &ticket.series)?;
+        let labelled = Series::find(cached, &ticket.series)?;
         let same = labelled.as_ref().is_some_and(|series| series.id.to_string() == opened.series);
         if let Some(series) = labelled.filter(|_| same) {
             let basis = self.opened(&series, opened)?;
@@ -81,7 +80,7 @@ impl Fs {
             let basis = self.opened(&series, opened)?;
             return Ok((series, basis));
         }
-        Ok((series_of(cached, &ticket.series)?.ok_or_else(|| gone(ticket))?, None))
+        Ok((Series::find(cached, &ticket.series)?.ok_or_else(|| gone(ticket))?, None))
     }
 
     /// The rows that bytes are a change of; none where they cannot be had any more.

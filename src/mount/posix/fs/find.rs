@@ -1,8 +1,8 @@
 //! What a name is for who asks: the tree, and over it what only this mount has.
 
+use super::beside::{in_scratch, scratch_child, scratch_children, unborn_child};
+use super::remove::emptied_folder;
 use super::{Caller, Fs};
-use crate::collection::CollectionError;
-use crate::data::label::escape;
 use crate::mount::machine::process;
 use crate::mount::posix::child::{Child, FOREVER};
 use crate::mount::posix::control::{self, Asker, SpoolStatus};
@@ -10,7 +10,7 @@ use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::scratch::{self, Held};
+use crate::mount::posix::scratch;
 use crate::mount::posix::write_state::WriteState;
 use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, Kind};
@@ -48,7 +48,7 @@ impl Fs {
             },
             What::Repo(Entry::Collection(cached)) => match self.in_tree(caller, parent, name) {
                 Err(Failure::Plain(Kind::NotFound)) => {
-                    Ok(self.emptied_folder(caller, writes, cached, name).ok_or(Errno::ENOENT)?)
+                    Ok(emptied_folder(caller, writes, cached, name, self.now()).ok_or(Errno::ENOENT)?)
                 }
                 found => found,
             },
@@ -153,35 +153,16 @@ impl Fs {
             };
         }
         if name == name::DIFF
-            && let Some(child) = self.in_scratch(writes, series, name)?
+            && let Some(child) = in_scratch(writes, series, name)?
         {
             return Ok(child);
         }
         match self.in_tree(caller, parent, name) {
             Err(Failure::Plain(Kind::NotFound)) => {
-                Ok(self.in_scratch(writes, series, name)?.ok_or(Errno::ENOENT)?)
+                Ok(in_scratch(writes, series, name)?.ok_or(Errno::ENOENT)?)
             }
             found => found,
         }
-    }
-
-    /// A scratch file or folder beside the live files.
-    fn in_scratch(
-        &self,
-        writes: &WriteState,
-        series: &Series,
-        name: &OsStr,
-    ) -> Result<Option<Child>, Failure> {
-        let Some(held) = writes.scratch_of(series)? else { return Ok(None) };
-        let child = held.child(name).map_err(Failure::spool)?;
-        Ok(child.map(|child| scratch_child(name, series, child)))
-    }
-
-    /// Whether a name of a series is the mount's. One that was no such name in an earlier mount may be that of a scratch
-    /// file: it stays what it is until it is removed or renamed.
-    pub(super) fn is_own(&self, writes: &WriteState, series: &Series, name: &OsStr) -> Result<bool, Failure> {
-        let older = name == name::DIFF && self.in_scratch(writes, series, name)?.is_some();
-        Ok(Fs::is_reserved(name) && !older)
     }
 
     /// The working copy that a thread was told to look for.
@@ -237,7 +218,7 @@ impl Fs {
         name: &OsStr,
         empty: bool,
     ) -> Result<WorkingCopy, Failure> {
-        let basis = self.basis(series)?;
+        let basis = Basis::now(&self.tree.views, series)?;
         let front = match &basis {
             Some(basis) if !empty => Some(Arc::new(self.contents.open(&basis.view.source, format)?)),
             _ => None,
@@ -246,13 +227,6 @@ impl Fs {
         let start = Start { basis, front };
         let copy = WorkingCopy::new(writes.serial(), purpose, &name.to_string_lossy(), start, self.now());
         Ok(copy)
-    }
-
-    /// The rows of a series now: what a save that begins now is a change of.
-    pub(super) fn basis(&self, series: &Series) -> Result<Option<Basis>, Failure> {
-        let now = series.cached.now()?;
-        let view = self.tree.views.get(&now, series, &now.point)?;
-        Ok(view.map(|view| Basis { point: now.point.clone(), view }))
     }
 
     fn in_rejected(&self, caller: Caller, writes: &WriteState, name: &OsStr) -> Result<Child, Failure> {
@@ -340,7 +314,9 @@ impl Fs {
         }
         // Written by others, it is to be seen.
         let shown = match over.how {
-            Hidden::New => self.basis(series)?.is_some_and(|basis| basis.view.sums.rows > 0),
+            Hidden::New => {
+                Basis::now(&self.tree.views, series)?.is_some_and(|basis| basis.view.sums.rows > 0)
+            }
             _ => false,
         };
         Ok((!shown).then_some(over.how))
@@ -384,19 +360,6 @@ fn unborn(writes: &WriteState, name: &OsStr) -> Result<Child, Failure> {
     Ok(unborn_child(&label, made.ok_or(Errno::ENOENT)?))
 }
 
-pub(super) fn unborn_child(label: &str, made: u64) -> Child {
-    Child::new(escape(label), Node::unborn(label, made), Duration::ZERO)
-}
-
-pub(super) fn scratch_child(name: &OsStr, series: &Series, held: Held) -> Child {
-    Child::new(name, Node::scratch(series, Arc::new(held)), Duration::ZERO)
-}
-
-fn scratch_children(series: &Series, held: &Held) -> Result<Vec<Child>, Failure> {
-    let children = held.list().map_err(Failure::spool)?;
-    Ok(children.into_iter().map(|(name, held)| scratch_child(&name, series, held)).collect())
-}
-
 fn rejected_folder(caller: Caller, began: u64) -> Child {
     Child::new(REJECTED, Node::rejected(began).private(caller.uid), Duration::ZERO)
 }
@@ -404,14 +367,4 @@ fn rejected_folder(caller: Caller, began: u64) -> Child {
 fn kept_child(caller: Caller, kept: &Kept) -> Child {
     let node = Node::kept(&kept.name, kept.size, kept.ticket.time).private(caller.uid);
     Child::new(&kept.name, node, Duration::ZERO)
-}
-
-/// The identity of a series under a label of a collection's newest state.
-pub(super) fn series_of(
-    parent: &Arc<crate::vfs::catalog::CachedCollection>,
-    label: &str,
-) -> Result<Option<Series>, Failure> {
-    let now = parent.now()?;
-    let id = now.state.id(label).map_err(CollectionError::from)?;
-    Ok(id.map(|id| Series { cached: Arc::clone(parent), id, label: label.into() }))
 }

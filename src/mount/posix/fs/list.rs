@@ -1,5 +1,6 @@
 //! Folders that are opened and listed.
 
+use super::remove::is_removing;
 use super::shown::shown;
 use super::{Attr, Caller, Found, Fs, Line, Opened};
 use crate::clock::Stamp;
@@ -69,7 +70,7 @@ impl Fs {
     /// What a folder lists; a long listing is made once for each state.
     fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
         if let (What::Repo(Entry::Revisions(series)), Some(writes)) = (&node.what, &self.writes)
-            && self.is_removing(caller, writes, series)
+            && is_removing(caller, writes, series)
         {
             return Ok(Arc::new([]));
         }

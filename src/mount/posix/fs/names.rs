@@ -1,6 +1,7 @@
 //! What changes names: making and removing files and folders.
 
-use super::find::{scratch_child, series_of, unborn_child};
+use super::authors::Authors;
+use super::beside::{scratch_child, unborn_child};
 use super::{Caller, Found, Fs, Opened};
 use crate::collection::Batch;
 use crate::data::label;
@@ -17,6 +18,7 @@ use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
+use crate::vfs::save::Basis;
 use crate::vfs::series::Series;
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -69,7 +71,7 @@ impl Fs {
                 if let Some(format) = self.tree.live_format(series, name)? {
                     return self.create_live(caller, writes, (series, format), name, flags);
                 }
-                if Fs::is_reserved(name) {
+                if name::is_reserved(name) {
                     return Err(Errno::EEXIST.into());
                 }
                 let folder = writes.scratch_made(series)?;
@@ -156,7 +158,7 @@ impl Fs {
         let child = scratch_child(name, series, held);
         writes.handover.made(child.node.ino);
         // Should it become the live file, it is a change of what its writer can have read.
-        if let Some(basis) = self.basis(series)? {
+        if let Some(basis) = Basis::now(&self.tree.views, series)? {
             writes.bases.lock().put(child.node.ino, (basis, writes.pid(caller)));
         }
         let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
@@ -178,7 +180,7 @@ impl Fs {
                     }
                 },
                 What::Repo(Entry::Series(series)) => {
-                    if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
+                    if name::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
                         return Err(Errno::EEXIST.into());
                     }
                     let made = writes.scratch_made(series)?.mkdir(name).map_err(Failure::spool)?;
@@ -214,31 +216,15 @@ impl Fs {
     ) -> Result<Child, Failure> {
         let label = new_label(name)?;
         let writer = writes.writer(caller);
-        self.revise(&writer, cached, format_args!("create {label}"), |batch| Ok(batch.create(&label)?))?;
-        if let Some(series) = series_of(cached, &label)? {
+        revise(&self.authors, &writer, cached, format_args!("create {label}"), |batch| {
+            Ok(batch.create(&label)?)
+        })?;
+        if let Some(series) = Series::find(cached, &label)? {
             for format in [Format::Csv, Format::Parquet] {
                 writes.hidden.hide(Hidden::New, &series, format, "", &writer);
             }
         }
         self.in_repo(&Entry::Collection(Arc::clone(cached)), name)
-    }
-
-    /// Changes the series of a collection: one revision, in turn with what else this mount writes.
-    pub(super) fn revise(
-        &self,
-        writer: &Writer,
-        cached: &CachedCollection,
-        what: std::fmt::Arguments<'_>,
-        change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        // Before the turn: a name may have to be waited for.
-        let author = self.authors.author(writer.uid);
-        let _turn = cached.write_lock();
-        let mut batch = cached.collection().batch(&self.authors.message(what, writer))?.by(&author);
-        change(&mut batch)?;
-        batch.commit()?;
-        cached.written();
-        Ok(())
     }
 
     /// Makes an ordinary file without opening it. Counts as a lookup.
@@ -258,6 +244,24 @@ impl Fs {
             other => Err(not_here(other)),
         })
     }
+}
+
+/// Changes the series of a collection: one revision, in turn with what else this mount writes.
+pub(super) fn revise(
+    authors: &Authors,
+    writer: &Writer,
+    cached: &CachedCollection,
+    what: std::fmt::Arguments<'_>,
+    change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Before the lock: a name may have to be waited for.
+    let author = authors.author(writer.uid);
+    let _lock = cached.write_lock();
+    let mut batch = cached.collection().batch(&authors.message(what, writer))?.by(&author);
+    change(&mut batch)?;
+    batch.commit()?;
+    cached.written();
+    Ok(())
 }
 
 /// The label that a new folder is to have.

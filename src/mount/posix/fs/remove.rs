@@ -4,8 +4,9 @@
 //! names first, then the link, then looks into `revisions`. To who has removed the others, `revisions` lists nothing, and
 //! its removal is the drop: a success there has the effect that it tells of, and no revision is ever said to be removed.
 
-use super::find::series_of;
-use super::names::not_here;
+use super::authors::Authors;
+use super::beside::is_own;
+use super::names::{not_here, revise};
 use super::{Caller, Fs};
 use crate::collection::Batch;
 use crate::history::tree::Sums;
@@ -20,11 +21,16 @@ use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
 use crate::vfs::series::Series;
+use crate::vfs::tree::Tree;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Fs {
+    fn remover<'a>(&'a self, caller: Caller, writes: &'a WriteState) -> Remover<'a> {
+        Remover { tree: &self.tree, authors: &self.authors, writes, caller }
+    }
+
     /// Removes a file: of the scratch area, a refused one, or the name of a live file for a moment.
     pub fn unlink(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
         self.in_folder(caller, "remove", parent, name, |writes, node| match &node.what {
@@ -34,11 +40,11 @@ impl Fs {
                     writes.hidden.hide(Hidden::Gone, series, format, &name, &writes.writer(caller));
                     return Ok(());
                 }
-                if name == name::LATEST && self.has_removed_rows(caller, writes, series) {
+                if name == name::LATEST && has_removed_rows(caller, writes, series) {
                     writes.hidden.remove(series, &writes.writer(caller));
                     return Ok(());
                 }
-                if self.is_own(writes, series, name)? {
+                if is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
                 let held = writes.scratch_of(series)?.ok_or(Errno::ENOENT)?;
@@ -63,19 +69,19 @@ impl Fs {
     /// Removes a folder: drops a series, deletes a collection without series.
     pub fn rmdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
         self.in_folder(caller, "remove folder", parent, name, |writes, node| match &node.what {
-            What::Repo(Entry::Root) => self.drop_collection(caller, writes, name),
-            What::Repo(Entry::Collection(cached)) => self.drop_series(caller, writes, cached, name),
+            What::Repo(Entry::Root) => self.remover(caller, writes).drop_collection(name),
+            What::Repo(Entry::Collection(cached)) => self.remover(caller, writes).drop_series(cached, name),
             What::Unborn(label) => {
                 let cached = self.tree.catalog.collection(label)?.ok_or(Errno::ENOENT)?;
-                self.drop_series(caller, writes, &cached, name)
+                self.remover(caller, writes).drop_series(&cached, name)
             }
             What::Repo(Entry::Series(series)) => {
-                if name == name::REVISIONS && self.is_removing(caller, writes, series) {
-                    self.drop_known(caller, writes, series)?;
+                if name == name::REVISIONS && is_removing(caller, writes, series) {
+                    self.remover(caller, writes).drop_known(series)?;
                     writes.hidden.dropped(series, node.ino, &writes.writer(caller));
                     return Ok(());
                 }
-                if self.is_own(writes, series, name)? {
+                if is_own(writes, series, name)? {
                     return Err(Errno::EROFS.into());
                 }
                 let held = writes.scratch_of(series)?.ok_or(Errno::ENOENT)?;
@@ -85,10 +91,20 @@ impl Fs {
             other => Err(not_here(other)),
         })
     }
+}
 
-    fn drop_collection(&self, caller: Caller, writes: &WriteState, name: &OsStr) -> Result<(), Failure> {
+/// What drops series and deletes collections for a caller: what of a mount it reads and changes.
+struct Remover<'a> {
+    tree: &'a Tree,
+    authors: &'a Authors,
+    writes: &'a WriteState,
+    caller: Caller,
+}
+
+impl Remover<'_> {
+    fn drop_collection(&self, name: &OsStr) -> Result<(), Failure> {
         let label = name::label_of(name).ok_or(Errno::EPERM)?;
-        if writes.unborn.lock().remove(&label).is_some() {
+        if self.writes.unborn.lock().remove(&label).is_some() {
             return Ok(());
         }
         let cached = self.tree.catalog.collection(&label)?.ok_or(Errno::ENOENT)?;
@@ -96,30 +112,24 @@ impl Fs {
         if sums.series > 0 {
             return Err(Errno::ENOTEMPTY.into());
         }
-        self.tree.catalog.repo().by(&self.authors.author(caller.uid)).delete_collection(&label)?;
+        self.tree.catalog.repo().by(&self.authors.author(self.caller.uid)).delete_collection(&label)?;
         self.tree.catalog.written();
         Ok(())
     }
 
     /// Drops the series that a name in a collection means.
-    fn drop_series(
-        &self,
-        caller: Caller,
-        writes: &WriteState,
-        cached: &Arc<CachedCollection>,
-        name: &OsStr,
-    ) -> Result<(), Failure> {
+    fn drop_series(&self, cached: &Arc<CachedCollection>, name: &OsStr) -> Result<(), Failure> {
         let label = name::label_of(name).ok_or(Errno::ENOENT)?;
         // It is dropped, and who removed all that was in its folder removes that now.
-        if writes.hidden.take_dropped(cached, &label, || writes.writer(caller).pid) {
+        if self.writes.hidden.take_dropped(cached, &label, || self.writes.writer(self.caller).pid) {
             return Ok(());
         }
-        let series = series_of(cached, &label)?.ok_or(Errno::ENOENT)?;
-        self.drop_known(caller, writes, &series)
+        let series = Series::find(cached, &label)?.ok_or(Errno::ENOENT)?;
+        self.drop_known(&series)
     }
 
-    fn drop_known(&self, caller: Caller, writes: &WriteState, series: &Series) -> Result<(), Failure> {
-        if let Some(held) = writes.scratch_of(series)?
+    fn drop_known(&self, series: &Series) -> Result<(), Failure> {
+        if let Some(held) = self.writes.scratch_of(series)?
             && !held.is_empty().map_err(Failure::spool)?
         {
             let why = "it holds other files than those of the series (`ls -A` shows them): remove them first";
@@ -127,43 +137,42 @@ impl Fs {
         }
         let (cached, label) = (&series.cached, &*series.label);
         // Renamed since its folder was opened, another one may have its label.
-        if series_of(cached, label)?.is_none_or(|there| there.id != series.id) {
+        if Series::find(cached, label)?.is_none_or(|there| there.id != series.id) {
             return Err(Errno::ESTALE.into());
         }
         let drop = |batch: &mut Batch<'_>| Ok(batch.drop_series(label)?);
-        self.revise(&writes.writer(caller), cached, format_args!("drop {label}"), drop)?;
+        revise(self.authors, &self.writes.writer(self.caller), cached, format_args!("drop {label}"), drop)?;
         cached.remove(series.id);
-        writes.hidden.forget(series);
+        self.writes.hidden.forget(series);
         Ok(())
     }
+}
 
-    /// Whether a caller has just removed both live names of a series.
-    fn has_removed_rows(&self, caller: Caller, writes: &WriteState, series: &Series) -> bool {
-        let by = |format| {
-            let gone = writes.hidden.get(series, format).filter(|over| over.how == Hidden::Gone);
-            gone.map(|over| over.by.pid).filter(|pid| *pid != 0)
-        };
-        let (csv, parquet) = (by(Format::Csv), by(Format::Parquet));
-        csv.is_some() && csv == parquet && csv == Some(writes.writer(caller).pid)
-    }
+/// Whether a caller has just removed both live names of a series.
+fn has_removed_rows(caller: Caller, writes: &WriteState, series: &Series) -> bool {
+    let by = |format| {
+        let gone = writes.hidden.get(series, format).filter(|over| over.how == Hidden::Gone);
+        gone.map(|over| over.by.pid).filter(|pid| *pid != 0)
+    };
+    let (csv, parquet) = (by(Format::Csv), by(Format::Parquet));
+    csv.is_some() && csv == parquet && csv == Some(writes.writer(caller).pid)
+}
 
-    /// Whether a caller removes all that is in a series' folder: it has removed the live names and the link.
-    pub(super) fn is_removing(&self, caller: Caller, writes: &WriteState, series: &Series) -> bool {
-        writes.hidden.is_removed(series, || writes.writer(caller).pid)
-            && self.has_removed_rows(caller, writes, series)
-    }
+/// Whether a caller removes all that is in a series' folder: it has removed the live names and the link.
+pub(super) fn is_removing(caller: Caller, writes: &WriteState, series: &Series) -> bool {
+    writes.hidden.is_removed(series, || writes.writer(caller).pid) && has_removed_rows(caller, writes, series)
+}
 
-    /// A series' folder in a collection, to who dropped the series by removing all that was in it.
-    pub(super) fn emptied_folder(
-        &self,
-        caller: Caller,
-        writes: &WriteState,
-        cached: &Arc<CachedCollection>,
-        name: &OsStr,
-    ) -> Option<Child> {
-        let label = name::label_of(name)?;
-        let (series, ino) = writes.hidden.dropped_by(cached, &label, || writes.writer(caller).pid)?;
-        let node = Node { ino, ..Node::of(Entry::Series(series), self.now()) };
-        Some(Child::new(name, node, Duration::ZERO))
-    }
+/// A series' folder in a collection, to who dropped the series by removing all that was in it.
+pub(super) fn emptied_folder(
+    caller: Caller,
+    writes: &WriteState,
+    cached: &Arc<CachedCollection>,
+    name: &OsStr,
+    now: u64,
+) -> Option<Child> {
+    let label = name::label_of(name)?;
+    let (series, ino) = writes.hidden.dropped_by(cached, &label, || writes.writer(caller).pid)?;
+    let node = Node { ino, ..Node::of(Entry::Series(series), now) };
+    Some(Child::new(name, node, Duration::ZERO))
 }

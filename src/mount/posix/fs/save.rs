@@ -54,7 +54,7 @@ pub(super) struct Saver<'a> {
 }
 
 impl Saver<'_> {
-    fn now(&self) -> u64 {
+    pub(super) fn now(&self) -> u64 {
         self.tree.catalog.repo().context().clock.now()
     }
 

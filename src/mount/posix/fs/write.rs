@@ -399,11 +399,6 @@ impl Fs {
         let file = self.writes()?.spool.open_rejected(name);
         Ok(Arc::new(file.map_err(Failure::unread)?.ok_or(Errno::ENOENT)?))
     }
-
-    /// Whether a name is one that a series always has.
-    pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
-        [name::LATEST, name::REVISIONS, name::AT, name::DIFF].iter().any(|own| name == *own)
-    }
 }
 
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.

@@ -1,6 +1,7 @@
 //! Bytes that a program wrote become rows, and rows (in `save`) a revision. All input is read before anything is written.
 
 mod follow;
+mod retry;
 mod revision;
 
 use super::catalog::Point;
@@ -27,6 +28,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 pub use follow::{BackgroundRead, BackgroundReads, LEAST};
+pub use retry::Retry;
 pub use revision::{Save, Saved};
 
 /// Rows of a frame at most.

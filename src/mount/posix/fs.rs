@@ -1,7 +1,8 @@
 //! What every operation on the mount does; knows nothing of FUSE.
 //!
-//! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
-//! changes names, `save` makes revisions of what was written.
+//! Here is what looks and reads; `list` lists, `write` changes the bytes of files, `names` makes names. Parts that say what they
+//! touch: `contents` has the files of rows that are open, `stat` whose files they are, `authors` what the log says; a `Saver` makes
+//! revisions of what was written, a `Renamer` renames, a `Remover` drops.
 
 mod again;
 mod authors;

@@ -58,12 +58,12 @@ impl Adapter {
     }
 
     /// Tells `Fs` what needs no answer: of a panic only the log knows.
-    fn told(&self, what: &str, act: impl FnOnce(&Fs)) {
-        let told = |fs: &Fs| {
+    fn unanswered(&self, what: &str, act: impl FnOnce(&Fs)) {
+        let act = |fs: &Fs| {
             act(fs);
             Ok(())
         };
-        self.guarded(what, told).unwrap_or_default();
+        self.guarded(what, act).unwrap_or_default();
     }
 
     /// Reads a folder into a reply. An error after the first line waits for the next call: what the lines before it
@@ -135,7 +135,7 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, count: u64) {
-        self.told("forget", |fs| fs.forget(ino.0, count));
+        self.unanswered("forget", |fs| fs.forget(ino.0, count));
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
@@ -180,7 +180,7 @@ impl Filesystem for Adapter {
 
     fn flush(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
         if !self.inner.fs().is_unsaved(handle.0) {
-            self.told("flush", |fs| fs.flushed(handle.0));
+            self.unanswered("flush", |fs| fs.flushed(handle.0));
             return reply.ok();
         }
         let caller = caller(req);
@@ -406,7 +406,7 @@ impl Filesystem for Adapter {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.told("releasedir", |fs| fs.releasedir(handle.0));
+        self.unanswered("releasedir", |fs| fs.releasedir(handle.0));
         reply.ok();
     }
 

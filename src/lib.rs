@@ -5,6 +5,7 @@
 //! `repo`; `ops`; `vfs`; `mount`; `cli`.
 
 pub mod backend;
+#[cfg(feature = "cli")]
 pub mod cli;
 pub mod clock;
 pub mod collection;
@@ -13,10 +14,14 @@ pub mod digest;
 pub mod halt;
 pub mod history;
 pub mod interval;
+#[cfg(feature = "mount")]
 pub mod mount;
 pub mod ops;
 pub mod repo;
 pub mod series;
 pub mod store;
+#[cfg(any(feature = "cli", feature = "mount"))]
+pub mod users;
+#[cfg(feature = "mount")]
 pub mod vfs;
 pub mod wire;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The layers, lowest first; docs/architecture.md draws them. Modules of one line may not import each other.
 const LAYERS: &[&[&str]] = &[
     &["digest", "halt", "wire"],
-    &["clock", "interval"],
+    &["clock", "interval", "users"],
     &["data"],
     &["backend"],
     &["store"],

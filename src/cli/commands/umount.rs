@@ -3,7 +3,7 @@
 use crate::cli::commands::mounts::LOOK;
 use crate::cli::session::Session;
 use crate::data::plain;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::mount::kernel::session::holders::{Holder, holders};
 use crate::mount::kernel::session::unmount::{How, Server, UnmountError, unmount};
 use crate::mount::machine::table::{self, Health, Mount};

@@ -97,6 +97,7 @@ impl Users {
     }
 
     /// Begins to ask for a name that will be wanted soon.
+    #[cfg(any(feature = "mount", test))]
     pub(crate) fn expect(&self, uid: u32) {
         self.begin(&mut self.answers.known.lock(), uid);
     }
@@ -161,6 +162,7 @@ fn ask(uid: u32) -> io::Result<Option<String>> {
 
 /// The name of this machine; empty if it has none.
 #[must_use]
+#[cfg(feature = "cli")]
 pub(crate) fn host() -> String {
     clean(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim())
 }

@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "layers/crates.rs"]
+mod crates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first; docs/architecture.md draws them. Modules of one line may not import each other.
 const LAYERS: &[&[&str]] = &[
     &["digest", "halt", "wire"],
-    &["clock", "interval"],
+    &["clock", "interval", "users"],
     &["data"],
     &["backend"],
     &["store"],

@@ -1,7 +1,7 @@
 //! What the log says of revisions made through a mount: who made them, and how.
 
-use crate::mount::machine::users;
 use crate::mount::posix::copy::Writer;
+use crate::users;
 use std::fmt::Arguments;
 
 /// The words of the log.

@@ -12,14 +12,19 @@ mod history;
 mod input;
 mod layout;
 mod load;
+#[cfg(feature = "mount")]
 mod logger;
+#[cfg(feature = "mount")]
 mod mounted;
+#[cfg(feature = "mount")]
 mod notify;
 mod output;
 mod overrides;
+#[cfg(feature = "mount")]
 mod refused;
 mod remote;
 mod render;
+#[cfg(feature = "mount")]
 mod rewrite;
 mod session;
 mod stale;

@@ -36,6 +36,7 @@ use crate::history::state::State;
 use crate::series::RowsError;
 use crate::series::encode::TARGET_ROWS;
 use crate::series::read::{Query, Rows};
+use crate::series::select::{Select, SelectError};
 use crate::store::{Store, StoreError};
 use merged::Union;
 use parking_lot::Mutex;
@@ -88,6 +89,9 @@ pub enum CollectionError {
     /// A time that no revision can have.
     #[error(transparent)]
     Clock(#[from] ClockError),
+    /// Rows or columns that cannot be asked for.
+    #[error(transparent)]
+    Select(#[from] SelectError),
     /// A label that cannot be.
     #[error(transparent)]
     Label(#[from] LabelError),
@@ -244,10 +248,12 @@ type Planned = (Vec<Stamp>, Arc<Union>);
 /// use arrow_array::cast::AsArray;
 /// use arrow_array::types::Float64Type;
 /// use arrow_array::{ArrayRef, Date32Array, Float64Array, RecordBatch};
-/// use lakota::collection::At;
+/// use lakota::clock::iso;
+/// use lakota::collection::{At, Filter};
 /// use lakota::data::schema::Schema;
 /// use lakota::repo::{Options, Repo};
 /// use lakota::series::read::Query;
+/// use lakota::series::select::Select;
 /// use std::sync::Arc;
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -268,10 +274,31 @@ type Planned = (Vec<Stamp>, Arc<Union>);
 /// batch.overlay("bxl", &rows)?;
 /// assert_eq!(batch.commit()?, None);
 ///
+/// // Rows that do not fit are refused, whole, and the reason is told.
+/// let wrong = RecordBatch::try_from_iter([("day", Arc::clone(rows.column(0)))])?;
+/// let refused = temp.batch("a mistake")?.overlay("bxl", &wrong).unwrap_err();
+/// assert!(refused.to_string().starts_with("column value: column missing"), "{refused}");
+///
 /// // The last row, as of that revision.
 /// let query = Query { tail: Some(1), ..Query::default() };
 /// let last = temp.read("bxl", At::Revision(first), &query)?.collect_frame()?;
 /// assert_eq!(last.column(1).as_primitive::<Float64Type>().value(0), 24.0);
+///
+/// // A correction; then the history, and the rows as they were at a time: any that `lakota read --revision` takes.
+/// let one: ArrayRef = Arc::new(Date32Array::from(vec![18_436]));
+/// let value: ArrayRef = Arc::new(Float64Array::from(vec![24.5]));
+/// let mut batch = temp.batch("a correction")?;
+/// batch.overlay("bxl", &RecordBatch::try_from_iter([("day", one), ("value", value)])?)?;
+/// batch.commit()?;
+/// let revisions = temp.revisions(&Filter::default())?;
+/// assert_eq!(revisions[0].1.note.message, "a correction");
+/// let then = temp.at(&iso(first.time), None)?;
+/// let wanted = Select::default().start(["2020-06-23"]).columns(["value"]);
+/// let value = |at| -> Result<f64, lakota::collection::CollectionError> {
+///     let rows = temp.select("bxl", at, &wanted)?.collect_frame()?;
+///     Ok(rows.column(0).as_primitive::<Float64Type>().value(0))
+/// };
+/// assert_eq!((value(then)?, value(At::Newest)?), (24.0, 24.5));
 /// # Ok(())
 /// # }
 /// ```
@@ -439,6 +466,14 @@ impl Collection {
         let state = self.moment(&log, at)?.state;
         let entry = self.find(&state, label)?;
         Ok(Rows::open(state.view, state.schema, &entry.segments, query)?)
+    }
+
+    /// Rows of a series at a moment, as text asks for them: in the terms of the columns that there were.
+    pub fn select(&self, label: &str, at: At, wanted: &Select) -> Result<Rows, CollectionError> {
+        let state = self.state(at)?;
+        let entry = self.find(&state, label)?;
+        let query = wanted.query(&state.schema)?;
+        Ok(Rows::open(state.view, state.schema, &entry.segments, &query)?)
     }
 
     /// Starts a batch of writes on the newest state: one revision, or nothing.

@@ -100,6 +100,7 @@ impl fmt::Debug for Digest {
 
 /// The first 16 bytes of a blake3 digest: identifies a chunk or a node inside a bundle, where
 /// thousands of them make a commit and every byte counts.
+#[doc(hidden)] // A part of index nodes: tests and fuzz targets make them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Check([u8; 16]);
 

@@ -159,6 +159,11 @@ impl From<HistoryError> for RepoError {
 /// let temp = repo.create_collection("temp", &schema)?;
 /// assert_eq!(repo.collections()?, ["temp"]);
 /// assert_eq!(*temp.schema()?, schema);
+///
+/// // Another process opens what is there; what is not there says so.
+/// let repo = Repo::open(folder.path(), Options { author: "ann@lab".into(), ..Options::default() })?;
+/// let missing = repo.collection("tmp").unwrap_err();
+/// assert_eq!(missing.to_string(), "there is no collection \"tmp\"; did you mean \"temp\"?");
 /// # Ok(())
 /// # }
 /// ```
@@ -286,6 +291,7 @@ impl Repo {
     }
 
     fn no_collection(&self, label: &str) -> RepoError {
+        // Only for the hint: the error is that of the collection.
         let labels = self.collections().unwrap_or_default();
         let closest = label::closest(label, labels.iter().map(String::as_str)).map(str::to_owned);
         RepoError::NoCollection { label: label.to_owned(), closest }

@@ -2,15 +2,22 @@
 //!
 //! The one place above `data` where rows are decoded and encoded. Knows segments and drafts; knows nothing of
 //! revisions, heads or other series.
+//!
+//! What is hidden here is how it is done: no program needs it, but tests, benchmarks or the command line do.
 
 mod chunk;
 mod combine;
 pub mod compare;
+#[doc(hidden)]
 pub mod convert;
+#[doc(hidden)]
 pub mod encode;
 mod feed;
 pub mod read;
+#[doc(hidden)]
 pub mod same;
+pub mod select;
+#[doc(hidden)]
 pub mod splice;
 pub mod write;
 

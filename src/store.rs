@@ -2,8 +2,12 @@
 //!
 //! Nothing leaves here unchecked: an object is checked against its name, a node and a member of a group
 //! against the check its reference carries. Knows nothing of schemas, series or revisions.
+//!
+//! What is hidden here is how it is done: no program needs it, but tests, benchmarks or the command line do.
 
+#[doc(hidden)]
 pub mod draft;
+#[doc(hidden)]
 pub mod place;
 mod upload;
 

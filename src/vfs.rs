@@ -8,10 +8,12 @@
 pub mod catalog;
 pub mod commit;
 pub mod delta;
+pub mod entry;
 pub mod failure;
 pub mod name;
 pub mod render;
 pub mod save;
 pub mod series;
 pub mod spool;
+pub mod tree;
 pub mod view;

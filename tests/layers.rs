@@ -2,13 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "layers/crates.rs"]
+mod crates;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The layers, lowest first; docs/architecture.md draws them. Modules of one line may not import each other.
 const LAYERS: &[&[&str]] = &[
     &["digest", "halt", "wire"],
-    &["clock", "interval"],
+    &["clock", "interval", "users"],
     &["data"],
     &["backend"],
     &["store"],
@@ -221,4 +224,20 @@ fn every_promise_names_tests_that_exist() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What belongs to one adapter, not to the files of a repository.
+const OF_THE_KERNEL: &[&str] = &["libc", "fuser", "errno", "ino"];
+
+#[test]
+fn the_files_of_a_repository_know_no_kernel() {
+    for path in sources(&src())
+        .into_iter()
+        .filter(|path| module(path)[0] == "vfs" && !module(path).contains(&"tests".to_owned()))
+    {
+        let code = code(&path);
+        let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_');
+        let found = words.find(|word| OF_THE_KERNEL.contains(word));
+        assert_eq!(found, None, "{}", path.display());
+    }
 }

@@ -62,6 +62,8 @@ case ${1:-} in
   "")
     step "form";  cargo fmt --check
     step "lints"; cargo clippy --all-targets --quiet -- -D warnings
+    # The engine alone, and each feature without the other.
+    for features in "" cli mount; do cargo clippy --quiet --lib --bins --examples --no-default-features --features "$features" -- -D warnings; done
     step "docs";  RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --quiet
     ;;
   *) fail "unknown option $1; usage: tests/run.sh [--quick | --setup]" ;;

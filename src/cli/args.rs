@@ -4,11 +4,12 @@ use super::exit::Usage;
 use crate::collection::when::When;
 use crate::collection::{At, Collection, CollectionError};
 use crate::data::csv::Header;
-use crate::data::key::{self, Closed};
+use crate::data::key::Closed;
 use crate::data::schema::{Schema, Type};
 use crate::data::value::Value;
 use crate::interval::Interval;
-use anyhow::{Result, bail};
+use crate::series::select::{self, SelectError};
+use anyhow::{Result, anyhow};
 use arrow_schema::TimeUnit;
 use std::str::FromStr;
 
@@ -79,41 +80,13 @@ impl RangeArgs {
 
     /// The index values meant; a missing bound is none.
     pub(crate) fn interval(&self, schema: &Schema, default: Closed) -> Result<Interval> {
-        let start = bound(schema, "--start", &self.start)?;
-        let stop = bound(schema, "--stop", &self.stop)?;
         let closed = self.closed.unwrap_or(default);
-        let keys = (key::encode(schema, &start), key::encode(schema, &stop));
-        let (Some(lo), Some(hi)) = keys else { bail!("NaN is no bound: index columns hold none") };
-        if !stop.is_empty() && lo > hi && !lo.starts_with(&hi) {
-            bail!("start {} lies after stop {}", self.start.join(", "), self.stop.join(", "));
-        }
-        match key::interval(schema, &start, &stop, closed) {
-            Some(interval) => Ok(interval),
-            None => bail!("the bounds do not fit the index ({})", index_names(schema)),
-        }
+        select::interval(schema, &self.start, &self.stop, closed).map_err(|error| match error {
+            // The bound is an option here.
+            SelectError::TooMany { .. } | SelectError::Bound { .. } => anyhow!("--{error}"),
+            other => other.into(),
+        })
     }
-}
-
-fn bound(schema: &Schema, option: &str, texts: &[String]) -> Result<Vec<Value>> {
-    if texts.len() > schema.index().len() {
-        bail!(
-            "{option} is given {} times, once for each column of the index is the most ({})",
-            texts.len(),
-            index_names(schema)
-        );
-    }
-    let mut values = Vec::with_capacity(texts.len());
-    for (column, text) in schema.index_columns().zip(texts) {
-        match Value::parse(column.ty, text) {
-            Ok(value) => values.push(value),
-            Err(e) => bail!("{option} for column {}: {text:?} is {e}", column.name),
-        }
-    }
-    Ok(values)
-}
-
-fn index_names(schema: &Schema) -> String {
-    schema.index_columns().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether CSV has a header line.

@@ -7,6 +7,7 @@ mod clone;
 mod create;
 mod delete;
 mod diff;
+#[cfg(feature = "mount")]
 mod doctor;
 mod export;
 mod import;
@@ -14,10 +15,15 @@ mod len;
 mod log;
 mod ls;
 mod merge;
+#[cfg(feature = "mount")]
 mod mount;
+#[cfg(feature = "mount")]
 pub(crate) mod mounts;
+#[cfg(feature = "mount")]
+mod of_mounts;
 mod push;
 mod read;
+#[cfg(feature = "mount")]
 mod rejected;
 mod remote;
 mod rename;
@@ -26,10 +32,12 @@ mod schema;
 mod show;
 mod status;
 mod tag;
+#[cfg(feature = "mount")]
 mod umount;
 mod undo;
 mod upkeep;
 mod watch;
+#[cfg(feature = "mount")]
 mod why;
 mod write;
 
@@ -64,12 +72,9 @@ pub(crate) enum Command {
     Squash(upkeep::Squash),
     Gc(upkeep::Gc),
     Verify(upkeep::Verify),
-    Mount(mount::Args),
-    Umount(umount::Args),
-    Mounts(mounts::Args),
-    Why(why::Args),
-    Rejected(rejected::Args),
-    Doctor(doctor::Args),
+    #[cfg(feature = "mount")]
+    #[command(flatten)]
+    OfMounts(of_mounts::Command),
     Clone(clone::Args),
     Push(push::Push),
     Pull(push::Pull),
@@ -83,38 +88,28 @@ pub(crate) enum Command {
 impl Command {
     /// Whether it starts a log of its own.
     pub(crate) const fn logs(&self) -> bool {
-        matches!(self, Command::Mount(_))
+        match self {
+            #[cfg(feature = "mount")]
+            Command::OfMounts(command) => command.serves(),
+            _ => false,
+        }
     }
 
     /// Whether it has its own way to end by a signal.
     pub(crate) const fn handles_signals(&self) -> bool {
-        matches!(self, Command::Mount(_) | Command::Watch(_))
+        self.logs() || matches!(self, Command::Watch(_))
     }
 
     /// Whether it changes nothing, but for a file that it may write.
     pub(crate) const fn reads(&self) -> bool {
-        use Command::{
-            Blame, Completions, Diff, Doctor, Len, Log, Ls, Mounts, Read, Schema, Show, Status, Verify,
-            Version, Why,
-        };
-        matches!(
-            self,
-            Read(_)
-                | Len(_)
-                | Ls(_)
-                | Schema(_)
-                | Log(_)
-                | Show(_)
-                | Diff(_)
-                | Blame(_)
-                | Status(_)
-                | Verify(_)
-                | Mounts(_)
-                | Why(_)
-                | Doctor(_)
-                | Version(_)
-                | Completions(_)
-        )
+        use Command::{Blame, Completions, Diff, Len, Log, Ls, Read, Schema, Show, Status, Verify, Version};
+        match self {
+            #[cfg(feature = "mount")]
+            Command::OfMounts(command) => command.reads(),
+            Read(_) | Len(_) | Ls(_) | Schema(_) | Log(_) | Show(_) | Diff(_) | Blame(_) | Status(_)
+            | Verify(_) | Version(_) | Completions(_) => true,
+            _ => false,
+        }
     }
 
     /// Does it.
@@ -145,12 +140,8 @@ impl Command {
             Command::Squash(args) => args.run(session),
             Command::Gc(args) => args.run(session),
             Command::Verify(args) => args.run(session),
-            Command::Mount(args) => mount::run(args, session),
-            Command::Umount(args) => umount::run(args, session),
-            Command::Mounts(args) => mounts::run(args),
-            Command::Why(args) => why::run(args, session),
-            Command::Rejected(args) => rejected::run(args, session),
-            Command::Doctor(_) => doctor::run(),
+            #[cfg(feature = "mount")]
+            Command::OfMounts(command) => command.run(session),
             Command::Clone(args) => clone::run(args, session),
             Command::Push(args) => args.run(session),
             Command::Pull(args) => args.run(session),

@@ -2,7 +2,7 @@
 
 use super::commands::mounts::{self, LOOK};
 use super::session::Session;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::mount::machine::table::{self, Health, Mount};
 use crate::mount::posix::control::{CONTROL, REPLACE, RETRY};
 use crate::vfs::spool::Kept;

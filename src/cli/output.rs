@@ -8,7 +8,7 @@
 
 use super::exit::{Gone, Told};
 use super::target;
-use crate::clock::Stamp;
+use crate::clock::{Clock, Stamp, SystemClock, iso};
 use crate::data::plain;
 use crate::halt::{self, Unfinished};
 use anyhow::{Context, Result};
@@ -89,7 +89,7 @@ pub(crate) fn start_log(verbose: u8) {
     };
     let line = |out: &mut env_logger::fmt::Formatter, record: &log::Record<'_>| {
         let (level, style) = (record.level(), out.default_level_style(record.level()));
-        let (time, target) = (out.timestamp(), record.target());
+        let (time, target) = (iso(SystemClock.now()), record.target());
         let text = record.args().to_string();
         writeln!(out, "[{time} {style}{level:<5}{style:#} {target}] {}", plain::line(&text))
     };

@@ -104,6 +104,7 @@ pub(crate) fn of_merge(collection: &Collection, parents: &[Stamp], changes: &Cha
         left = left.saturating_sub(1);
         if left == 0 { Ok(None) } else { step(changelog, &log, stamp) }
     });
+    // What cannot be read any more is not told of a merge: the log itself tells what is damaged.
     let found = found.unwrap_or_default();
     Overrode { listed: named(collection, &log, &found).unwrap_or_default(), more: found.more }
 }

@@ -4,8 +4,8 @@
 
 use crate::clock::iso;
 use crate::data::label::unescape;
-use crate::mount::machine::users;
 use crate::mount::posix::control::CONTROL;
+use crate::users;
 use crate::vfs::name::label_of;
 use crate::vfs::spool::{Kept, Ticket};
 use std::path::Path;

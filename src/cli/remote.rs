@@ -3,7 +3,7 @@
 use super::output::{self, count, size};
 use super::session::Session;
 use crate::data::plain;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::ops::transfer::{Moved, Progress, Report, TransferError, What, transfer};
 use crate::repo::Repo;
 use anyhow::{Context, Result, anyhow, bail};

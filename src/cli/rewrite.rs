@@ -2,7 +2,7 @@
 
 use super::args::Place;
 use crate::data::label::escape;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::vfs::name::{self, Names};
 use crate::vfs::render::Format;
 use crate::vfs::spool::{Ticket, Way};

@@ -2,15 +2,19 @@
 
 use super::{Global, output};
 use crate::collection::Collection;
-use crate::mount::kernel::session::error::word;
+#[cfg(feature = "mount")]
+use crate::data::plain::word;
+#[cfg(feature = "mount")]
 use crate::mount::machine::table;
-use crate::mount::machine::users;
 use crate::repo::{Options, Repo, RepoError};
+use crate::users;
 use anyhow::anyhow;
 use std::path::{Path, PathBuf};
+#[cfg(feature = "mount")]
 use std::time::Duration;
 
 /// How long a mount may take to tell its repository.
+#[cfg(feature = "mount")]
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What commands work with.
@@ -37,6 +41,7 @@ impl Session {
     }
 
     /// How much is to be logged.
+    #[cfg(feature = "mount")]
     pub(crate) const fn verbose(&self) -> u8 {
         self.global.verbose
     }
@@ -69,6 +74,7 @@ impl Session {
     }
 
     /// Opens the repository for writes whose large inputs are sorted in a folder.
+    #[cfg(feature = "mount")]
     pub(crate) fn repo_spooling(&self, folder: &Path) -> Result<Repo, RepoError> {
         Repo::open(&self.global.repo, Options { spool: Some(folder.to_owned()), ..self.options(true) })
     }
@@ -104,19 +110,28 @@ pub(crate) fn in_a_mount(error: anyhow::Error, place: &Path) -> anyhow::Error {
     if let (true, Some(inner)) = (missing, inner(&error)) {
         return anyhow!("{error:#}; {} is one", inner.display());
     }
-    let (true, Ok(path), Ok(mounts)) = (missing, std::path::absolute(place), table::read()) else {
-        return error;
-    };
-    let around = mounts.iter().rev().find(|mount| mount.is_lakota() && path.starts_with(&mount.mountpoint));
-    match around.and_then(|mount| Some((mount, table::status(&mount.mountpoint, LOOK).repo?))) {
-        Some((mount, repo)) => anyhow!(
-            "{} lies in the mount {}; its repository is named by `-r {}`",
-            place.display(),
-            mount.mountpoint.display(),
-            word(&repo)
+    match missing.then(|| mount_around(place)).flatten() {
+        Some((mountpoint, repo)) => anyhow!(
+            "{} lies in the mount {mountpoint}; its repository is named by `-r {repo}`",
+            place.display()
         ),
         None => error,
     }
+}
+
+/// The mount that a path lies in and its repository, as a shell reads it.
+#[cfg(feature = "mount")]
+fn mount_around(place: &Path) -> Option<(String, String)> {
+    let (path, mounts) = (std::path::absolute(place).ok()?, table::read().ok()?);
+    let mount = mounts.iter().rev().find(|mount| mount.is_lakota() && path.starts_with(&mount.mountpoint))?;
+    let repo = table::status(&mount.mountpoint, LOOK).repo?;
+    Some((mount.mountpoint.display().to_string(), word(&repo)))
+}
+
+/// None: this program knows no mounts.
+#[cfg(not(feature = "mount"))]
+const fn mount_around(_place: &Path) -> Option<(String, String)> {
+    None
 }
 
 /// The repository in the folder that was taken for one.

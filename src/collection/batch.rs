@@ -41,6 +41,8 @@ pub struct Outcome {
 }
 
 /// Writes to one collection, not visible until [`Batch::commit`].
+///
+/// [`Collection`] has an example.
 #[derive(Debug)]
 pub struct Batch<'a> {
     pub(super) collection: &'a Collection,

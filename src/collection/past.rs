@@ -95,6 +95,17 @@ impl Collection {
         }
     }
 
+    /// The revisions that `filter` takes and what they say of themselves, newest first unless it says otherwise. All are in memory
+    /// at once: [`Collection::past`] shows one after the other.
+    pub fn revisions(&self, filter: &Filter) -> Result<Vec<(Stamp, Outline)>, CollectionError> {
+        let mut found = Vec::new();
+        self.past(filter, &|stamp, outline| (stamp, outline), |one| {
+            found.push(one);
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
+    }
+
     /// Calls `visit` with what `show` makes of the revisions that `filter` takes, newest first unless it says otherwise,
     /// until it breaks. `show` is called on all cores, also for some revisions that `visit` never comes to.
     pub fn past<T: Send>(

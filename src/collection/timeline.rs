@@ -475,7 +475,7 @@ const fn is_damage(error: &CollectionError) -> bool {
     let CollectionError::History(error) = error else { return false };
     matches!(
         error,
-        Damaged(_)
+        Damaged(..)
             | DamagedFile { .. }
             | Gone(_)
             | Store(StoreError::Damaged { .. } | StoreError::Missing(_))

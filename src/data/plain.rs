@@ -5,6 +5,7 @@
 //! shown as Rust writes them: `\u{1b}`.
 
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Whether a terminal would take a character for more than a character.
 #[must_use]
@@ -61,6 +62,17 @@ pub fn indented(text: &str, indent: usize) -> String {
     out
 }
 
+/// A path as a shell reads it back: quoted where it holds more than the usual characters.
+#[must_use]
+pub fn word(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%=".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,5 +97,12 @@ mod tests {
         assert_eq!(lines(text), "a\tb\nauthor root\\r\n  c");
         assert_eq!(message(text), "a\\tb\\nauthor root\\r\n  c");
         assert_eq!(indented("why\r\n\nauthor root\u{1b}\n", 3), "why\n\n   author root\\u{1b}");
+    }
+
+    #[test]
+    fn a_word_is_quoted_where_a_shell_needs_it() {
+        assert_eq!(word(Path::new("/srv/my-data/é.1")), "/srv/my-data/é.1");
+        assert_eq!(word(Path::new("/mnt/a b")), "'/mnt/a b'");
+        assert_eq!(word(Path::new("it's")), r"'it'\''s'");
     }
 }

@@ -69,7 +69,8 @@ impl Altered {
         for _ in 0..count {
             steps.push(match input.uint()? {
                 ADD => {
-                    let column = Column::parse(&input.text()?).map_err(|_not_a_column| input.damaged())?;
+                    let column = Column::parse(&input.text()?)
+                        .map_err(|_not_a_column| Damaged { what: "the columns of a revision" })?;
                     let default = if input.uint()? != 0 { Some(input.text()?) } else { None };
                     Alteration::Add { column, default }
                 }
@@ -84,7 +85,7 @@ impl Altered {
 }
 
 fn schema(input: &mut Reader<'_>) -> Result<Schema, Damaged> {
-    Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())
+    Schema::parse_text(&input.text()?).map_err(|_not_a_schema| Damaged { what: "the columns of a revision" })
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ use crate::backend::BackendError;
 use crate::clock::Stamp;
 use crate::digest::Digest;
 use crate::store::{Store, StoreError};
+use crate::wire::Damaged;
 use bytes::Bytes;
 use log::{Loose, Source};
 use lru::LruCache;
@@ -69,12 +70,14 @@ pub enum HistoryError {
     Store(#[from] StoreError),
     /// A revision's file does not hold what its name says.
     #[error("revision {0} is damaged")]
-    Damaged(Stamp),
+    Damaged(Stamp, #[source] Option<Damaged>),
     /// A file of the changelog that is no revision.
     #[error("{file} in the changelog is damaged")]
     DamagedFile {
         /// Its key.
         file: String,
+        /// What of it, where its bytes are those that its name tells.
+        source: Option<Damaged>,
     },
     /// A revision that would be longer than those that are read: nothing was written.
     #[error(transparent)]
@@ -339,10 +342,10 @@ impl Changelog {
             found = self.bytes(self.unhidden_log()?.as_ref(), stamp)?;
         }
         let bytes = found.ok_or(HistoryError::Gone(stamp))?;
-        let revision =
-            Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+        let revision = Revision::decode(&self.store, &bytes)
+            .map_err(|damage| HistoryError::Damaged(stamp, Some(damage)))?;
         if revision.time != stamp.time {
-            return Err(HistoryError::Damaged(stamp));
+            return Err(HistoryError::Damaged(stamp, None));
         }
         let revision = Arc::new(revision);
         self.recent.lock().put(stamp, Arc::clone(&revision));
@@ -367,7 +370,7 @@ impl Changelog {
         };
         match pack.read(&self.store, i) {
             Ok(bytes) if Digest::of(&bytes) == stamp.digest => Ok(Some(bytes)),
-            Ok(_) => Err(HistoryError::Damaged(stamp)),
+            Ok(_) => Err(HistoryError::Damaged(stamp, None)),
             Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => Ok(None),
             Err(e) => Err(e),
         }

@@ -361,7 +361,8 @@ impl Revision {
         let (time, wall) = (input.uint()?, input.uint()?);
         let note = Note { author: input.text()?, message: input.text()? };
         let bundles = Bundles::read(&mut input, here)?;
-        let schema = Schema::parse_text(&input.text()?).map_err(|_not_a_schema| input.damaged())?;
+        let schema = Schema::parse_text(&input.text()?)
+            .map_err(|_not_a_schema| Damaged { what: "the columns of a revision" })?;
         let tree = match input.uint()? {
             0 => None,
             n => Some(Tree::read(n - 1, &bundles, &mut input)?),

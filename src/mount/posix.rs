@@ -1,9 +1,10 @@
 //! Files as POSIX has them: inodes, handles, error numbers, names that come and go, files while they are written.
 //!
-//! `node` and `inode` say what numbers mean, `tree` what a name is, `fs` what each operation does. `copy` is a live file while a
+//! `node` and `inode` say what numbers mean, `child` what a name is, `fs` what each operation does. `copy` is a live file while a
 //! program writes it, `scratch` what lies beside the live files, `locks` who holds which lock, `control` what the mount tells of itself.
 
 pub mod attr;
+pub mod child;
 pub mod control;
 mod copy;
 pub mod errno;
@@ -14,7 +15,7 @@ pub mod inode;
 pub mod locks;
 pub mod node;
 mod number;
-pub(super) mod pen;
 pub mod scratch;
-pub mod tree;
-mod veil;
+pub(super) mod write_state;
+
+mod hidden;

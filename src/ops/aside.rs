@@ -186,7 +186,7 @@ fn unless_damage(error: OpError) -> Result<bool, OpError> {
         OpError::Collection(CollectionError::History(HistoryError::Store(store))) if store.is_damage() => {
             Ok(false)
         }
-        OpError::Collection(CollectionError::History(HistoryError::Damaged(_) | HistoryError::Torn(_))) => {
+        OpError::Collection(CollectionError::History(HistoryError::Damaged(..) | HistoryError::Torn(_))) => {
             Ok(false)
         }
         _ => Err(error),

@@ -21,6 +21,7 @@ use arrow_array::{
 use arrow_schema::TimeUnit;
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::Arc;
 
 /// Turns rows of one schema into rows of another.
@@ -118,8 +119,10 @@ pub fn converted(mapping: &Mapping, to: &Arc<Schema>, frame: &RecordBatch) -> Re
 /// So many rows of one value.
 pub(super) fn constant(column: &Column, text: Option<&str>, rows: usize) -> Result<ArrayRef, RowsError> {
     let Some(text) = text else { return Ok(new_null_array(&column.ty.arrow(), rows)) };
-    let unfit = || RowsError::Index(format!("the default of column {} is no {}", column.name, column.ty));
-    let value = Value::parse(column.ty, text).map_err(|_not_a_value| unfit())?;
+    let unfit = |why: &dyn Display| {
+        RowsError::Index(format!("the default of column {}, {text:?}, is {why}", column.name))
+    };
+    let value = Value::parse(column.ty, text).map_err(|e| unfit(&e))?;
     Ok(match (column.ty, value) {
         (Type::Str, Value::Str(text)) => {
             Arc::new(StringArray::from_iter_values(std::iter::repeat_n(text, rows)))
@@ -128,7 +131,7 @@ pub(super) fn constant(column: &Column, text: Option<&str>, rows: usize) -> Resu
         (Type::Float, Value::Float(value)) => Arc::new(Float64Array::from_value(value, rows)),
         (Type::Int, Value::Int(value)) => Arc::new(Int64Array::from_value(value, rows)),
         (Type::Date, Value::Int(day)) => {
-            let day = i32::try_from(day).map_err(|_too_far| unfit())?;
+            let day = i32::try_from(day).map_err(|e| unfit(&format_args!("no day: {e}")))?;
             Arc::new(Date32Array::from_value(day, rows))
         }
         (Type::Timestamp(unit), Value::Int(value)) => match unit {
@@ -137,6 +140,6 @@ pub(super) fn constant(column: &Column, text: Option<&str>, rows: usize) -> Resu
             TimeUnit::Microsecond => Arc::new(TimestampMicrosecondArray::from_value(value, rows)),
             TimeUnit::Nanosecond => Arc::new(TimestampNanosecondArray::from_value(value, rows)),
         },
-        _ => return Err(unfit()),
+        _ => return Err(unfit(&format_args!("no {}", column.ty))),
     })
 }

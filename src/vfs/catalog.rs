@@ -199,11 +199,11 @@ impl Now {
 
 /// A collection of the mount.
 #[derive(Debug)]
-pub struct Shelf {
+pub struct CachedCollection {
     collection: Collection,
     gate: Mutex<Gate>,
     now: RwLock<Option<Now>>,
-    turn: Mutex<()>,
+    write_lock: Mutex<()>,
     /// How often folders of series were removed through this mount.
     removed: Mutex<HashMap<SeriesId, u64>>,
     /// What dropped series are that came back by being written.
@@ -212,11 +212,11 @@ pub struct Shelf {
     shrunk: Arc<AtomicBool>,
 }
 
-impl Shelf {
-    fn new(collection: Collection, gate: Gate, shrunk: Arc<AtomicBool>) -> Shelf {
-        let (gate, now, turn) = (Mutex::new(gate), RwLock::default(), Mutex::default());
+impl CachedCollection {
+    fn new(collection: Collection, gate: Gate, shrunk: Arc<AtomicBool>) -> CachedCollection {
+        let (gate, now, write_lock) = (Mutex::new(gate), RwLock::default(), Mutex::default());
         let (removed, returned) = (Mutex::default(), Mutex::default());
-        Shelf { collection, gate, now, turn, removed, returned, shrunk }
+        CachedCollection { collection, gate, now, write_lock, removed, returned, shrunk }
     }
 
     /// The collection.
@@ -251,9 +251,9 @@ impl Shelf {
         self.gate.lock().listed = None;
     }
 
-    /// The turn to write: one writer of this mount after the other, so that they need not merge.
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock()
+    /// The write_lock to write: one writer of this mount after the other, so that they need not merge.
+    pub fn write_lock(&self) -> MutexGuard<'_, ()> {
+        self.write_lock.lock()
     }
 
     /// Notes that the folder of a series was removed. To the kernel its inode is dead, also where a series of that label
@@ -341,7 +341,7 @@ pub struct Catalog {
     poll: Duration,
     watcher: Option<Arc<dyn Watcher>>,
     gate: Mutex<Gate>,
-    shelves: RwLock<BTreeMap<String, Arc<Shelf>>>,
+    collections: RwLock<BTreeMap<String, Arc<CachedCollection>>>,
     shrunk: Arc<AtomicBool>,
 }
 
@@ -351,7 +351,7 @@ impl Catalog {
     pub fn new(repo: Repo, poll: Duration) -> Catalog {
         let watcher = repo.context().store.backend().watcher();
         let gate = Mutex::new(Gate::new(repo.registry(), watcher.clone(), poll));
-        Catalog { repo, poll, watcher, gate, shelves: RwLock::default(), shrunk: Arc::default() }
+        Catalog { repo, poll, watcher, gate, collections: RwLock::default(), shrunk: Arc::default() }
     }
 
     /// Whether revisions went since this was asked last: what was kept of them is of no use any more.
@@ -364,16 +364,16 @@ impl Catalog {
     /// Bytes of revisions that are kept because somebody looked at them lately.
     #[must_use]
     pub fn kept_bytes(&self) -> usize {
-        self.shelves.read().values().map(|shelf| shelf.collection.changelog().kept_bytes()).sum()
+        self.collections.read().values().map(|cached| cached.collection.changelog().kept_bytes()).sum()
     }
 
     /// How many revisions are known of all collections, and about how many bytes that takes in memory. Lists nothing.
     #[must_use]
     pub fn history(&self) -> (u64, u64) {
-        let shelves = self.shelves.read().clone();
+        let collections = self.collections.read().clone();
         let registry = self.repo.registry().changelog().memory() as u64;
         let sum = |all: (u64, u64), one: (u64, u64)| (all.0 + one.0, all.1 + one.1);
-        shelves.values().map(|shelf| shelf.history()).fold((0, registry), sum)
+        collections.values().map(|cached| cached.history()).fold((0, registry), sum)
     }
 
     /// The repository.
@@ -383,21 +383,21 @@ impl Catalog {
     }
 
     /// All collections by label.
-    pub fn shelves(&self) -> Result<BTreeMap<String, Arc<Shelf>>, RepoError> {
+    pub fn collections(&self) -> Result<BTreeMap<String, Arc<CachedCollection>>, RepoError> {
         self.refresh()?;
-        Ok(self.shelves.read().clone())
+        Ok(self.collections.read().clone())
     }
 
     /// The collection of a label.
-    pub fn shelf(&self, label: &str) -> Result<Option<Arc<Shelf>>, RepoError> {
+    pub fn collection(&self, label: &str) -> Result<Option<Arc<CachedCollection>>, RepoError> {
         self.refresh()?;
-        Ok(self.shelves.read().get(label).cloned())
+        Ok(self.collections.read().get(label).cloned())
     }
 
     /// Whether a collection is still there, whatever its label is now.
-    pub fn has(&self, shelf: &Shelf) -> Result<bool, RepoError> {
+    pub fn has(&self, cached: &CachedCollection) -> Result<bool, RepoError> {
         self.refresh()?;
-        Ok(self.shelves.read().values().any(|other| other.key() == shelf.key()))
+        Ok(self.collections.read().values().any(|other| other.key() == cached.key()))
     }
 
     /// Notes that the list of collections was changed here.
@@ -408,8 +408,8 @@ impl Catalog {
     /// When any collection changed last.
     pub fn last_change(&self) -> Result<Option<u64>, RepoError> {
         let mut newest = None;
-        for shelf in self.shelves()?.values() {
-            newest = newest.max(shelf.last_change());
+        for cached in self.collections()?.values() {
+            newest = newest.max(cached.last_change());
         }
         Ok(newest)
     }
@@ -417,19 +417,19 @@ impl Catalog {
     /// Lines that tell of revisions that could not be read when each collection was looked at last.
     #[must_use]
     pub fn lost(&self) -> Vec<String> {
-        self.shelves.read().values().flat_map(|shelf| shelf.lost()).collect()
+        self.collections.read().values().flat_map(|cached| cached.lost()).collect()
     }
 
     fn refresh(&self) -> Result<(), RepoError> {
         let mut gate = self.gate.lock();
         if gate.is_due() {
-            let mut shelves = BTreeMap::new();
+            let mut collections = BTreeMap::new();
             for label in self.repo.collections()? {
                 if let Some(collection) = self.open(&label)? {
-                    shelves.insert(label, self.shelf_of(collection));
+                    collections.insert(label, self.cached_of(collection));
                 }
             }
-            *self.shelves.write() = shelves;
+            *self.collections.write() = collections;
             gate.listed = Some(Instant::now());
         }
         Ok(())
@@ -448,15 +448,15 @@ impl Catalog {
     }
 
     /// What is known of a collection stays, unless it has another label now.
-    fn shelf_of(&self, collection: Collection) -> Arc<Shelf> {
-        let known = self.shelves.read();
-        let same = known.values().find(|shelf| {
-            shelf.collection.changelog().folders() == collection.changelog().folders()
-                && shelf.collection.label() == collection.label()
+    fn cached_of(&self, collection: Collection) -> Arc<CachedCollection> {
+        let known = self.collections.read();
+        let same = known.values().find(|cached| {
+            cached.collection.changelog().folders() == collection.changelog().folders()
+                && cached.collection.label() == collection.label()
         });
         same.cloned().unwrap_or_else(|| {
             let gate = Gate::new(&collection, self.watcher.clone(), self.poll);
-            Arc::new(Shelf::new(collection, gate, Arc::clone(&self.shrunk)))
+            Arc::new(CachedCollection::new(collection, gate, Arc::clone(&self.shrunk)))
         })
     }
 }

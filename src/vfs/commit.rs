@@ -6,7 +6,7 @@ use crate::clock::{Stamp, iso};
 use crate::collection::CollectionError;
 use crate::data::range;
 use crate::history::revision::SeriesChange;
-use crate::vfs::view::{Sheet, Sheets};
+use crate::vfs::view::{SeriesView, SeriesViews};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -41,34 +41,34 @@ struct Digests {
     content: String,
 }
 
-/// The text of the revision that made a series what `sheet` has at `point`.
+/// The text of the revision that made a series what `view` has at `point`.
 pub fn text(
-    sheets: &Sheets,
+    views: &SeriesViews,
     point: &Point,
     series: &Series,
-    sheet: &Sheet,
+    view: &SeriesView,
 ) -> Result<String, CollectionError> {
-    let stamp = sheet.origin;
+    let stamp = view.origin;
     let mut commit = Commit {
         revision: stamp.to_string(),
         time: iso(stamp.time),
         author: String::new(),
         message: String::new(),
         parents: Vec::new(),
-        series: sheet.label.clone(),
-        change: Change { rows_after: sheet.sums.rows, ..Change::default() },
-        rows: sheet.sums.rows,
-        digests: Digests { revision: stamp.digest.to_string(), content: sheet.content.to_string() },
+        series: view.label.clone(),
+        change: Change { rows_after: view.sums.rows, ..Change::default() },
+        rows: view.sums.rows,
+        digests: Digests { revision: stamp.digest.to_string(), content: view.content.to_string() },
     };
     if let Some(moment) = point.pending.as_ref().filter(|_| point.stamp == stamp) {
         commit.parents = moment.heads.iter().map(Stamp::to_string).collect();
         commit.message = "merge, not written yet".to_owned();
     } else {
-        let revision = series.shelf.collection().changelog().find(stamp)?;
+        let revision = series.cached.collection().changelog().find(stamp)?;
         commit.parents = revision.parents.iter().map(Stamp::to_string).collect();
         commit.author.clone_from(&revision.note.author);
         commit.message.clone_from(&revision.note.message);
-        let list = sheets.changes(&series.shelf, &revision, stamp)?;
+        let list = views.changes(&series.cached, &revision, stamp)?;
         if let Some(one) = list.series.iter().find(|one| one.id == series.id) {
             commit.change = change(&revision.state.schema, one);
         }

@@ -4,27 +4,27 @@
 //! names or revisions. What is open stays whatever is given up, and counts until it is closed. Never hold the lock while
 //! a text is made: others are looked up meanwhile.
 
+mod budget;
 mod pair;
-mod room;
+mod permits;
 mod sink;
 #[cfg(test)]
 mod tests;
 mod text;
-mod turns;
 
 pub use pair::{Key, Pair};
 pub use text::Text;
 
 use crate::vfs::failure::{Failure, Kind};
+use budget::{Budget, Claim};
 use lru::LruCache;
 use parking_lot::{Condvar, Mutex};
-use room::{Claim, Room};
+use permits::Permits;
 use sink::Sink;
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use turns::Turns;
 
 /// Pairs of which it is kept that their text is too long.
 const TOO_LONG: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
@@ -55,9 +55,9 @@ impl Default for Limits {
 pub struct Deltas {
     limits: Limits,
     folder: PathBuf,
-    memory: Arc<Room>,
-    disk: Arc<Room>,
-    turns: Turns,
+    memory: Arc<Budget>,
+    disk: Arc<Budget>,
+    permits: Permits,
     inner: Mutex<Inner>,
 }
 
@@ -90,9 +90,9 @@ impl Deltas {
         Deltas {
             limits,
             folder,
-            memory: Room::of(limits.memory),
-            disk: Room::of(limits.disk),
-            turns: Turns::of(limits.at_once),
+            memory: Budget::of(limits.memory),
+            disk: Budget::of(limits.disk),
+            permits: Permits::of(limits.at_once),
             inner: Mutex::new(inner),
         }
     }
@@ -118,7 +118,7 @@ impl Deltas {
             return Ok(Arc::clone(text));
         }
         if inner.too_long.get(&key).is_some() {
-            return Err(Failure::Told(Kind::TooLarge));
+            return Err(Failure::Reported(Kind::TooLarge));
         }
         if let Some(flight) = inner.flights.get(&key).cloned() {
             drop(inner);
@@ -130,10 +130,10 @@ impl Deltas {
         landing.fly(write)
     }
 
-    /// Extends a claim, giving up texts that nobody has open where there is no room.
+    /// Extends a claim, giving up texts that nobody has open where no room is left.
     fn extend(&self, claim: &mut Claim, bytes: u64) -> bool {
         while !claim.grow(bytes) {
-            let Some(text) = self.give_up(|text| text.is_in(claim.room())) else { return false };
+            let Some(text) = self.give_up(|text| text.is_in(claim.budget())) else { return false };
             // Behind the lock: it may be a long file.
             drop(text);
         }
@@ -153,7 +153,7 @@ impl Flight {
         match &*result {
             Some(Ok(text)) => Ok(Arc::clone(text)),
             // Who made it told why.
-            Some(Err(kind)) => Err(Failure::Told(*kind)),
+            Some(Err(kind)) => Err(Failure::Reported(*kind)),
             None => Err(Kind::Unavailable.into()),
         }
     }
@@ -179,7 +179,7 @@ struct Landing<'a> {
 impl Landing<'_> {
     fn fly(mut self, write: impl FnOnce(&mut Sink<'_>) -> Result<(), Failure>) -> Result<Arc<Text>, Failure> {
         let made = {
-            let _turn = self.deltas.turns.take();
+            let _permit = self.deltas.permits.take();
             let mut sink = Sink::new(self.deltas);
             write(&mut sink).and_then(|()| sink.finish())
         };

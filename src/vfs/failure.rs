@@ -249,7 +249,7 @@ pub enum Failure {
     },
     /// A failure that its user was told of.
     #[error("{0}")]
-    Told(Kind),
+    Reported(Kind),
     /// What is not done here, and why.
     #[error("{why}")]
     Refused {
@@ -301,7 +301,7 @@ impl Failure {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Failure::Plain(kind) | Failure::Told(kind) | Failure::Refused { kind, .. } => *kind,
+            Failure::Plain(kind) | Failure::Reported(kind) | Failure::Refused { kind, .. } => *kind,
             Failure::Repo(error) => error.into(),
             Failure::Collection(error) => error.into(),
             Failure::Rows(error) => error.into(),

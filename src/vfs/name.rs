@@ -35,6 +35,12 @@ pub enum Names {
 /// Longest name of a file, in bytes.
 pub const MAX_NAME: usize = 255;
 
+/// Whether a name is one that a series always has, beside its live files.
+#[must_use]
+pub fn is_reserved(name: &OsStr) -> bool {
+    [LATEST, REVISIONS, AT, DIFF].iter().any(|own| name == *own)
+}
+
 /// The label that a name stands for, where it is the name that label has.
 #[must_use]
 pub fn label_of(name: &OsStr) -> Option<String> {

@@ -1,12 +1,14 @@
 //! Bytes that a program wrote become rows, and rows (in `save`) a revision. All input is read before anything is written.
 
 mod follow;
+mod retry;
 mod revision;
 
 use super::catalog::Point;
 use super::render::Format;
 use super::series::Series;
 use super::spool::Opened;
+use super::view::{SeriesView, SeriesViews};
 use crate::collection::Collection;
 use crate::data::csv::{CsvReader, Form, Header, ends_line};
 use crate::data::files::kind::{self, Kind};
@@ -17,7 +19,6 @@ use crate::data::schema::Schema;
 use crate::data::sort::Sorted;
 use crate::interval::Key;
 use crate::vfs::failure::Failure;
-use crate::vfs::view::Sheet;
 use arrow_array::{BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
 use std::collections::HashSet;
@@ -26,7 +27,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-pub use follow::{Intake, Intakes, LEAST};
+pub use follow::{BackgroundRead, BackgroundReads, LEAST};
+pub use retry::Retry;
 pub use revision::{Save, Saved};
 
 /// Rows of a frame at most.
@@ -59,30 +61,37 @@ pub struct Basis {
     /// The state.
     pub point: Point,
     /// The series there.
-    pub sheet: Arc<Sheet>,
+    pub view: Arc<SeriesView>,
 }
 
 impl Basis {
+    /// The rows of a series now: what a save that begins now is a change of.
+    pub fn now(views: &SeriesViews, series: &Series) -> Result<Option<Basis>, Failure> {
+        let now = series.cached.now()?;
+        let view = views.get(&now, series, &now.point)?;
+        Ok(view.map(|view| Basis { point: now.point.clone(), view }))
+    }
+
     /// Its columns: bytes written by who opened it have these, also where they were altered since.
     #[must_use]
     pub fn columns(&self) -> &Arc<Schema> {
-        &self.sheet.source.schema
+        &self.view.source.schema
     }
 
     /// What a ticket tells of it.
     #[must_use]
-    pub fn told(&self, series: &Series) -> Opened {
+    pub fn opened(&self, series: &Series) -> Opened {
         Opened {
-            collection: series.shelf.key().to_string(),
+            collection: series.cached.key().to_string(),
             series: series.id.to_string(),
             revision: self.point.stamp.file_name(),
-            content: self.sheet.content.to_string(),
+            content: self.view.content.to_string(),
         }
     }
 
     /// Whether the columns were altered since.
     pub fn is_recolumned(&self, series: &Series) -> Result<bool, Failure> {
-        Ok(*self.columns() != series.shelf.now()?.state.schema)
+        Ok(*self.columns() != series.cached.now()?.state.schema)
     }
 }
 
@@ -172,13 +181,13 @@ fn onto<F: Iterator<Item = Result<RecordBatch, InputError>>>(
     columns: Option<&Arc<Schema>>,
     frames: impl FnOnce(&Arc<Schema>) -> Result<F, Failure>,
 ) -> Result<Input, Failure> {
-    let state = series.shelf.now()?.state.clone();
+    let state = series.cached.now()?.state.clone();
     if let Some(columns) = columns.filter(|columns| **columns != state.schema) {
         // Of what the series has now, nothing is the same.
-        return sorted(series.shelf.collection(), columns, frames(columns)?);
+        return sorted(series.cached.collection(), columns, frames(columns)?);
     }
     let frames = frames(&state.schema)?;
-    let (rows, _count) = series.shelf.collection().sort_onto(&state, &series.label, frames)?;
+    let (rows, _count) = series.cached.collection().sort_onto(&state, &series.label, frames)?;
     Ok(Input { schema: state.schema, rows })
 }
 
@@ -233,10 +242,10 @@ fn added(
     (file, len): (&File, u64),
     (reached, start): (Option<&Reached>, Vec<u8>),
 ) -> Result<(Input, Option<Reached>), Failure> {
-    let collection = series.shelf.collection();
+    let collection = series.cached.collection();
     let schema = &match columns {
         Some(columns) => Arc::clone(columns),
-        None => Arc::clone(&series.shelf.now()?.state.schema),
+        None => Arc::clone(&series.cached.now()?.state.schema),
     };
     let mut fresh = None;
     if let Some(before) = reached.filter(|before| before.bytes < len) {

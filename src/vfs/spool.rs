@@ -13,7 +13,7 @@ mod rejected;
 mod slot;
 mod ticket;
 
-pub use base::{default_base, room};
+pub use base::{default_base, free_space};
 pub use error::SpoolError;
 pub use file::SpoolFile;
 pub use rejected::Kept;

@@ -1,6 +1,6 @@
 //! A series as one state has it: what its files are made of.
 
-use super::catalog::{Now, Point, Shelf};
+use super::catalog::{CachedCollection, Now, Point};
 use super::render::Source;
 use super::series::Series;
 use crate::clock::Stamp;
@@ -17,7 +17,7 @@ use std::iter;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-/// Sheets kept: a few hundred bytes each, more where a series has many segments.
+/// Views kept: a few hundred bytes each, more where a series has many segments.
 const KEPT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 /// Change lists kept: one of a large batch is read for each of its series.
@@ -25,7 +25,7 @@ const LISTS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// A series as one state has it.
 #[derive(Debug)]
-pub struct Sheet {
+pub struct SeriesView {
     /// Its rows.
     pub source: Source,
     /// What they add up to.
@@ -34,7 +34,7 @@ pub struct Sheet {
     pub label: String,
     /// The revision that made it what it is there.
     pub origin: Stamp,
-    /// Tells the bytes that the files are made of from all others: two sheets of one series with equal ones show the
+    /// Tells the bytes that the files are made of from all others: two views of one series with equal ones show the
     /// same bytes.
     pub content: Digest,
     /// Tells where those bytes are read from all other places: rows stay what they are when they are moved.
@@ -44,46 +44,46 @@ pub struct Sheet {
 /// The epoch of the timeline too: what made a series what it is may be trimmed.
 type Key = (Digest, SeriesId, Stamp, u64);
 
-/// Sheets that were asked for lately; also that there was none.
+/// Views that were asked for lately; also that there was none.
 #[derive(Debug)]
-pub struct Sheets {
-    sheets: Mutex<LruCache<Key, Option<Arc<Sheet>>>>,
+pub struct SeriesViews {
+    views: Mutex<LruCache<Key, Option<Arc<SeriesView>>>>,
     lists: Mutex<LruCache<(Digest, Stamp), Arc<ChangeList>>>,
 }
 
-impl Default for Sheets {
-    fn default() -> Sheets {
-        let (sheets, lists) = (Mutex::new(LruCache::new(KEPT)), Mutex::new(LruCache::new(LISTS)));
-        Sheets { sheets, lists }
+impl Default for SeriesViews {
+    fn default() -> SeriesViews {
+        let (views, lists) = (Mutex::new(LruCache::new(KEPT)), Mutex::new(LruCache::new(LISTS)));
+        SeriesViews { views, lists }
     }
 }
 
-impl Sheets {
+impl SeriesViews {
     /// A series in the state `from`; `None` where that state does not have it.
     pub fn get(
         &self,
         now: &Now,
         series: &Series,
         from: &Point,
-    ) -> Result<Option<Arc<Sheet>>, CollectionError> {
-        let key = (series.shelf.key(), series.id, from.stamp, now.timeline.epoch());
-        if let Some(sheet) = self.sheets.lock().get(&key) {
-            return Ok(sheet.clone());
+    ) -> Result<Option<Arc<SeriesView>>, CollectionError> {
+        let key = (series.cached.key(), series.id, from.stamp, now.timeline.epoch());
+        if let Some(view) = self.views.lock().get(&key) {
+            return Ok(view.clone());
         }
         if from.stamp == now.point.stamp {
             self.load_around(now, series, from)?;
-            if let Some(sheet) = self.sheets.lock().get(&key) {
-                return Ok(sheet.clone());
+            if let Some(view) = self.views.lock().get(&key) {
+                return Ok(view.clone());
             }
         }
-        let sheet = load(now, series, from)?.map(Arc::new);
-        self.sheets.lock().put(key, sheet.clone());
-        Ok(sheet)
+        let view = load(now, series, from)?.map(Arc::new);
+        self.views.lock().put(key, view.clone());
+        Ok(view)
     }
 
     /// Forgets all: most are of revisions that are gone.
     pub fn clear(&self) {
-        self.sheets.lock().clear();
+        self.views.lock().clear();
         self.lists.lock().clear();
     }
 
@@ -91,9 +91,9 @@ impl Sheets {
     fn load_around(&self, now: &Now, series: &Series, from: &Point) -> Result<(), CollectionError> {
         for entry in now.state.around(&series.label)? {
             let id = entry.id;
-            let sheet = Sheet::new(now.state.clone(), entry, now.origin(id));
-            let key = (series.shelf.key(), id, from.stamp, now.timeline.epoch());
-            self.sheets.lock().put(key, Some(Arc::new(sheet)));
+            let view = SeriesView::new(now.state.clone(), entry, now.origin(id));
+            let key = (series.cached.key(), id, from.stamp, now.timeline.epoch());
+            self.views.lock().put(key, Some(Arc::new(view)));
         }
         Ok(())
     }
@@ -101,11 +101,11 @@ impl Sheets {
     /// What a revision changed.
     pub fn changes(
         &self,
-        shelf: &Shelf,
+        cached: &CachedCollection,
         revision: &Revision,
         stamp: Stamp,
     ) -> Result<Arc<ChangeList>, CollectionError> {
-        let key = (shelf.key(), stamp);
+        let key = (cached.key(), stamp);
         if let Some(list) = self.lists.lock().get(&key) {
             return Ok(Arc::clone(list));
         }
@@ -115,18 +115,18 @@ impl Sheets {
     }
 }
 
-fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<Sheet>, CollectionError> {
+fn load(now: &Now, series: &Series, from: &Point) -> Result<Option<SeriesView>, CollectionError> {
     let origin = now.origin_at(series.id, from);
-    let state = state(&series.shelf, now, from)?;
+    let state = state(&series.cached, now, from)?;
     // The label it has now, one that it has had, or any.
     for label in iter::once(&series.label).chain(now.timeline.labels(series.id).rev()) {
         if let Some(entry) = entry(&state, series.id, label)? {
-            return Ok(Some(Sheet::new(state, entry, origin)));
+            return Ok(Some(SeriesView::new(state, entry, origin)));
         }
     }
     // Rare: a merge may have given the series a label that no change list tells.
     let any = state.entry_of(series.id, &series.label)?;
-    Ok(any.map(|entry| Sheet::new(state, entry, origin)))
+    Ok(any.map(|entry| SeriesView::new(state, entry, origin)))
 }
 
 /// What the files of a series would be made of in a state that nobody has looked at; `None` where it is not there.
@@ -135,12 +135,12 @@ pub fn content(state: &State, id: SeriesId, label: &str) -> Result<Option<Digest
     Ok(entry.map(|entry| source(state.clone(), entry.segments).identity()))
 }
 
-impl Sheet {
-    fn new(state: State, entry: Entry, origin: Stamp) -> Sheet {
+impl SeriesView {
+    fn new(state: State, entry: Entry, origin: Stamp) -> SeriesView {
         let sums = entry.segments.sums();
         let source = source(state, entry.segments);
         let (content, places) = (source.identity(), source.places());
-        Sheet { source, sums, label: entry.label, origin, content, places }
+        SeriesView { source, sums, label: entry.label, origin, content, places }
     }
 }
 
@@ -149,11 +149,11 @@ fn source(state: State, segments: Segments) -> Source {
 }
 
 /// The state of a point, written or not.
-fn state(shelf: &Shelf, now: &Now, from: &Point) -> Result<State, CollectionError> {
+fn state(cached: &CachedCollection, now: &Now, from: &Point) -> Result<State, CollectionError> {
     match &from.pending {
         Some(moment) => Ok(moment.state.clone()),
         None if from.stamp == now.point.stamp => Ok(now.state.clone()),
-        None => Ok(shelf.collection().changelog().find(from.stamp)?.state.clone()),
+        None => Ok(cached.collection().changelog().find(from.stamp)?.state.clone()),
     }
 }
 

@@ -17,6 +17,7 @@ mod converge;
 mod crash;
 mod damage;
 mod differs;
+mod example;
 mod format;
 mod fuzzed;
 mod golden;

@@ -17,7 +17,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
 /// When this process made its first staging file: tells processes of one number apart, as on two
-/// machines that share a drive.
+/// machines that share a drive. A clock before 1970 says 0, and the number of the process tells alone.
 static START: LazyLock<u128> =
     LazyLock::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos());
 

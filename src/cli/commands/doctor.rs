@@ -18,6 +18,7 @@ pub(crate) struct Args {}
 pub(crate) fn run() -> Result<()> {
     let host = Host::here(env::var_os("PATH").unwrap_or_default());
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
+    // Without it, the check of FUSE warns.
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let spool = default_base(env::var_os("XDG_STATE_HOME"), env::var_os("HOME"), host.root);
     let found = checks(&host, (&release, &filesystems), spool.as_deref(), &mounts::all()?);

@@ -6,12 +6,11 @@ use crate::cli::format::OutFormat;
 use crate::cli::output::{self, Output};
 use crate::cli::render::render;
 use crate::cli::session::Session;
-use crate::collection::hint;
 use crate::data::key::Closed;
-use crate::data::label::closest;
-use crate::data::schema::{Column, Schema};
+use crate::data::schema::Column;
 use crate::series::read::{Query, Rows};
-use anyhow::{Result, bail};
+use crate::series::select::Select;
+use anyhow::Result;
 use std::path::{Path, PathBuf};
 
 /// Read rows of a series
@@ -59,15 +58,15 @@ pub(crate) fn run(args: &Args, session: &Session) -> Result<()> {
     let state = collection.state(args.at.in_place(&collection, Some(label))?)?;
     let entry = collection.find(&state, label)?;
     let schema = state.schema;
-    let columns = columns(&schema, &args.columns)?;
+    let named = Select::default().columns(&args.columns).query(&schema)?;
     let query = Query {
         interval: args.range.interval(&schema, Closed::Left)?,
         tail: args.tail,
         offset: args.offset,
         limit: args.limit,
-        columns: columns.clone(),
+        ..named
     };
-    let picked: Vec<Column> = match &columns {
+    let picked: Vec<Column> = match &query.columns {
         Some(columns) => columns.iter().map(|&i| schema.columns()[i].clone()).collect(),
         None => schema.columns().to_vec(),
     };
@@ -101,21 +100,4 @@ fn format(args: &Args) -> Result<OutFormat, Usage> {
         return Err(Usage::of("read", "this format is not for a terminal: give -o FILE"));
     }
     Ok(format)
-}
-
-/// Positions of the columns named; none where none are.
-fn columns(schema: &Schema, names: &[String]) -> Result<Option<Vec<usize>>> {
-    let mut positions = Vec::with_capacity(names.len());
-    for name in names {
-        let Some(position) = schema.position(name) else {
-            let all = || schema.columns().iter().map(|c| c.name.as_str());
-            let columns = all().collect::<Vec<_>>().join(", ");
-            bail!("there is no column {name:?}; the schema has {columns}{}", hint(closest(name, all())));
-        };
-        if positions.contains(&position) {
-            bail!("column {name:?} is asked for twice");
-        }
-        positions.push(position);
-    }
-    Ok(if positions.is_empty() { None } else { Some(positions) })
 }

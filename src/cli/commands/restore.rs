@@ -7,10 +7,10 @@ use crate::cli::session::{Session, exact};
 use crate::clock::Stamp;
 use crate::collection::{Batch, Collection, CollectionError, Moment, Past};
 use crate::data::key::Closed;
+use crate::data::plain::word;
 use crate::data::schema::Column;
 use crate::history::entry::{Entry, SeriesId};
 use crate::history::state::State;
-use crate::mount::kernel::session::error::word;
 use anyhow::{Result, bail};
 use std::path::Path;
 

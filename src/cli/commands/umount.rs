@@ -3,7 +3,7 @@
 use crate::cli::commands::mounts::LOOK;
 use crate::cli::session::Session;
 use crate::data::plain;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::mount::kernel::session::holders::{Holder, holders};
 use crate::mount::kernel::session::unmount::{How, Server, UnmountError, unmount};
 use crate::mount::machine::table::{self, Health, Mount};
@@ -114,6 +114,7 @@ fn find(path: &Path) -> Result<Mount> {
 fn busy(mount: &Mount) -> anyhow::Error {
     let at = &mount.mountpoint;
     let mut users: Vec<String> = holders(Path::new("/proc"), at, mount.device).iter().map(user).collect();
+    // Only more of why: that it is busy is the error.
     let inner = table::read().unwrap_or_default();
     let inner = inner.iter().filter(|other| other.mountpoint != *at && other.mountpoint.starts_with(at));
     users.extend(

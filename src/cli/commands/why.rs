@@ -8,7 +8,7 @@ use crate::cli::session::Session;
 use crate::clock::{Clock, SystemClock};
 use crate::collection::At;
 use crate::data::plain;
-use crate::mount::kernel::session::error::word;
+use crate::data::plain::word;
 use crate::vfs::spool::{Ticket, Way};
 use anyhow::{Result, anyhow, bail};
 use std::fmt::Write;

@@ -142,14 +142,16 @@ impl Changelog {
         let bytes = match self.store.backend().get_within(&key, MOST_FILE as u64) {
             Err(e) if e.is_not_found() => return Ok(None),
             Err(e) if e.kind == BackendErrorKind::NoFile => {
-                return Err(HistoryError::DamagedFile { file: key });
+                return Err(HistoryError::DamagedFile { file: key, source: None });
             }
             other => other.map_err(StoreError::from)?,
         };
         if Digest::of(&bytes) != stamp.digest {
-            return Err(HistoryError::DamagedFile { file: key });
+            return Err(HistoryError::DamagedFile { file: key, source: None });
         }
-        Horizon::decode(&bytes).map(Some).map_err(|_damage| HistoryError::DamagedFile { file: key })
+        Horizon::decode(&bytes)
+            .map(Some)
+            .map_err(|damage| HistoryError::DamagedFile { file: key, source: Some(damage) })
     }
 
     /// Removes horizons that `by`, which is there, says all of; unless it does not hold yet.

@@ -26,9 +26,9 @@ impl Changelog {
             match self.store.backend().get_within(&file.name.key(file.folder), MOST_FILE as u64) {
                 Ok(bytes) if Digest::of(&bytes) == stamp.digest => return Ok(Some((bytes, file))),
                 Err(e) if e.is_not_found() => {}
-                Ok(_) => drop(failed.get_or_insert(HistoryError::Damaged(stamp))),
+                Ok(_) => drop(failed.get_or_insert(HistoryError::Damaged(stamp, None))),
                 Err(e) if e.kind == BackendErrorKind::NoFile => {
-                    failed.get_or_insert(HistoryError::Damaged(stamp));
+                    failed.get_or_insert(HistoryError::Damaged(stamp, None));
                 }
                 // It may be whole: that counts for more than another that is not.
                 Err(e) => failed = Some(e.into()),

@@ -206,6 +206,7 @@ impl Changelog {
         known: &BTreeSet<Stamp>,
         done: &mut Mended,
     ) -> Result<(), HistoryError> {
+        // A source that cannot be listed tells of no heads and of nothing forgotten: the horizon holds what is known here.
         let theirs = source.log().unwrap_or_default();
         let kept = known.iter().copied().filter(|revision| revision.time < stamp.time).collect();
         let (above, forgot) = (theirs.heads(), theirs.horizon.forgot.clone());

@@ -49,7 +49,7 @@ impl Changelog {
 
     /// Reads what one revision says of itself.
     pub fn outline(&self, log: &Log, stamp: Stamp) -> Result<Outline, HistoryError> {
-        self.glance_at(log, stamp, &Everything)?.ok_or(HistoryError::Damaged(stamp))
+        self.glance_at(log, stamp, &Everything)?.ok_or(HistoryError::Damaged(stamp, None))
     }
 
     /// Reads what one revision says of itself; `None` where it is not picked.
@@ -72,10 +72,10 @@ impl Changelog {
             Err(HistoryError::Store(StoreError::Backend(e))) if e.is_not_found() => return again(),
             Err(e) => return Err(e),
         };
-        match Outline::decode(&bytes, pick).map_err(|_damage| HistoryError::Damaged(stamp))? {
+        match Outline::decode(&bytes, pick).map_err(|damage| HistoryError::Damaged(stamp, Some(damage)))? {
             Glance::Wanted(outline) if outline.time == stamp.time => Ok(Some(*outline)),
             Glance::Other(time) if time == stamp.time => Ok(None),
-            Glance::Wanted(_) | Glance::Other(_) => Err(HistoryError::Damaged(stamp)),
+            Glance::Wanted(_) | Glance::Other(_) => Err(HistoryError::Damaged(stamp, None)),
             Glance::Elsewhere => again(),
         }
     }

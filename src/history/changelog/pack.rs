@@ -73,7 +73,7 @@ pub(super) fn is_pack(name: &str) -> Option<&str> {
 
 impl Pack {
     pub(super) fn open(store: &Store, key: String) -> Result<Pack, HistoryError> {
-        let damaged = || HistoryError::DamagedFile { file: key.clone() };
+        let damaged = || HistoryError::DamagedFile { file: key.clone(), source: None };
         // What is no file holds no pack.
         let read = |at: u64, len: usize| match store.backend().get_range(&key, at, len) {
             Err(e) if e.kind == BackendErrorKind::NoFile => Err(damaged()),
@@ -89,7 +89,8 @@ impl Pack {
         if !key.ends_with(&Digest::of(&index).to_string()) {
             return Err(damaged());
         }
-        let (index, groups) = read_index(&index, HEADER as u64 + len).map_err(|_damage| damaged())?;
+        let (index, groups) = read_index(&index, HEADER as u64 + len)
+            .map_err(|damage| HistoryError::DamagedFile { file: key.clone(), source: Some(damage) })?;
         let behind_index = HEADER as u64 + len;
         Ok(Pack { key, index, groups, behind_index, recent: Mutex::new(LruCache::new(RECENT)) })
     }
@@ -125,7 +126,7 @@ impl Pack {
 
     /// The file of a revision, a part of its group.
     pub(super) fn slice(&self, store: &Store, i: usize) -> Result<Bytes, HistoryError> {
-        let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
+        let damaged = || HistoryError::DamagedFile { file: self.key.clone(), source: None };
         let Place { group, offset, len } = self.index.place(i).ok_or_else(damaged)?;
         let raw = self.group(store, group)?;
         let end = offset.checked_add(len).filter(|end| *end <= raw.len());
@@ -149,7 +150,7 @@ impl Pack {
     }
 
     fn unpack(&self, store: &Store, number: usize) -> Result<Bytes, HistoryError> {
-        let damaged = || HistoryError::DamagedFile { file: self.key.clone() };
+        let damaged = || HistoryError::DamagedFile { file: self.key.clone(), source: None };
         let group = self.groups.get(number).ok_or_else(damaged)?;
         if group.stored.max(group.raw) > MOST_GROUP {
             return Err(damaged());
@@ -161,7 +162,9 @@ impl Pack {
         if group.stored == group.raw {
             return Ok(stored);
         }
-        Ok(Bytes::from(decompress(&stored, group.raw, "a pack").map_err(|_damage| damaged())?))
+        let raw = decompress(&stored, group.raw, "a pack")
+            .map_err(|damage| HistoryError::DamagedFile { file: self.key.clone(), source: Some(damage) })?;
+        Ok(Bytes::from(raw))
     }
 }
 

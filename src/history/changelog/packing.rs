@@ -35,8 +35,8 @@ impl Changelog {
             }
             let Some(bytes) = self.bytes(&log, stamp)? else { return Ok(0) };
             // The file names every parent, also one whose own file of this revision was never written.
-            let revision =
-                Revision::decode(&self.store, &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+            let revision = Revision::decode(&self.store, &bytes)
+                .map_err(|damage| HistoryError::Damaged(stamp, Some(damage)))?;
             pack.add(stamp, &revision.parents, &bytes);
         }
         let packed = pack.len();

@@ -38,7 +38,11 @@ impl Changelog {
         let parents: BTreeSet<Stamp> =
             revisions.iter().flat_map(|(_, parents, _)| parents).copied().collect();
         let known: Vec<Stamp> = parents.difference(&new).copied().collect();
-        if known.is_empty() { Ok(()) } else { self.complete(self.unhidden_log()?.as_ref(), &known) }
+        // A changelog that cannot be listed is one that is being repaired.
+        match if known.is_empty() { None } else { self.unhidden_log().ok() } {
+            Some(log) => self.complete(&log, &known),
+            None => Ok(()),
+        }
     }
 
     /// Packs if there are many files of either kind.

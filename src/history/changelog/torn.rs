@@ -235,7 +235,7 @@ impl Changelog {
                 log.found_in(stamp, Source::Loose(Box::new(file)), &revision.parents);
                 look_at_state(&revision)
             }
-            Err(HistoryError::Damaged(_)) => Found::Torn(Why::File),
+            Err(HistoryError::Damaged(..)) => Found::Torn(Why::File),
             Ok(None) | Err(_) => Found::Unknown,
         }
     }

@@ -59,12 +59,12 @@ impl Adapter {
     }
 
     /// Tells `Fs` what needs no answer: of a panic only the log knows.
-    fn told(&self, what: &str, act: impl FnOnce(&Fs)) {
-        let told = |fs: &Fs| {
+    fn unanswered(&self, what: &str, act: impl FnOnce(&Fs)) {
+        let act = |fs: &Fs| {
             act(fs);
             Ok(())
         };
-        self.guarded(what, told).unwrap_or_default();
+        self.guarded(what, act).unwrap_or_default();
     }
 
     /// Reads a folder into a reply. An error after the first line waits for the next call: what the lines before it
@@ -138,7 +138,7 @@ impl Filesystem for Adapter {
     }
 
     fn forget(&self, _req: &Request, ino: INodeNo, count: u64) {
-        self.told("forget", |fs| fs.forget(ino.0, count));
+        self.unanswered("forget", |fs| fs.forget(ino.0, count));
     }
 
     fn getattr(&self, req: &Request, ino: INodeNo, _handle: Option<FileHandle>, reply: ReplyAttr) {
@@ -189,8 +189,8 @@ impl Filesystem for Adapter {
     fn flush(&self, req: &Request, ino: INodeNo, handle: FileHandle, owner: LockOwner, reply: ReplyEmpty) {
         let unlock = move |fs: &Fs| fs.unlock_closed(handle.0, ino.0, owner.0);
         if !self.inner.fs().is_unsaved(handle.0) {
-            self.told("flush", |fs| fs.flushed(handle.0));
-            self.told("flush", unlock);
+            self.unanswered("flush", |fs| fs.flushed(handle.0));
+            self.unanswered("flush", unlock);
             return reply.ok();
         }
         let caller = caller(req);
@@ -422,7 +422,7 @@ impl Filesystem for Adapter {
         _flags: OpenFlags,
         reply: ReplyEmpty,
     ) {
-        self.told("releasedir", |fs| fs.releasedir(handle.0));
+        self.unanswered("releasedir", |fs| fs.releasedir(handle.0));
         reply.ok();
     }
 

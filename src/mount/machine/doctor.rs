@@ -2,7 +2,7 @@
 
 use super::host::{Host, HostError};
 use super::table::{Health, Mount};
-use crate::vfs::spool::{SpoolError, room};
+use crate::vfs::spool::{SpoolError, free_space};
 use std::error::Error;
 use std::path::Path;
 
@@ -69,7 +69,7 @@ pub fn checks(
         others(host),
         helper(host),
         log(host),
-        spool.map_or_else(homeless, |base| spooled(base, room(base))),
+        spool.map_or_else(homeless, |base| spooled(base, free_space(base))),
     ];
     found.extend(mounts.iter().filter_map(|(mount, health)| sick(mount, *health)));
     found
@@ -135,9 +135,9 @@ fn homeless() -> Check {
     Check::warn("spool", "this user has no home: mount with `-o spool=DIR`, or with `-o ro`")
 }
 
-fn spooled(base: &Path, room: Result<u64, SpoolError>) -> Check {
+fn spooled(base: &Path, space: Result<u64, SpoolError>) -> Check {
     let shown = base.display();
-    match room {
+    match space {
         Ok(free) if free < ROOM => {
             let text = format!(
                 "{shown} has {} MiB free, which what is being written may fill: `-o spool=DIR` names another folder",
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_spool_is_looked_at_and_not_made() {
         let folder = tempfile::tempdir().unwrap();
-        let look = |base: &Path| spooled(base, room(base));
+        let look = |base: &Path| spooled(base, free_space(base));
         let missing = folder.path().join("state/lakota");
         assert!(look(&missing).text.starts_with(&format!("{} has ", missing.display())));
         assert!(!missing.exists() && !folder.path().join("state").exists());

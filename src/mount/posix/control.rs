@@ -150,13 +150,13 @@ pub struct Control {
     began: u64,
     /// What was done.
     pub counters: Counters,
-    errors: Mutex<VecDeque<Told>>,
+    errors: Mutex<VecDeque<Report>>,
     lines: AtomicU64,
 }
 
 /// A line of `errors`.
 #[derive(Debug)]
-struct Told {
+struct Report {
     number: u64,
     /// Whose it is; none: the mount's.
     uid: Option<u32>,
@@ -176,28 +176,28 @@ impl Control {
         self.began
     }
 
-    /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is told. `uid`: of
+    /// Notes a failure, unless it only says that a name is not there, and gives what the kernel is report. `uid`: of
     /// whom it is, where it is not the mount's.
     pub fn note(&self, now: u64, uid: Option<u32>, what: &dyn std::fmt::Display, failure: &Failure) -> Errno {
         let errno = Errno::of(failure);
         if !errno::is_answer(failure) && errno != Errno::ENOENT {
-            self.tell(uid, format!("{} {what}: {}", iso(now), errno::line(failure)));
+            self.report(uid, format!("{} {what}: {}", iso(now), errno::line(failure)));
         }
         errno
     }
 
     /// Adds a line to `errors`, which begins with a time.
-    pub fn tell(&self, uid: Option<u32>, line: String) {
-        self.retell(None, uid, line);
+    pub fn report(&self, uid: Option<u32>, line: String) {
+        self.report_again(None, uid, line);
     }
 
     /// The same, in the place of a line that told of the same failure, where there is one. Gives the number of the new
     /// line.
-    pub fn retell(&self, old: Option<u64>, uid: Option<u32>, line: String) -> u64 {
+    pub fn report_again(&self, old: Option<u64>, uid: Option<u32>, line: String) -> u64 {
         let line = one_line(&line);
         log::error!("{}", line.split_once(' ').map_or("", |(_, rest)| rest));
         match old {
-            Some(old) => self.errors.lock().retain(|told| told.number != old),
+            Some(old) => self.errors.lock().retain(|report| report.number != old),
             None => Counters::add(&self.counters.failures, 1),
         }
         self.keep(uid, line)
@@ -210,7 +210,7 @@ impl Control {
         if errors.len() == ERRORS {
             errors.pop_front();
         }
-        errors.push_back(Told { number, uid, line });
+        errors.push_back(Report { number, uid, line });
         number
     }
 
@@ -227,9 +227,9 @@ impl Control {
             "errors" => {
                 let lost = if asker.owner { catalog.lost() } else { Vec::new() };
                 let errors = self.errors.lock();
-                let own = errors.iter().filter(|told| asker.owner || told.uid == Some(asker.uid));
+                let own = errors.iter().filter(|report| asker.owner || report.uid == Some(asker.uid));
                 let lost = lost.iter().map(|line| one_line(line));
-                let lines = lost.chain(own.map(|told| told.line.clone()));
+                let lines = lost.chain(own.map(|report| report.line.clone()));
                 lines.fold(String::new(), |text, line| text + &line + "\n")
             }
             // All of them also where the repository cannot be read: that is when they are asked for.
@@ -248,13 +248,13 @@ impl Control {
         spool: Option<SpoolStatus>,
     ) -> String {
         let clock = &catalog.repo().context().clock;
-        let shelves = catalog.shelves().unwrap_or_else(|e| {
+        let known = catalog.collections().unwrap_or_else(|e| {
             self.note(clock.now(), None, &"status of the registry", &e.into());
             BTreeMap::new()
         });
-        let mut collections = Vec::with_capacity(shelves.len());
-        for (label, shelf) in &shelves {
-            let now = match shelf.now() {
+        let mut collections = Vec::with_capacity(known.len());
+        for (label, cached) in &known {
+            let now = match cached.now() {
                 Ok(now) => now,
                 Err(e) => {
                     self.note(clock.now(), None, &format!("status of {label}"), &e.into());

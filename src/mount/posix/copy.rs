@@ -2,25 +2,33 @@
 //!
 //! A copy begins as the rows that were opened, of which nothing is stored until it must be: bytes added behind them
 //! are kept alone, any other change makes the whole a file of the spool. It knows its bytes, not what becomes of them.
+//!
+//! `body` has what the bytes are (and the table of how that changes), `phase` whether there is something to be saved (and what
+//! FLUSH, FSYNC and RELEASE mean then), `openings` who has it open.
 
 mod body;
+mod openings;
+mod phase;
 mod renew;
 
 use super::errno::Errno;
 use super::number::number;
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::{Content, Format};
-use crate::vfs::save::{Basis, Guard, Intakes, LEAST};
+use crate::vfs::save::{BackgroundReads, Basis, Guard, LEAST};
 use crate::vfs::series::Series;
 use crate::vfs::spool::{Spool, SpoolFile, Ticket, Way};
 pub(super) use body::Body;
+use body::{Form, Reading};
 use bytes::Bytes;
+use openings::{Openings, Seen};
 use parking_lot::{Mutex, MutexGuard};
+use phase::{Event, Phases};
 use rustix::fs::FallocateFlags;
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 /// Numbers of inodes that descriptors of a copy may still show: the kernel has the one that it was told last.
 const NUMBERS: usize = 4;
@@ -45,13 +53,24 @@ pub struct Writer {
     pub name: String,
 }
 
+impl Writer {
+    /// ` (cp, pid 412)`, or nothing where it cannot be told.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self.pid {
+            0 => String::new(),
+            pid => format!(" ({}, pid {pid})", self.name),
+        }
+    }
+}
+
 /// Where and when bytes are written.
 #[derive(Debug, Clone, Copy)]
-pub struct Desk<'a> {
+pub struct WriteContext<'a> {
     /// Takes the bytes.
     pub spool: &'a Spool,
     /// Reads them meanwhile.
-    pub intakes: &'a Intakes,
+    pub reads: &'a BackgroundReads,
     /// Milliseconds since 1970-01-01 UTC.
     pub now: u64,
 }
@@ -75,15 +94,10 @@ pub struct WorkingCopy {
     body: Mutex<Body>,
     size: AtomicU64,
     mtime: AtomicU64,
-    unsaved: AtomicBool,
+    phases: Phases,
+    openings: Mutex<Openings>,
     /// Whether somebody has read or written it: then its bytes are known.
     used: AtomicBool,
-    /// Whether a descriptor of it was closed since it was opened last.
-    flushed: AtomicBool,
-    /// Whether its writer was seen without a descriptor of it after that.
-    left: AtomicBool,
-    /// How many have it open; none any more once nobody had.
-    handles: Mutex<Option<usize>>,
 }
 
 /// How a copy begins.
@@ -102,7 +116,7 @@ impl WorkingCopy {
         let ino = number(&[b"copy", &now.to_le_bytes(), &serial.to_le_bytes()]);
         // Until it is written, it is the rows that were opened.
         let opened = start.basis.as_ref().filter(|_| start.front.is_some());
-        let mtime = opened.map_or(now, |basis| basis.sheet.origin.time);
+        let mtime = opened.map_or(now, |basis| basis.view.origin.time);
         WorkingCopy::with_number(ino, purpose, name, start, mtime)
     }
 
@@ -120,7 +134,9 @@ impl WorkingCopy {
         {
             let body = &mut *self.body.lock();
             (body.again, body.guard) = (true, guard);
-            (body.adds, body.added) = (way == Way::Append, way == Way::Append);
+            if way == Way::Append {
+                body.form = Form::Additions { reached: None };
+            }
         }
         self
     }
@@ -128,9 +144,7 @@ impl WorkingCopy {
     /// A copy of an inode that is known already.
     #[must_use]
     pub fn with_number(ino: u64, purpose: Purpose, name: &str, start: Start, mtime: u64) -> WorkingCopy {
-        let kept = start.front.as_ref().map_or(0, |front| front.size());
-        let added = start.front.is_some();
-        let body = Body { kept, added, ..Body::of(start.basis, start.front) };
+        let body = Body::of(start.basis, start.front);
         WorkingCopy {
             ino,
             shown: Mutex::new(vec![ino]),
@@ -141,11 +155,9 @@ impl WorkingCopy {
             size: AtomicU64::new(body.size()),
             body: Mutex::new(body),
             mtime: AtomicU64::new(mtime),
-            unsaved: AtomicBool::new(false),
+            phases: Phases::fresh(),
+            openings: Mutex::new(Openings::none()),
             used: AtomicBool::new(false),
-            flushed: AtomicBool::new(false),
-            left: AtomicBool::new(false),
-            handles: Mutex::new(Some(0)),
         }
     }
 
@@ -176,31 +188,31 @@ impl WorkingCopy {
 
     /// Notes that a descriptor of it was closed.
     pub fn flushed(&self) {
-        self.flushed.store(true, Ordering::Release);
+        self.openings.lock().see(Seen::Flush);
     }
 
     /// Whether one was: of a copy that is just being opened, its process has no descriptor yet.
     #[must_use]
     pub fn is_flushed(&self) -> bool {
-        self.flushed.load(Ordering::Acquire)
+        self.openings.lock().seen >= Seen::Flush
     }
 
     /// Notes that its writer has no descriptor of it any more: its release is on its way.
     pub fn leave(&self) {
-        self.left.store(true, Ordering::Release);
+        self.openings.lock().see(Seen::Left);
     }
 
     /// Whether its writer was seen without a descriptor of it.
     #[must_use]
     pub fn is_left(&self) -> bool {
-        self.left.load(Ordering::Acquire)
+        self.openings.lock().seen == Seen::Left
     }
 
     /// Shows it as what it was saved as: the number (where it can have that) and the time of the live file.
     pub fn show_saved(&self, body: &Body, ino: Option<u64>, mtime: u64) {
         self.mtime.store(mtime, Ordering::Release);
         // It is known as the scratch file that it was.
-        if body.shared {
+        if body.is_adopted() {
             let time = SystemTime::UNIX_EPOCH + Duration::from_millis(mtime);
             let done = body.file.as_ref().map_or(Ok(()), |file| file.file().set_modified(time));
             done.unwrap_or_else(|error| log::debug!("cannot set the time of {}: {error}", self.name));
@@ -232,7 +244,7 @@ impl WorkingCopy {
 
     /// Says that there is something to be saved, be it only that it is empty.
     pub fn touch(&self) {
-        self.unsaved.store(true, Ordering::Release);
+        self.phases.on(Event::Touched);
     }
 
     /// Notes who is to be told of it, where nobody opened it by its name.
@@ -243,29 +255,23 @@ impl WorkingCopy {
     /// Takes bytes that were written under another name, and may be by who still knows the file itself.
     pub fn adopt(&self, basis: Option<Basis>, file: SpoolFile) {
         let body = &mut *self.body.lock();
-        (body.basis, body.file, body.shared, body.straight) = (basis, Some(file), true, false);
+        (body.basis, body.file, body.form) = (basis, Some(file), Form::Adopted);
     }
 
     /// Whether its bytes were written under another name.
     #[must_use]
     pub fn is_adopted(&self) -> bool {
-        self.body.lock().shared
+        self.body.lock().is_adopted()
     }
 
     /// Notes a handle, one that was opened under another name too.
     pub fn reopened(&self) -> Result<(), Errno> {
-        let mut handles = self.handles.lock();
-        *handles = Some(handles.ok_or(Errno::ESTALE)? + 1);
-        self.flushed.store(false, Ordering::Release);
-        self.left.store(false, Ordering::Release);
-        Ok(())
+        self.openings.lock().add().ok_or(Errno::ESTALE)
     }
 
     /// Notes a close; whether it was the last: then it is not opened again.
     pub fn close(&self) -> bool {
-        let mut handles = self.handles.lock();
-        *handles = handles.and_then(|count| count.checked_sub(1)).filter(|left| *left > 0);
-        handles.is_none()
+        self.openings.lock().remove()
     }
 
     /// Who writes; `None` before it is opened.
@@ -277,12 +283,24 @@ impl WorkingCopy {
     /// Whether something was written that is not saved.
     #[must_use]
     pub fn is_unsaved(&self) -> bool {
-        self.unsaved.load(Ordering::Acquire)
+        self.phases.now().is_unsaved()
+    }
+
+    /// Whether a descriptor was closed since the last byte was written.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.phases.now().is_closed()
+    }
+
+    /// Notes that a descriptor is closed of what is to be saved; `signal`: what ends who closes it.
+    pub fn closed(&self, body: &mut Body, signal: Option<i32>) {
+        self.phases.on(Event::Closed);
+        body.stopped = signal.or(body.stopped);
     }
 
     /// Says that what there is, is saved or kept elsewhere.
     pub fn settled(&self, body: &mut Body) {
-        self.unsaved.store(false, Ordering::Release);
+        self.phases.on(Event::Settled);
         if let Some(Err(error)) = body.file.as_ref().map(|file| file.set_committed(true)) {
             // Were the server killed now, it would be kept once more.
             log::debug!("cannot put aside what was saved of {}: {error}", self.name);
@@ -292,7 +310,7 @@ impl WorkingCopy {
     /// Its bytes. Held while they are saved: who writes meanwhile waits.
     pub fn body(&self) -> MutexGuard<'_, Body> {
         let mut body = self.body.lock();
-        if body.shared
+        if body.is_adopted()
             && let Some(there) = body.file.as_ref().and_then(|file| file.file().metadata().ok())
         {
             body.len = there.len();
@@ -302,61 +320,72 @@ impl WorkingCopy {
     }
 
     fn changed(&self, body: &mut Body, now: u64) {
-        (body.soft, body.closed) = (true, false);
+        body.unsynced = true;
         self.size.store(body.size(), Ordering::Release);
         self.mtime.store(now, Ordering::Release);
         self.used.store(true, Ordering::Release);
-        self.unsaved.store(true, Ordering::Release);
+        self.phases.on(Event::Changed);
     }
 
     /// Writes bytes at an offset, or behind all others.
-    pub fn write(&self, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
+    pub fn write(&self, at: Option<u64>, bytes: &[u8], context: WriteContext<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
-        let done = caught("writing to the spool", || self.put(body, at, bytes, desk));
+        let done = caught("writing to the spool", || self.put(body, at, bytes, context));
         done.inspect_err(|failure| self.spoil(body, failure))
     }
 
     /// Notes that bytes are missing: what is there must not pass for what was meant.
     fn spoil(&self, body: &mut Body, failure: &Failure) {
         body.failed = Some(failure.kind());
-        self.unsaved.store(true, Ordering::Release);
+        self.phases.on(Event::Touched);
     }
 
-    fn put(&self, body: &mut Body, at: Option<u64>, bytes: &[u8], desk: Desk<'_>) -> Result<(), Failure> {
+    fn put(
+        &self,
+        body: &mut Body,
+        at: Option<u64>,
+        bytes: &[u8],
+        context: WriteContext<'_>,
+    ) -> Result<(), Failure> {
         let at = match at {
             None => body.size(),
             Some(at) => {
-                body.whole(self, desk)?;
+                body.whole(self, context)?;
                 at
             }
         };
-        let kept = body.kept;
-        body.straight &= at - kept == body.len;
-        if at - kept < body.len {
-            body.reached = None;
+        let kept = body.kept();
+        if at - kept != body.len {
+            body.end_reading();
         }
-        body.file(self, desk)?;
-        body.reopen(self, desk)?;
-        body.file(self, desk)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
+        if at - kept < body.len {
+            body.forget_reached();
+        }
+        body.file(self, context)?;
+        body.reopen(self, context)?;
+        body.file(self, context)?.file().write_all_at(bytes, at - kept).map_err(Failure::spool)?;
         body.len = body.len.max(at - kept + bytes.len() as u64);
-        self.changed(body, desk.now);
-        self.follow(body, desk);
+        self.changed(body, context.now);
+        self.follow(body, context);
         Ok(())
     }
 
     /// Has rows read while their text is written.
-    fn follow(&self, body: &mut Body, desk: Desk<'_>) {
-        if !body.straight || body.added {
-            body.intake = None;
-        } else if let Some(intake) = &body.intake {
-            intake.grown(body.len);
-        } else if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
-            && body.len >= LEAST
-        {
-            let columns = body.basis.as_ref().map(|basis| Arc::clone(basis.columns()));
-            body.intake = desk.intakes.follow((series, columns), file.file(), body.len);
-            // Not to be had now: nor for what follows.
-            body.straight = body.intake.is_some();
+    fn follow(&self, body: &mut Body, context: WriteContext<'_>) {
+        let Form::Whole(reading) = &mut body.form else { return };
+        match reading {
+            Reading::No => {}
+            Reading::Running(read) => read.grown(body.len),
+            Reading::Later => {
+                if let (Purpose::Rows(series, Format::Csv), Some(file)) = (&self.purpose, &body.file)
+                    && body.len >= LEAST
+                {
+                    let columns = body.basis.as_ref().map(|basis| Arc::clone(basis.columns()));
+                    let read = context.reads.follow((series, columns), file.file(), body.len);
+                    // Not to be had now: nor for what follows.
+                    *reading = read.map_or(Reading::No, Reading::Running);
+                }
+            }
         }
     }
 
@@ -367,32 +396,28 @@ impl WorkingCopy {
     }
 
     /// Makes it so long; what is new is zeros.
-    pub fn truncate(&self, len: u64, desk: Desk<'_>) -> Result<(), Failure> {
+    pub fn truncate(&self, len: u64, context: WriteContext<'_>) -> Result<(), Failure> {
         let body = &mut *self.body();
         if len == 0 {
-            if body.added {
-                // Its ticket says that it was added.
-                (body.file, body.len) = (None, 0);
-                if !body.adds {
-                    body.end_adding();
-                }
-            }
-            (body.kept, body.front, body.added, body.failed) = (0, None, body.adds, None);
-            body.emptied = Instant::now();
+            body.empty();
         } else if len == body.size() {
             return Ok(());
         }
-        body.whole(self, desk)?;
-        body.reopen(self, desk)?;
+        body.whole(self, context)?;
+        body.reopen(self, context)?;
         if let Some(file) = &body.file {
             file.file().set_len(len).map_err(Failure::spool)?;
         } else if len > 0 {
-            body.file(self, desk)?.file().set_len(len).map_err(Failure::spool)?;
+            body.file(self, context)?.file().set_len(len).map_err(Failure::spool)?;
         }
-        // Emptied, it begins again.
-        (body.len, body.intake, body.straight) = (len, None, len == 0 && !body.shared);
-        body.reached = None;
-        self.changed(body, desk.now);
+        body.len = len;
+        body.end_reading();
+        body.forget_reached();
+        if let (0, Form::Whole(reading)) = (len, &mut body.form) {
+            // Emptied, it begins again.
+            *reading = Reading::Later;
+        }
+        self.changed(body, context.now);
         Ok(())
     }
 
@@ -402,17 +427,18 @@ impl WorkingCopy {
         offset: u64,
         len: u64,
         mode: FallocateFlags,
-        desk: Desk<'_>,
+        context: WriteContext<'_>,
     ) -> Result<(), Failure> {
         let body = &mut *self.body();
-        body.whole(self, desk)?;
-        body.file(self, desk)?;
-        body.reopen(self, desk)?;
-        let file = body.file(self, desk)?.file();
+        body.whole(self, context)?;
+        body.file(self, context)?;
+        body.reopen(self, context)?;
+        let file = body.file(self, context)?.file();
         rustix::fs::fallocate(file, mode, offset, len).map_err(|errno| Failure::spool(errno.into()))?;
         body.len = file.metadata().map_err(Failure::spool)?.len();
-        (body.intake, body.straight, body.reached) = (None, false, None);
-        self.changed(body, desk.now);
+        body.end_reading();
+        body.forget_reached();
+        self.changed(body, context.now);
         Ok(())
     }
 
@@ -425,7 +451,7 @@ impl WorkingCopy {
     #[must_use]
     pub fn ticket(&self, way: Way, now: u64, basis: Option<&Basis>) -> Ticket {
         let (collection, series) = match &self.purpose {
-            Purpose::Rows(series, _) => (series.shelf.collection().label(), &*series.label),
+            Purpose::Rows(series, _) => (series.cached.collection().label(), &*series.label),
             Purpose::Schema(label) => (label.as_str(), ""),
         };
         let writer = self.writer.get();
@@ -440,7 +466,7 @@ impl WorkingCopy {
             way,
             reason: String::new(),
             basis: match (&self.purpose, basis) {
-                (Purpose::Rows(series, _), Some(basis)) => Some(basis.told(series)),
+                (Purpose::Rows(series, _), Some(basis)) => Some(basis.opened(series)),
                 _ => None,
             },
         }
@@ -451,7 +477,7 @@ impl Drop for WorkingCopy {
     fn drop(&mut self) {
         // Something failed before it was saved or kept: the next server finds the bytes.
         let body = self.body.get_mut();
-        if self.unsaved.load(Ordering::Acquire)
+        if self.phases.now().is_unsaved()
             && body.len > 0
             && let Some(file) = body.file.take()
         {

@@ -113,7 +113,7 @@ impl From<Errno> for Failure {
 #[must_use]
 pub fn line(failure: &Failure) -> String {
     match failure {
-        Failure::Plain(kind) | Failure::Told(kind) => format!("{:?}", Errno::from(*kind)),
+        Failure::Plain(kind) | Failure::Reported(kind) => format!("{:?}", Errno::from(*kind)),
         failure => failure.line(),
     }
 }
@@ -122,7 +122,7 @@ pub fn line(failure: &Failure) -> String {
 #[must_use]
 pub fn is_answer(failure: &Failure) -> bool {
     match failure {
-        Failure::Plain(_) | Failure::Told(_) => true,
+        Failure::Plain(_) | Failure::Reported(_) => true,
         Failure::Spool { .. } => {
             matches!(
                 failure.kind(),

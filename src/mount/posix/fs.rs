@@ -1,67 +1,64 @@
 //! What every operation on the mount does; knows nothing of FUSE.
 //!
-//! Here is what looks and reads; `write` has what changes the bytes of files, `names` and `rename` what
-//! changes names, `save` makes revisions of what was written.
+//! Here is what looks and reads; `list` lists, `write` changes the bytes of files, `names` makes names. Parts that say what they
+//! touch: `contents` has the files of rows that are open, `stat` whose files they are, `authors` what the log says; a `Saver` makes
+//! revisions of what was written, a `Renamer` renames, a `Remover` drops.
 
 mod again;
+mod authors;
+mod beside;
+mod contents;
 mod direct;
 mod find;
+mod list;
 mod lock;
 mod names;
 mod remove;
 mod rename;
 mod save;
 mod shown;
+mod stat;
 mod write;
 
+use super::child::{self, Child};
 use super::control::{Control, Counters, Kept};
 use super::errno::Errno;
-use super::handle::{Folder, Handles, Opening};
+use super::handle::{Handles, Opening};
+use super::hidden::HiddenNames;
 use super::inode::Inodes;
 use super::locks::Locks;
-use super::node::{self, File, Node, What};
-use super::pen::Pen;
+use super::node::{Node, What};
 use super::scratch;
-use super::tree::{Child, Tree};
-use super::veil::Veils;
-use crate::clock::Stamp;
-use crate::digest::Digest;
-use crate::mount::machine::users;
+use super::write_state::WriteState;
 use crate::mount::options::MountOptions;
 use crate::repo::Repo;
+use crate::users;
 use crate::vfs::catalog::Catalog;
 use crate::vfs::delta::Deltas;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
-use crate::vfs::render::{Content, Renderer};
 use crate::vfs::spool::Spool;
-use crate::vfs::view::Sheets;
+use crate::vfs::tree::Tree;
+use crate::vfs::view::SeriesViews;
 use bytes::Bytes;
-use lru::LruCache;
-use parking_lot::Mutex;
 use std::ffi::OsStr;
-use std::num::NonZeroUsize;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use super::attr::{Attr, Caller, Found, Kind, Line, Opened};
-use super::attr::{READ, WRITE};
 pub use super::number::ROOT;
+use authors::Authors;
+use contents::Contents;
+use list::Listings;
 pub use lock::Wish;
 pub use rename::Renaming;
+use save::Saver;
 use shown::shown;
+use stat::Owner;
 pub use write::Change;
-
-/// Contents kept open beyond the last close: the next open of a file that did not change costs nothing.
-const RECENT: NonZeroUsize = NonZeroUsize::MIN.saturating_add(255);
-
-/// Long listings kept.
-const LISTINGS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
-
-/// A listing, and what it follows from.
-type Listing = ((Stamp, u64), Arc<[Child]>);
 
 /// One byte in so many of the cache is for the store below.
 const STORE_PART: u64 = 4;
@@ -70,14 +67,16 @@ const STORE_PART: u64 = 4;
 #[derive(Debug)]
 pub struct Fs {
     tree: Tree,
+    control: Control,
+    options: MountOptions,
     inodes: Inodes,
     handles: Handles,
     locks: Locks,
-    renderer: Arc<Renderer>,
-    recent: Mutex<LruCache<(u64, Digest), Arc<Content>>>,
-    listings: Mutex<LruCache<u64, Listing>>,
-    owner: (u32, u32),
-    pen: Option<Pen>,
+    contents: Contents,
+    listings: Listings,
+    owner: Owner,
+    authors: Authors,
+    writes: Option<WriteState>,
 }
 
 impl Fs {
@@ -85,30 +84,28 @@ impl Fs {
     #[must_use]
     pub fn new(repo: Repo, options: MountOptions) -> Fs {
         let control = Control::new(repo.context().clock.now());
-        let owner = (
-            options.uid.unwrap_or_else(|| rustix::process::geteuid().as_raw()),
-            options.gid.unwrap_or_else(|| rustix::process::getegid().as_raw()),
-        );
         // What the store keeps counts as well: nodes and groups, of which many series share each.
         let below = options.cache / STORE_PART;
         repo.store().limit_cache(usize::try_from(below).unwrap_or(usize::MAX));
         let deltas = Deltas::new(repo.context().spool.clone());
         Fs {
-            renderer: Renderer::new(options.cache - below),
+            contents: Contents::new(options.cache - below),
+            owner: Owner::of(&options),
+            authors: Authors::new(repo.context().author.clone(), options.message.clone()),
             tree: Tree {
                 catalog: Catalog::new(repo, options.poll),
-                sheets: Sheets::default(),
+                views: SeriesViews::default(),
                 deltas,
-                control,
-                options,
+                names: options.names,
+                hide_revisions: options.hide_revisions,
             },
+            control,
+            options,
             inodes: Inodes::default(),
             handles: Handles::default(),
             locks: Locks::default(),
-            recent: Mutex::new(LruCache::new(RECENT)),
-            listings: Mutex::new(LruCache::new(LISTINGS)),
-            owner,
-            pen: None,
+            listings: Listings::default(),
+            writes: None,
         }
     }
 
@@ -117,28 +114,28 @@ impl Fs {
     pub fn writable(repo: Repo, options: MountOptions, spool: Spool) -> Fs {
         let fs = Fs::new(repo, options);
         for kept in spool.rejected() {
-            fs.tree.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
+            fs.control.keep(Some(kept.ticket.uid), kept.ticket.line(Some(&kept.name)));
         }
         if let Err(error) = scratch::age(&spool.scratch_root(), fs.now()) {
             log::warn!("cannot remove old scratch files in {}: {error}", spool.folder().display());
         }
-        Fs { pen: Some(Pen::new(spool)), ..fs }
+        Fs { writes: Some(WriteState::new(spool)), ..fs }
     }
 
     /// Looks at processes in another folder than `/proc`.
     #[must_use]
     pub fn with_proc(mut self, path: &Path) -> Fs {
-        if let Some(pen) = &mut self.pen {
-            path.clone_into(&mut pen.proc);
+        if let Some(writes) = &mut self.writes {
+            path.clone_into(&mut writes.proc);
         }
         self
     }
 
     /// Lets live names that are emptied or removed come back after another time than two seconds.
     #[must_use]
-    pub fn with_veil(mut self, time: Duration) -> Fs {
-        if let Some(pen) = &mut self.pen {
-            pen.veils = Veils::lasting(time);
+    pub fn with_hidden_for(mut self, time: Duration) -> Fs {
+        if let Some(writes) = &mut self.writes {
+            writes.hidden = HiddenNames::lasting(time);
         }
         self
     }
@@ -146,10 +143,10 @@ impl Fs {
     /// Looks at every collection once, so that the first user need not wait for it. On one thread: whoever asks for
     /// something meanwhile has the others.
     pub fn warm(&self) {
-        let look = || match self.tree.catalog.shelves() {
-            Ok(shelves) => {
-                for (label, shelf) in shelves {
-                    if let Err(e) = shelf.now().map(|_| ()) {
+        let look = || match self.tree.catalog.collections() {
+            Ok(collections) => {
+                for (label, cached) in collections {
+                    if let Err(e) = cached.now().map(|_| ()) {
                         self.fail(None, format_args!("a first look at {label}"), &e.into());
                     }
                 }
@@ -168,11 +165,21 @@ impl Fs {
         // What concerns all is the owner's to know, whoever met it.
         let own = matches!(failure, Failure::Refused { .. } | Failure::Schema(_) | Failure::Input(_));
         let uid = caller.filter(|_| own).map(|caller| caller.uid);
-        self.tree.control.note(self.now(), uid, &what, failure)
+        self.control.note(self.now(), uid, &what, failure)
+    }
+
+    fn saver<'a>(&'a self, writes: &'a WriteState) -> Saver<'a> {
+        let Fs { tree, control, authors, handles, .. } = self;
+        Saver { tree, control, authors, handles, writes }
     }
 
     fn now(&self) -> u64 {
         self.tree.catalog.repo().context().clock.now()
+    }
+
+    /// How long names and attributes that a commit may change are believed.
+    fn soon(&self) -> Duration {
+        self.options.poll.min(Duration::from_secs(1))
     }
 
     fn node(&self, ino: u64) -> Result<Arc<Node>, Errno> {
@@ -182,7 +189,7 @@ impl Fs {
     /// What is open or kept now.
     #[must_use]
     pub fn kept(&self) -> Kept {
-        let counters = self.renderer.counters();
+        let counters = self.contents.counters();
         let (revisions, history_bytes) = self.tree.catalog.history();
         Kept {
             revisions,
@@ -192,55 +199,23 @@ impl Fs {
             cache_bytes: counters.kept,
             index_bytes: (self.tree.catalog.repo().store().cached_bytes() + self.tree.catalog.kept_bytes())
                 as u64,
-            cache_limit: self.tree.options.cache,
+            cache_limit: self.options.cache,
             cache_hits: counters.hits,
             cache_misses: counters.misses,
         }
     }
 
-    fn attr(&self, node: &Node) -> Attr {
-        let (kind, perm) = match node.what {
-            What::Link(_) => (Kind::Link, 0o777),
-            _ if node.is_folder() => (Kind::Folder, node.mode & !self.tree.options.umask),
-            _ => (Kind::File, node.mode & !self.tree.options.umask),
-        };
-        let (uid, gid) = (node.owner.unwrap_or(self.owner.0), self.owner.1);
-        let plain = Attr {
-            ino: node.ino,
-            size: node.size(),
-            mtime: node.mtime,
-            kind,
-            links: 1,
-            piece: READ,
-            perm,
-            uid,
-            gid,
-        };
-        match &node.what {
-            // It is held open: its folder's disk knows.
-            What::Scratch(_, held) => held.facts().map_or(plain, |facts| Attr {
-                size: if facts.folder { 0 } else { facts.size },
-                mtime: facts.mtime,
-                piece: WRITE,
-                links: if facts.folder { 1 } else { u32::try_from(facts.links).unwrap_or(u32::MAX) },
-                ..plain
-            }),
-            What::Copy(copy) => Attr { mtime: copy.mtime(), piece: WRITE, ..plain },
-            _ => plain,
-        }
-    }
-
     fn found(&self, child: &Child) -> Found {
         Found {
-            attr: self.attr(&child.node),
+            attr: self.owner.attr(&child.node),
             entry_ttl: child.ttl,
-            attr_ttl: self.tree.attr_ttl(&child.node),
+            attr_ttl: child::attr_ttl(&child.node, self.soon()),
         }
     }
 
     /// Finds a name in a folder. Counts as one lookup of what it finds.
     pub fn lookup(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
-        Counters::add(&self.tree.control.counters.lookups, 1);
+        Counters::add(&self.control.counters.lookups, 1);
         let parent = self.node(parent)?;
         let child = self.find(caller, &parent, name).map_err(|e| {
             let place = name.to_string_lossy();
@@ -250,7 +225,7 @@ impl Fs {
             self.give_back();
         }
         let found = self.known(child);
-        if matches!(parent.what, What::Moment(..)) {
+        if matches!(parent.what, What::Repo(Entry::Moment(_))) {
             self.inodes.found_in_revision(found.attr.ino);
         }
         Ok(found)
@@ -259,10 +234,9 @@ impl Fs {
     /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
     /// there again.
     fn give_back(&self) {
-        self.tree.sheets.clear();
-        self.recent.lock().clear();
-        self.listings.lock().clear();
-        self.renderer.clear();
+        self.tree.views.clear();
+        self.contents.clear();
+        self.listings.clear();
         self.tree.catalog.repo().store().clear_cache();
     }
 
@@ -278,9 +252,9 @@ impl Fs {
     pub fn is_slow(&self, ino: u64, name: Option<&OsStr>) -> bool {
         let Ok(node) = self.node(ino) else { return false };
         match (&node.what, name) {
-            (What::Moment(..), Some(name)) => name == name::DELTA,
-            (What::Diff(_), Some(_)) => true,
-            (What::Difference(of), None) => self.tree.deltas.known(&of.key).is_none(),
+            (What::Repo(Entry::Moment(_)), Some(name)) => name == name::DELTA,
+            (What::Repo(Entry::Diff(_)), Some(_)) => true,
+            (What::Repo(Entry::Difference(of)), None) => self.tree.deltas.known(&of.key).is_none(),
             _ => false,
         }
     }
@@ -293,36 +267,45 @@ impl Fs {
     /// What `stat` shows, and how long it holds.
     pub fn getattr(&self, caller: Caller, ino: u64) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
-        let ttl = self.tree.attr_ttl(&node);
+        let ttl = child::attr_ttl(&node, self.soon());
         if let What::Copy(copy) = &node.what {
-            return Ok((Attr { ino: copy.shown(), ..self.attr(&node) }, ttl));
+            return Ok((Attr { ino: copy.shown(), ..self.owner.attr(&node) }, ttl));
         }
         if !node.is_folder() {
-            return Ok((self.attr(&node), ttl));
+            return Ok((self.owner.attr(&node), ttl));
         }
         let mtime = self
-            .tree
             .mtime(&node)
             .map_err(|e| self.fail(Some(caller), format_args!("stat{}", shown(&node)), &e))?;
-        let attr = self.attr(&node);
+        let attr = self.owner.attr(&node);
         Ok((Attr { mtime: mtime.max(attr.mtime), ..attr }, ttl))
+    }
+
+    /// When a folder changed last, and whether it is still there.
+    fn mtime(&self, node: &Node) -> Result<u64, Failure> {
+        Ok(match &node.what {
+            // Also where the repository cannot be read: `.lakota` below tells why.
+            What::Repo(Entry::Root) => self.tree.mtime(&Entry::Root)?.unwrap_or(self.control.began()),
+            What::Repo(entry) => self.tree.mtime(entry)?.unwrap_or(node.mtime),
+            _ => node.mtime,
+        })
     }
 
     /// The target of a link.
     pub fn readlink(&self, ino: u64) -> Result<Vec<u8>, Errno> {
         match &self.node(ino)?.what {
-            What::Link(target) => Ok(target.as_bytes().to_vec()),
+            What::Repo(Entry::Link(_, target)) => Ok(target.as_bytes().to_vec()),
             _ => Err(Errno::EINVAL),
         }
     }
 
     /// Opens a file; `flags` as for open(2).
     pub fn open(&self, caller: Caller, ino: u64, flags: i32) -> Result<Opened, Errno> {
-        Counters::add(&self.tree.control.counters.opens, 1);
+        Counters::add(&self.control.counters.opens, 1);
         let node = self.node(ino)?;
         // No renaming takes the file away before its handle is known.
         let scratch = matches!(node.what, What::Scratch(..));
-        let _steady = self.pen.as_ref().filter(|_| scratch).map(|pen| pen.handover.steady());
+        let _steady = self.writes.as_ref().filter(|_| scratch).map(|writes| writes.handover.steady());
         let opening = if flags & libc::O_ACCMODE != libc::O_RDONLY || flags & libc::O_TRUNC != 0 {
             if caller.uid != rustix::process::geteuid().as_raw() {
                 // The log will name who writes: known by the time of the close.
@@ -343,9 +326,11 @@ impl Fs {
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {
         Ok(match &node.what {
-            What::File(file) => Opening::Rows(self.content(node.ino, file)?, Arc::clone(node)),
-            What::Text(text) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
-            What::Difference(of) => Opening::Difference(self.tree.text(of)?),
+            What::Repo(Entry::File(file)) => {
+                Opening::Rows(self.contents.of(node.ino, file, &self.tree)?, Arc::clone(node))
+            }
+            What::Repo(Entry::Text(_, text)) => Opening::Text(Bytes::copy_from_slice(text.as_bytes())),
+            What::Repo(Entry::Difference(of)) => Opening::Difference(self.tree.text(of)?),
             What::Empty(..) => Opening::Text(Bytes::new()),
             What::Copy(copy) => self.open_copy(caller, copy, libc::O_RDONLY)?,
             What::Scratch(_, held) if !held.is_folder() => {
@@ -353,28 +338,14 @@ impl Fs {
                 Opening::Scratch(Arc::new(file), node.ino, false)
             }
             What::Kept(name, _) => Opening::Kept(self.open_kept(name)?),
-            What::Link(_) => return Err(Errno::EINVAL.into()),
+            What::Repo(Entry::Link(..)) => return Err(Errno::EINVAL.into()),
             _ => return Err(Errno::EISDIR.into()),
         })
     }
 
-    fn content(&self, ino: u64, file: &File) -> Result<Arc<Content>, Failure> {
-        let key = (ino, file.places);
-        if let Some(content) = self.recent.lock().get(&key) {
-            return Ok(Arc::clone(content));
-        }
-        let sheet = {
-            let now = file.series.shelf.now()?;
-            self.tree.sheet(&now, &file.series, &file.from)?
-        };
-        let content = Arc::new(self.renderer.open(sheet.source.clone(), file.format)?);
-        self.recent.lock().put(key, Arc::clone(&content));
-        Ok(content)
-    }
-
     /// Bytes of an open file: fewer than `len` only at its end.
     pub fn read(&self, handle: u64, offset: u64, len: usize) -> Result<Bytes, Errno> {
-        let counters = &self.tree.control.counters;
+        let counters = &self.control.counters;
         Counters::add(&counters.reads, 1);
         let bytes = match self.handles.file(handle)? {
             Opening::Text(text) => {
@@ -398,85 +369,6 @@ impl Fs {
         };
         Counters::add(&counters.read_bytes, bytes.len() as u64);
         Ok(bytes)
-    }
-
-    /// Opens a folder: what it lists does not change until it is closed.
-    pub fn opendir(&self, caller: Caller, ino: u64) -> Result<Opened, Errno> {
-        let node = self.node(ino)?;
-        if !node.is_folder() {
-            return Err(Errno::ENOTDIR);
-        }
-        let children = self
-            .children(caller, &node)
-            .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
-        let folder = Folder { own: self.attr(&node), above: node::parent(&node), children };
-        let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
-        Ok(Opened { handle, keep_cache: false, direct: false })
-    }
-
-    /// What a folder lists; a long listing is made once for each state.
-    fn children(&self, caller: Caller, node: &Node) -> Result<Arc<[Child]>, Failure> {
-        if let (What::Revisions(series), Some(pen)) = (&node.what, &self.pen)
-            && self.is_removing(caller, pen, series)
-        {
-            return Ok(Arc::new([]));
-        }
-        let version = self.tree.version(node)?;
-        if let (Some(version), Some((of, children))) = (version, self.listings.lock().get(&node.ino))
-            && *of == version
-        {
-            return Ok(Arc::clone(children));
-        }
-        let children: Arc<[Child]> = self.list(caller, node)?.into();
-        if let Some(version) = version {
-            self.listings.lock().put(node.ino, (version, Arc::clone(&children)));
-        }
-        Ok(children)
-    }
-
-    /// Lines of an open folder from `offset` (0, or the `next` of a line), until `take` says that it is full by
-    /// returning false: that line was not taken. With `plus`, each line taken (but `.` and `..`) counts as a lookup.
-    pub fn readdir(
-        &self,
-        handle: u64,
-        offset: u64,
-        plus: bool,
-        take: &mut dyn FnMut(&Line<'_>) -> bool,
-    ) -> Result<(), Errno> {
-        let Opening::Folder(folder) = self.handles.file(handle)? else { return Err(Errno::ENOTDIR) };
-        let above = Attr { ino: folder.above, ..folder.own };
-        let dots = [(".", folder.own), ("..", above)];
-        let moment = self.node(folder.own.ino).is_ok_and(|node| matches!(node.what, What::Moment(..)));
-        let start = usize::try_from(offset).unwrap_or(usize::MAX);
-        for (i, (name, attr)) in dots.into_iter().enumerate().skip(start) {
-            let found = Found { attr, entry_ttl: Duration::ZERO, attr_ttl: Duration::ZERO };
-            if !take(&Line { next: i as u64 + 1, name: OsStr::new(name), found }) {
-                return Ok(());
-            }
-        }
-        for (i, child) in folder.children.iter().enumerate().skip(start.saturating_sub(dots.len())) {
-            let found = self.found(child);
-            // Before the kernel can ask about it.
-            if plus {
-                self.inodes.remember(child.node.clone());
-                if moment {
-                    self.inodes.found_in_revision(child.node.ino);
-                }
-            }
-            let next = (i + dots.len() + 1) as u64;
-            if !take(&Line { next, name: &child.name, found }) {
-                if plus {
-                    self.inodes.forget(child.node.ino, 1);
-                }
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-
-    /// Closes a folder.
-    pub fn releasedir(&self, handle: u64) {
-        self.handles.close(handle);
     }
 }
 

@@ -3,10 +3,10 @@
 //! A handle holds what it was opened on: one revision of a file, one listing of a folder.
 
 use super::attr::Attr;
+use super::child::Child;
 use super::copy::WorkingCopy;
 use super::errno::Errno;
 use super::node::Node;
-use super::tree::Child;
 use crate::vfs::delta;
 use crate::vfs::render::Content;
 use bytes::Bytes;
@@ -95,7 +95,7 @@ impl Handles {
 
     /// Makes handles of a scratch file that write handles of a copy: its name is that of a live file now. Whether there
     /// were any.
-    pub fn turn(&self, ino: u64, copy: &Arc<WorkingCopy>) -> Result<bool, Errno> {
+    pub fn become_copy(&self, ino: u64, copy: &Arc<WorkingCopy>) -> Result<bool, Errno> {
         let mut turned = false;
         for opening in self.open.lock().values_mut() {
             if matches!(opening, Opening::Scratch(_, of, true) if *of == ino) {

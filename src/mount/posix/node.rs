@@ -1,75 +1,21 @@
 //! What an inode is: a place in the tree, and what `stat` needs of it.
 
 use super::copy::WorkingCopy;
-use super::number::{ROOT, number, of_series as number_of};
+use super::number::{ROOT, number, of_series};
 use super::scratch::Held;
-use crate::clock::Stamp;
-use crate::digest::Digest;
-use crate::vfs::catalog::{Point, Shelf};
-use crate::vfs::delta::Key;
+use crate::vfs::catalog::CachedCollection;
+use crate::vfs::entry::{Entry, Moment};
 use crate::vfs::render::Format;
 use crate::vfs::series::Series;
 use std::sync::Arc;
 
-/// A live file, or the file of a revision: the rows of a state, in a format.
-#[derive(Debug, Clone)]
-pub struct File {
-    /// The series.
-    pub series: Series,
-    /// The state that holds the rows: where to load them from.
-    pub from: Point,
-    /// CSV or Parquet.
-    pub format: Format,
-    /// Bytes.
-    pub size: u64,
-    /// Where its bytes are read: the inode is the same when they are moved, what was opened before is of no use then.
-    pub places: Digest,
-}
-
-/// What differs between two states of a series, as text.
-#[derive(Debug, Clone)]
-pub struct Difference {
-    /// The series.
-    pub series: Series,
-    /// The earlier state; none: all rows came.
-    pub old: Option<Point>,
-    /// The later state.
-    pub new: Point,
-    /// What the text follows from.
-    pub key: Key,
-    /// Bytes.
-    pub len: u64,
-    /// Tells the text from all others.
-    pub digest: Digest,
-}
-
 /// What an inode is.
 #[derive(Debug, Clone)]
 pub enum What {
-    /// The mountpoint: collections.
-    Root,
+    /// A file or folder of the repository, or a text that tells of it.
+    Repo(Entry),
     /// `.lakota`.
     Control,
-    /// A collection: series.
-    Collection(Arc<Shelf>),
-    /// A series: live files and folders of revisions.
-    Series(Series),
-    /// `revisions`.
-    Revisions(Series),
-    /// `at`.
-    At(Series),
-    /// `diff`.
-    Diff(Series),
-    /// A series as of a revision: a folder below `revisions` or `at`.
-    Moment(Series, Point),
-    /// What differs between two states of a series.
-    Difference(Difference),
-    /// Rows.
-    File(File),
-    /// A text that does not change: what does change is another inode.
-    Text(Arc<str>),
-    /// A link, and where it leads.
-    Link(Arc<str>),
     /// A live file while a program writes it.
     Copy(Arc<WorkingCopy>),
     /// A live file that was emptied a moment ago.
@@ -104,11 +50,13 @@ pub struct Node {
 
 const FOLDER: u16 = 0o777;
 const FILE: u16 = 0o666;
+const READ_ONLY: u16 = 0o444;
 
 impl Node {
     fn new(ino: u64, mtime: u64, what: What) -> Node {
         let mode = match what {
-            What::File(_) | What::Text(_) | What::Difference(_) | What::Copy(_) | What::Empty(..) => FILE,
+            What::Repo(Entry::Text(..) | Entry::Difference(_)) => READ_ONLY,
+            What::Repo(Entry::File(_)) | What::Copy(_) | What::Empty(..) => FILE,
             _ => FOLDER,
         };
         Node { ino, mtime, what, mode, owner: None }
@@ -117,7 +65,13 @@ impl Node {
     /// The mountpoint.
     #[must_use]
     pub fn root() -> Node {
-        Node::new(ROOT, 0, What::Root)
+        Node::of(Entry::Root, 0)
+    }
+
+    /// What was found in the repository, and when it changed.
+    #[must_use]
+    pub fn of(entry: Entry, mtime: u64) -> Node {
+        Node::new(number_of(&entry, mtime), mtime, What::Repo(entry))
     }
 
     /// The folder of control files.
@@ -128,15 +82,14 @@ impl Node {
 
     /// A text of that name: a new text is a new inode. Readable by all who may use the mount.
     #[must_use]
-    pub fn text(name: &str, text: &str, mtime: u64) -> Node {
-        let ino = number(&[b"text", name.as_bytes(), text.as_bytes(), &mtime.to_le_bytes()]);
-        Node { mode: 0o444, ..Node::new(ino, mtime, What::Text(text.into())) }
+    pub fn text(name: &'static str, text: &str, mtime: u64) -> Node {
+        Node::of(Entry::Text(name, text.into()), mtime)
     }
 
     /// Whether it is a text of that name.
     #[must_use]
     pub fn is_text_of(&self, name: &str) -> bool {
-        matches!(&self.what, What::Text(text) if Node::text(name, text, self.mtime).ino == self.ino)
+        matches!(&self.what, What::Repo(Entry::Text(own, _)) if *own == name)
     }
 
     /// The same, for one user only.
@@ -155,7 +108,7 @@ impl Node {
     /// A live file that was emptied at a time.
     #[must_use]
     pub fn empty(series: &Series, format: Format, mtime: u64) -> Node {
-        let ino = number_of(series, "empty", &[format.extension().as_bytes(), &mtime.to_le_bytes()]);
+        let ino = of_series(series, "empty", &[format.extension().as_bytes(), &mtime.to_le_bytes()]);
         Node::new(ino, mtime, What::Empty(series.clone(), format))
     }
 
@@ -197,86 +150,13 @@ impl Node {
         }
     }
 
-    /// A collection's folder.
-    #[must_use]
-    pub fn collection(shelf: &Arc<Shelf>, mtime: u64) -> Node {
-        let ino = number(&[b"collection", shelf.key().as_bytes()]);
-        Node::new(ino, mtime, What::Collection(Arc::clone(shelf)))
-    }
-
-    /// A series' folder.
-    #[must_use]
-    pub fn series(series: Series, mtime: u64) -> Node {
-        Node::new(number_of(&series, "series", &[]), mtime, What::Series(series))
-    }
-
-    /// The folder of a series' revisions.
-    #[must_use]
-    pub fn revisions(series: Series, mtime: u64) -> Node {
-        Node::new(number_of(&series, "revisions", &[]), mtime, What::Revisions(series))
-    }
-
-    /// The folder of a series' moments.
-    #[must_use]
-    pub fn at(series: Series, mtime: u64) -> Node {
-        Node::new(number_of(&series, "at", &[]), mtime, What::At(series))
-    }
-
-    /// The folder of what differs between a series' moments.
-    #[must_use]
-    pub fn diff(series: Series, mtime: u64) -> Node {
-        Node::new(number_of(&series, "diff", &[]), mtime, What::Diff(series))
-    }
-
-    /// What differs between two states of a series: equal texts of one time are one inode.
-    #[must_use]
-    pub fn difference(of: Difference, mtime: u64) -> Node {
-        let ino = number_of(&of.series, "difference", &[of.digest.as_bytes(), &mtime.to_le_bytes()]);
-        Node { mode: 0o444, ..Node::new(ino, mtime, What::Difference(of)) }
-    }
-
-    /// The link to a series' newest revision.
-    #[must_use]
-    pub fn latest(series: &Series, stamp: Stamp) -> Node {
-        let target = format!("{}/{stamp}", crate::vfs::name::REVISIONS);
-        let ino = number_of(series, "latest", &[target.as_bytes()]);
-        Node::new(ino, stamp.time, What::Link(target.into()))
-    }
-
-    /// A series' folder of a revision. One below `at` is another inode than the one below `revisions`, and another
-    /// for each name: a folder is in one place only.
-    #[must_use]
-    pub fn moment(series: Series, point: Point, at: Option<&str>, mtime: u64) -> Node {
-        let ino = moment_number(&series, &point, at);
-        Node::new(ino, mtime, What::Moment(series, point))
-    }
-
-    /// Whether it is a folder of `revisions`.
-    #[must_use]
-    pub fn is_revision(&self) -> bool {
-        matches!(&self.what, What::Moment(series, point) if moment_number(series, point, None) == self.ino)
-    }
-
-    /// A file of rows. `content` tells the bytes it is made of from all others.
-    #[must_use]
-    pub fn file(file: File, content: &[u8], mtime: u64) -> Node {
-        let time = mtime.to_le_bytes();
-        let ino = number_of(&file.series, file.format.extension(), &[content, &time]);
-        Node::new(ino, mtime, What::File(file))
-    }
-
     /// Whether it can be opened as a folder.
     #[must_use]
     pub fn is_folder(&self) -> bool {
         match &self.what {
+            What::Repo(entry) => entry.is_folder(),
             What::Scratch(_, held) => held.is_folder(),
-            What::File(_)
-            | What::Text(_)
-            | What::Difference(_)
-            | What::Link(_)
-            | What::Copy(_)
-            | What::Empty(..)
-            | What::Kept(..) => false,
+            What::Copy(_) | What::Empty(..) | What::Kept(..) => false,
             _ => true,
         }
     }
@@ -285,9 +165,7 @@ impl Node {
     #[must_use]
     pub fn size(&self) -> u64 {
         match &self.what {
-            What::File(file) => file.size,
-            What::Text(text) | What::Link(text) => text.len() as u64,
-            What::Difference(of) => of.len,
+            What::Repo(entry) => entry.size(),
             What::Copy(copy) => copy.size(),
             What::Kept(_, size) => *size,
             _ => 0,
@@ -295,19 +173,44 @@ impl Node {
     }
 }
 
-fn moment_number(series: &Series, point: &Point, at: Option<&str>) -> u64 {
-    let name = point.stamp.file_name();
-    let kind = if at.is_some() { "moment" } else { "revision" };
-    number_of(series, kind, &[name.as_bytes(), at.unwrap_or_default().as_bytes()])
+/// The number of what is found in the repository. Equal texts of one time are one inode, and so are equal rows.
+fn number_of(entry: &Entry, mtime: u64) -> u64 {
+    let time = mtime.to_le_bytes();
+    match entry {
+        Entry::Root => ROOT,
+        Entry::Collection(cached) => of_collection(cached),
+        Entry::Series(series) => of_series(series, "series", &[]),
+        Entry::Revisions(series) => of_series(series, "revisions", &[]),
+        Entry::At(series) => of_series(series, "at", &[]),
+        Entry::Diff(series) => of_series(series, "diff", &[]),
+        Entry::Moment(Moment { series, point, at }) => {
+            let revision = point.stamp.file_name();
+            // A folder of `at` is another inode than the one of `revisions`, and another for each name.
+            let kind = if at.is_some() { "moment" } else { "revision" };
+            of_series(series, kind, &[revision.as_bytes(), at.as_deref().unwrap_or_default().as_bytes()])
+        }
+        Entry::Difference(of) => of_series(&of.series, "difference", &[of.digest.as_bytes(), &time]),
+        Entry::File(file) => {
+            of_series(&file.series, file.format.extension(), &[file.content.as_bytes(), &time])
+        }
+        Entry::Text(name, text) => number(&[b"text", name.as_bytes(), text.as_bytes(), &time]),
+        Entry::Link(series, target) => of_series(series, "latest", &[target.as_bytes()]),
+    }
+}
+
+fn of_collection(cached: &CachedCollection) -> u64 {
+    number(&[b"collection", cached.key().as_bytes()])
 }
 
 /// The number of the folder above, where it is known without a look; the root's is its own.
 #[must_use]
 pub fn parent(node: &Node) -> u64 {
     match &node.what {
-        What::Series(series) => number(&[b"collection", series.shelf.key().as_bytes()]),
-        What::Revisions(series) | What::At(series) | What::Diff(series) => number_of(series, "series", &[]),
-        What::Moment(series, _) => number_of(series, "revisions", &[]),
+        What::Repo(Entry::Series(series)) => of_collection(&series.cached),
+        What::Repo(Entry::Revisions(series) | Entry::At(series) | Entry::Diff(series)) => {
+            of_series(series, "series", &[])
+        }
+        What::Repo(Entry::Moment(of)) => of_series(&of.series, "revisions", &[]),
         What::Rejected => number(&[b"control"]),
         _ => ROOT,
     }

@@ -26,10 +26,10 @@ pub(super) fn number(parts: &[&[u8]]) -> u64 {
 /// The number of something of a series that `parts` tell from all else of it.
 #[must_use]
 pub(super) fn of_series(series: &Series, kind: &str, parts: &[&[u8]]) -> u64 {
-    let (id, shelf) = (series.id.to_string(), series.shelf.key());
-    let mut all: Vec<&[u8]> = vec![kind.as_bytes(), shelf.as_bytes(), id.as_bytes()];
+    let (id, cached) = (series.id.to_string(), series.cached.key());
+    let mut all: Vec<&[u8]> = vec![kind.as_bytes(), cached.as_bytes(), id.as_bytes()];
     all.extend_from_slice(parts);
-    let removed = series.shelf.removed(series.id).to_le_bytes();
+    let removed = series.cached.removed(series.id).to_le_bytes();
     if removed != [0; 8] {
         all.push(&removed);
     }

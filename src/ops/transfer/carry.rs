@@ -143,12 +143,15 @@ impl<'a> Carrier<'a> {
         for stamp in leftover {
             let named = match self.ends.dest.read(&log, *stamp) {
                 Ok(revision) => walk::objects(&revision, &[]),
-                Err(_) => return Err(TransferError::Leftover(*stamp)),
+                Err(e) => return Err(TransferError::Leftover(*stamp, Box::new(e.into()))),
             };
-            let named = named.map_err(|_lost| TransferError::Leftover(*stamp))?;
+            let named =
+                named.map_err(|e| TransferError::Leftover(*stamp, Box::new(HistoryError::from(e).into())))?;
             let new: Vec<Digest> = named.into_iter().filter(|o| !self.checked.contains(o)).collect();
             match copy(self.ends, &new, true, &mut |_, _| ()) {
-                Err(TransferError::Source(_)) => return Err(TransferError::Leftover(*stamp)),
+                Err(e @ TransferError::Source(_)) => {
+                    return Err(TransferError::Leftover(*stamp, Box::new(e)));
+                }
                 done => done?,
             }
             self.checked.extend(new);
@@ -175,10 +178,10 @@ impl<'a> Carrier<'a> {
             bytes = source.bytes(source.unhidden_log()?.as_ref(), stamp)?;
         }
         let bytes: Bytes = bytes.ok_or(HistoryError::Gone(stamp))?;
-        let revision =
-            Revision::decode(source.store(), &bytes).map_err(|_damage| HistoryError::Damaged(stamp))?;
+        let revision = Revision::decode(source.store(), &bytes)
+            .map_err(|damage| HistoryError::Damaged(stamp, Some(damage)))?;
         if revision.time != stamp.time {
-            return Err(HistoryError::Damaged(stamp).into());
+            return Err(HistoryError::Damaged(stamp, None).into());
         }
         Ok(((stamp, revision.parents.clone(), bytes), revision))
     }

@@ -64,7 +64,7 @@ pub enum TransferError {
     #[error(
         "a copy that was cut short left revision {0} there, and what it names is gone; repeat that copy first"
     )]
-    Leftover(Stamp),
+    Leftover(Stamp, #[source] Box<TransferError>),
     /// A revision behind which hardly any time is left.
     #[error(
         "revision {0} at the source has a time that no clock can have told: times end soon after, and nothing could be written behind it; nothing was copied. To go on, move its file out of the source: {name}", name = .0.file_name()

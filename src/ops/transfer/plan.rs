@@ -73,8 +73,9 @@ impl Ends {
         let mut horizon = Horizon { made: now, ..base.clone() };
         horizon.kept.extend(must.iter().copied().filter(|stamp| base.hides(*stamp)));
         horizon.kept.sort_unstable();
-        if !missing.is_empty() || (shallow && !take.is_empty()) {
-            horizon.forgot = self.forgot(shallow, &there, &ours, missing, &horizon.kept);
+        let lonely = self.lonely(&taken);
+        if !missing.is_empty() || !lonely.is_empty() || (shallow && !take.is_empty()) {
+            horizon.forgot = self.forgot(shallow, (&taken, &lonely), &there, &ours, missing, &horizon.kept);
             let is_there = |head: &Stamp| taken.contains(head) || there.log.contains(*head);
             horizon.above = theirs.iter().copied().filter(is_there).collect();
         }
@@ -165,12 +166,20 @@ impl Ends {
         parents.copied().filter(|parent| !taken.contains(parent) && !there.log.contains(*parent)).collect()
     }
 
+    /// What comes without any of its children: it would seem a head.
+    fn lonely(&self, taken: &BTreeSet<Stamp>) -> BTreeSet<Stamp> {
+        let parents = taken.iter().flat_map(|stamp| self.all.parents(*stamp).unwrap_or_default());
+        let named: BTreeSet<Stamp> = parents.copied().collect();
+        taken.difference(&named).copied().filter(|stamp| is_past(&self.log, &self.all, *stamp)).collect()
+    }
+
     /// What must be known there as ancestors, since what comes between does not travel.
     ///
     /// With what is known there already: so one horizon can say what all before it said.
     fn forgot(
         &self,
         shallow: bool,
+        (taken, lonely): (&BTreeSet<Stamp>, &BTreeSet<Stamp>),
         there: &There,
         ours: &[Stamp],
         missing: BTreeSet<Stamp>,
@@ -178,9 +187,11 @@ impl Ends {
     ) -> Forgotten {
         let mut forgot = self.log.horizon.forgot.clone();
         forgot.extend(&there.log.horizon.forgot);
-        if shallow {
-            forgot.add(self.log.stamps().filter(|stamp| self.log.is_past(*stamp)));
-        }
+        // Also what a horizon there hides: a third place may have one of them as its head, and copy from there.
+        let left_out = |stamp: &Stamp| {
+            shallow || lonely.contains(stamp) || !(taken.contains(stamp) || there.log.contains(*stamp))
+        };
+        forgot.add(self.log.stamps().filter(|stamp| left_out(stamp) && self.log.is_past(*stamp)));
         let past = ours.iter().copied().filter(|head| is_past(&self.log, &self.all, *head));
         let needed: Vec<Stamp> = missing.into_iter().chain(past).collect();
         forgot.add(needed.iter().copied());

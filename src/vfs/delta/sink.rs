@@ -1,7 +1,7 @@
 //! A text while it is made: what does not fit into its buffer goes to a file.
 
 use super::Deltas;
-use super::room::Claim;
+use super::budget::Claim;
 use super::text::{Body, Text};
 use crate::digest::Digest;
 use crate::vfs::failure::{Failure, Kind};

@@ -1,6 +1,6 @@
 //! A text that is whole: in memory where it is short, else in a file that has no name.
 
-use super::room::{Claim, Room};
+use super::budget::{Budget, Claim};
 use crate::digest::Digest;
 use bytes::Bytes;
 use std::fs::File;
@@ -43,8 +43,8 @@ impl Text {
         self.digest
     }
 
-    pub(super) fn is_in(&self, room: &Arc<Room>) -> bool {
-        Arc::ptr_eq(self.claim.room(), room)
+    pub(super) fn is_in(&self, budget: &Arc<Budget>) -> bool {
+        Arc::ptr_eq(self.claim.budget(), budget)
     }
 
     /// Bytes from an offset: fewer than `len` only at its end.

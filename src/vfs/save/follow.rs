@@ -23,11 +23,11 @@ const MOST: usize = 2;
 
 /// How many files are followed now.
 #[derive(Debug, Default)]
-pub struct Intakes(Arc<AtomicUsize>);
+pub struct BackgroundReads(Arc<AtomicUsize>);
 
 /// The rows of a text that grows.
 #[derive(Debug)]
-pub struct Intake {
+pub struct BackgroundRead {
     tail: Arc<Tail>,
     thread: Option<JoinHandle<Result<Input, Failure>>>,
 }
@@ -54,7 +54,7 @@ impl Drop for Permit {
     }
 }
 
-impl Intakes {
+impl BackgroundReads {
     fn permit(&self) -> Option<Permit> {
         let more = |count: usize| (count < MOST).then_some(count + 1);
         self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
@@ -67,7 +67,7 @@ impl Intakes {
         (series, columns): (&Series, Option<Arc<Schema>>),
         file: &File,
         written: u64,
-    ) -> Option<Intake> {
+    ) -> Option<BackgroundRead> {
         let permit = self.permit()?;
         let file = file.try_clone().ok()?;
         let tail = Arc::new(Tail::default());
@@ -78,11 +78,11 @@ impl Intakes {
             read_csv(&series, columns.as_ref(), reader)
         };
         let thread = thread::Builder::new().name("intake".to_owned()).spawn(work).ok()?;
-        Some(Intake { tail, thread: Some(thread) })
+        Some(BackgroundRead { tail, thread: Some(thread) })
     }
 }
 
-impl Intake {
+impl BackgroundRead {
     /// Says that the file has so many bytes now.
     pub fn grown(&self, written: u64) {
         self.tail.state.lock().written = written;
@@ -98,7 +98,7 @@ impl Intake {
     }
 }
 
-impl Drop for Intake {
+impl Drop for BackgroundRead {
     fn drop(&mut self) {
         self.tail.state.lock().dropped = true;
         self.tail.more.notify_one();

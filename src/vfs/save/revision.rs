@@ -10,11 +10,11 @@ use crate::data::input::{InputError, Problem};
 use crate::data::schema::Schema;
 use crate::interval::Interval;
 use crate::series::write::Mode;
-use crate::vfs::catalog::{Point, Shelf};
+use crate::vfs::catalog::{CachedCollection, Point};
 use crate::vfs::failure::{Failure, Kind};
 use crate::vfs::series::Series;
 use crate::vfs::spool::Way;
-use crate::vfs::view::{Sheets, content};
+use crate::vfs::view::{SeriesViews, content};
 use std::sync::Arc;
 
 /// Looks at a collection that commits while a batch is begun.
@@ -50,31 +50,31 @@ pub struct Saved {
 
 impl Save<'_> {
     /// Makes the rows a revision: durable on return. `again`: the same rows once more, where some must not go.
-    pub fn run(&self, sheets: &Sheets, input: Input, again: Option<Input>) -> Result<Saved, Failure> {
-        let shelf = &self.series.shelf;
-        let collection = shelf.collection();
+    pub fn run(&self, views: &SeriesViews, input: Input, again: Option<Input>) -> Result<Saved, Failure> {
+        let cached = &self.series.cached;
+        let collection = cached.collection();
         // One after the other: writers of one mount need not merge.
-        let _turn = shelf.turn();
+        let _turn = cached.write_lock();
         let mode = match self.way {
             Way::Replace => Mode::Overlay(Interval::ALL),
             Way::Append => Mode::Upsert,
         };
-        let (mut batch, label) = self.batch(shelf, sheets)?;
+        let (mut batch, label) = self.batch(cached, views)?;
         // What the batch is made on tells, not the last look: that may not have heard of what is newest.
         let there = content(batch.base(), self.series.id, &label)?;
         let moved = |basis: &&Basis| match self.way {
-            Way::Replace => there.is_some_and(|there| there != basis.sheet.content),
+            Way::Replace => there.is_some_and(|there| there != basis.view.content),
             Way::Append => *basis.columns() != batch.base().schema,
         };
         if let Some(basis) = self.basis.filter(moved) {
             drop(batch);
-            return self.beside(collection, sheets, (basis, &mode), (input, again));
+            return self.beside(collection, views, (basis, &mode), (input, again));
         }
         same(&input.schema, &batch)?;
         let dropped = batch.base().id(&label).map_err(CollectionError::from)?.is_none();
         let written = batch.write(&label, &mode, input.rows)?;
         if let Some(again) = again {
-            let (other, _) = self.batch(shelf, sheets)?;
+            let (other, _) = self.batch(cached, views)?;
             if content(other.base(), self.series.id, &label)? != there {
                 let why = "others write the series at this moment: try it again";
                 return Err(Failure::refused(Kind::Unavailable, why));
@@ -82,26 +82,26 @@ impl Save<'_> {
             self.keeps(other, &label, again, &written)?;
         }
         let stamp = batch.commit()?;
-        shelf.written();
+        cached.written();
         if stamp.is_some() && dropped {
-            self.note_return(shelf, &label);
+            self.note_return(cached, &label);
         }
         let basis = match (self.way, stamp) {
             // What was opened and what was added, unless others wrote since: of that there is no state.
-            (Way::Append, Some(stamp)) if self.basis.map(|basis| basis.sheet.content) == there => {
-                self.basis_at(sheets, stamp)
+            (Way::Append, Some(stamp)) if self.basis.map(|basis| basis.view.content) == there => {
+                self.basis_at(views, stamp)
             }
             (Way::Append, _) => None,
-            (Way::Replace, Some(stamp)) => self.basis_at(sheets, stamp),
+            (Way::Replace, Some(stamp)) => self.basis_at(views, stamp),
             // Not what came since, which the writer does not have.
             (Way::Replace, None) => {
-                self.current(shelf, sheets)?.filter(|now| Some(now.sheet.content) == there)
+                self.current(cached, views)?.filter(|now| Some(now.view.content) == there)
             }
         };
         let shown = match (&basis, stamp) {
             (Some(basis), _) => Some(basis.clone()),
-            (None, Some(stamp)) => self.basis_at(sheets, stamp),
-            (None, None) => self.told(self.current(shelf, sheets), "its series"),
+            (None, Some(stamp)) => self.basis_at(views, stamp),
+            (None, None) => self.found(self.current(cached, views), "its series"),
         };
         Ok(Saved { stamp, basis, shown })
     }
@@ -142,7 +142,7 @@ impl Save<'_> {
     fn beside(
         &self,
         collection: &Collection,
-        sheets: &Sheets,
+        views: &SeriesViews,
         (basis, mode): (&Basis, &Mode),
         (input, again): (Input, Option<Input>),
     ) -> Result<Saved, Failure> {
@@ -150,7 +150,7 @@ impl Save<'_> {
         let heads = pending.as_ref().map_or(&[][..], |moment| &moment.heads);
         let mut batch = collection.batch_on(*stamp, heads, self.message)?.by(self.author);
         same(&input.schema, &batch)?;
-        let label = &basis.sheet.label;
+        let label = &basis.view.label;
         let written = batch.write(label, mode, input.rows)?;
         if let Some(again) = again {
             let other = collection.batch_on(*stamp, heads, self.message)?;
@@ -163,43 +163,47 @@ impl Save<'_> {
             // The revision is durable, and shown merged: the next writer settles it.
             log::warn!("cannot merge {stamp} of {}: {error}", collection.label());
         }
-        self.series.shelf.written();
-        let basis = self.basis_at(sheets, stamp);
+        self.series.cached.written();
+        let basis = self.basis_at(views, stamp);
         Ok(Saved { stamp: Some(stamp), shown: basis.clone(), basis })
     }
 
     /// The series came back under its label, as another one: what its writers save next is meant for that.
-    fn note_return(&self, shelf: &Shelf, label: &str) {
-        match shelf.now().and_then(|now| now.state.id(label).map_err(CollectionError::from)) {
-            Ok(Some(id)) => shelf.came_back(self.series.id, id),
+    fn note_return(&self, cached: &CachedCollection, label: &str) {
+        match cached.now().and_then(|now| now.state.id(label).map_err(CollectionError::from)) {
+            Ok(Some(id)) => cached.came_back(self.series.id, id),
             Ok(None) => {}
             Err(error) => log::warn!("cannot look at {label:?}, which was just written: {error}"),
         }
     }
 
-    fn current(&self, shelf: &Arc<Shelf>, sheets: &Sheets) -> Result<Option<Basis>, Failure> {
-        let now = shelf.now()?;
-        let sheet = sheets.get(&now, self.series, &now.point)?;
-        Ok(sheet.map(|sheet| Basis { point: now.point.clone(), sheet }))
+    fn current(&self, cached: &Arc<CachedCollection>, views: &SeriesViews) -> Result<Option<Basis>, Failure> {
+        let now = cached.now()?;
+        let view = views.get(&now, self.series, &now.point)?;
+        Ok(view.map(|view| Basis { point: now.point.clone(), view }))
     }
 
     /// A batch on the newest state, and the label that the series has there.
-    fn batch<'a>(&self, shelf: &'a Arc<Shelf>, sheets: &Sheets) -> Result<(Batch<'a>, String), Failure> {
+    fn batch<'a>(
+        &self,
+        cached: &'a Arc<CachedCollection>,
+        views: &SeriesViews,
+    ) -> Result<(Batch<'a>, String), Failure> {
         for _ in 0..LOOKS {
-            let label = match self.current(shelf, sheets)? {
-                Some(current) => current.sheet.label.clone(),
+            let label = match self.current(cached, views)? {
+                Some(current) => current.view.label.clone(),
                 None => self.series.label.to_string(),
             };
-            let batch = shelf.collection().batch(self.message)?.by(self.author);
+            let batch = cached.collection().batch(self.message)?.by(self.author);
             if batch.base().id(&label).map_err(CollectionError::from)? == Some(self.series.id) {
                 return Ok((batch, label));
             }
             // The look was too old, or somebody renamed the series since.
-            shelf.written();
-            if self.current(shelf, sheets)?.is_none() {
+            cached.written();
+            if self.current(cached, views)?.is_none() {
                 // Dropped, it comes back under its name; but rows of another series that has that now are not touched.
                 let taken = batch.base().id(&label).map_err(CollectionError::from)?;
-                if taken.is_some() && taken != shelf.returned(self.series.id) {
+                if taken.is_some() && taken != cached.returned(self.series.id) {
                     let why = format!("the series was dropped, {label:?} is another one now: open it again");
                     return Err(Failure::refused(Kind::Stale, why));
                 }
@@ -210,20 +214,20 @@ impl Save<'_> {
     }
 
     /// What the writer has after its revision, which is durable whether this can be told or not.
-    fn basis_at(&self, sheets: &Sheets, stamp: Stamp) -> Option<Basis> {
+    fn basis_at(&self, views: &SeriesViews, stamp: Stamp) -> Option<Basis> {
         let point = Point::written(stamp);
         let look = || {
-            let now = self.series.shelf.now()?;
-            Ok(sheets.get(&now, self.series, &point)?)
+            let now = self.series.cached.now()?;
+            Ok(views.get(&now, self.series, &point)?)
         };
-        let sheet = self.told(look(), &stamp.to_string());
-        sheet.map(|sheet| Basis { point, sheet })
+        let view = self.found(look(), &stamp.to_string());
+        view.map(|view| Basis { point, view })
     }
 
     /// What was found after a save, which is done whether that can be told or not.
-    fn told<T>(&self, found: Result<Option<T>, Failure>, what: &str) -> Option<T> {
+    fn found<T>(&self, found: Result<Option<T>, Failure>, what: &str) -> Option<T> {
         found.unwrap_or_else(|error| {
-            let of = self.series.shelf.collection().label();
+            let of = self.series.cached.collection().label();
             log::warn!("cannot look at {what} of {of}, which was just written: {error}");
             None
         })

@@ -40,8 +40,8 @@ pub(super) fn make(base: &Path) -> Result<(), SpoolError> {
 }
 
 /// Whether this user could have spools in `base`, which need not exist: nothing is made. Gives the bytes that are free there.
-pub fn room(base: &Path) -> Result<u64, SpoolError> {
-    let failed = |errno: Errno| SpoolError::Use { path: base.to_owned(), source: errno.into() };
+pub fn free_space(base: &Path) -> Result<u64, SpoolError> {
+    let failed = |error: Errno| SpoolError::Use { path: base.to_owned(), source: error.into() };
     let there = base.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(base);
     if there == base {
         Folder::base(base)?;

@@ -36,7 +36,7 @@ fn data(from: &File, to: &File, len: u64) -> io::Result<()> {
             // Nothing but a hole until the end.
             Err(Errno::NXIO) => return Ok(()),
             Err(Errno::INVAL) => return range(from, to, at, len),
-            Err(errno) => return Err(errno.into()),
+            Err(error) => return Err(error.into()),
         };
         let end = rustix::fs::seek(from, SeekFrom::Hole(start))?.min(len);
         range(from, to, start, end)?;
@@ -55,7 +55,7 @@ fn range(from: &File, to: &File, start: u64, end: u64) -> io::Result<()> {
             Err(Errno::XDEV | Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => {
                 return plain(from, to, at, end);
             }
-            Err(errno) => return Err(errno.into()),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -24,11 +24,11 @@ impl Folder {
     /// Opens the folder `name` of `parent`, made where it is missing.
     pub(super) fn private(parent: &Folder, name: &OsStr) -> Result<Folder, SpoolError> {
         let path = parent.path.join(name);
-        let failed = |errno: Errno| SpoolError::Use { path: path.clone(), source: errno.into() };
+        let failed = |error: Errno| SpoolError::Use { path: path.clone(), source: error.into() };
         match rustix::fs::mkdirat(&parent.fd, name, Mode::RWXU) {
             Ok(()) => parent.sync().map_err(|source| SpoolError::Use { path: path.clone(), source })?,
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(failed(errno)),
+            Err(error) => return Err(failed(error)),
         }
         let there = rustix::fs::statat(&parent.fd, name, AtFlags::SYMLINK_NOFOLLOW).map_err(failed)?;
         checked(&path, &there)?;
@@ -44,7 +44,7 @@ impl Folder {
 
     /// Opens the folder that private ones are made in: of this user, and such that others cannot move what lies in it.
     pub(super) fn base(path: &Path) -> Result<Folder, SpoolError> {
-        let failed = |errno: Errno| SpoolError::Use { path: path.to_owned(), source: errno.into() };
+        let failed = |error: Errno| SpoolError::Use { path: path.to_owned(), source: error.into() };
         let there = rustix::fs::lstat(path).map_err(failed)?;
         checked(path, &there)?;
         let fd = opened(rustix::fs::CWD, path.as_os_str()).map_err(failed)?;
@@ -66,7 +66,7 @@ impl Folder {
         match rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(_) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
-            Err(errno) => Err(errno.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -107,7 +107,7 @@ impl Folder {
         let file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => File::from(fd),
             Err(Errno::NOENT | Errno::LOOP | Errno::NXIO | Errno::NAMETOOLONG) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
+            Err(error) => return Err(error.into()),
         };
         Ok(file.metadata()?.is_file().then_some(file))
     }
@@ -126,7 +126,7 @@ impl Folder {
         match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT | Errno::NAMETOOLONG) => Ok(false),
-            Err(errno) => Err(errno.into()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -176,7 +176,7 @@ impl Folder {
         match rustix::fs::fsync(&self.fd) {
             // What file systems answer that have no sync of folders: there is nothing more to do.
             Ok(()) | Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(()),
-            Err(errno) => Err(errno.into()),
+            Err(error) => Err(error.into()),
         }
     }
 }

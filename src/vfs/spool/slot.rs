@@ -60,7 +60,7 @@ impl Slot {
         match rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => return Ok(None),
-            Err(errno) => return Err(failed(errno.into())),
+            Err(error) => return Err(failed(error.into())),
         }
         let part = |name: &str| Folder::private(&root, OsStr::new(name));
         let (writes, tickets, scratch, tmp) =
@@ -80,8 +80,8 @@ impl Slot {
             match held {
                 Ok(Some(other)) => {
                     self.recover(&other);
-                    told("take over", &other.root, self.rejected.absorb(&other.rejected));
-                    told("take over", &other.scratch, merge(other.scratch.path(), self.scratch.path(), 2));
+                    warned("take over", &other.root, self.rejected.absorb(&other.rejected));
+                    warned("take over", &other.scratch, merge(other.scratch.path(), self.scratch.path(), 2));
                 }
                 Ok(None) => {}
                 Err(error) => log::warn!("cannot take over {}: {error}", name.display()),
@@ -92,17 +92,17 @@ impl Slot {
     /// Makes rejected bytes of what a server did not finish in `from`, which may be this slot. Each step can be the last one:
     /// bytes lie in `writes/` until they lie in `rejected/`. What fails stays for the next time.
     fn recover(&self, from: &Slot) {
-        told("tidy", &from.root, from.rejected.tidy());
+        warned("tidy", &from.root, from.rejected.tidy());
         let names = from.writes.names().unwrap_or_else(|error| {
-            told("list", &from.writes, Err(error));
+            warned("list", &from.writes, Err(error));
             Vec::new()
         });
         for name in &names {
-            told("recover", &from.writes, self.leftover(from, name));
+            warned("recover", &from.writes, self.leftover(from, name));
         }
         let tickets = from.tickets.names().unwrap_or_default();
         for name in tickets.iter().filter(|name| !from.writes.has(name).unwrap_or(true)) {
-            told("tidy", &from.tickets, from.tickets.remove(name).map(|_| ()));
+            warned("tidy", &from.tickets, from.tickets.remove(name).map(|_| ()));
         }
         from.tmp.clear();
     }
@@ -163,14 +163,14 @@ fn merge(from: &Path, to: &Path, depth: u32) -> io::Result<()> {
             }
             // Both stay: the one in use is seen.
             Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
 }
 
 /// What cannot be recovered stays where it is, and is no reason not to mount.
-fn told(what: &str, folder: &Folder, done: io::Result<()>) {
+fn warned(what: &str, folder: &Folder, done: io::Result<()>) {
     if let Err(error) = done {
         log::warn!("cannot {what} {}: {error}", folder.path().display());
     }

@@ -251,3 +251,40 @@ fn a_tagged_revision_is_copied_though_the_destination_has_trimmed_what_is_as_old
         assert_eq!(damage(to), Vec::<String>::new());
     }
 }
+
+#[test]
+fn what_a_horizon_left_out_of_a_copy_is_known_as_past_by_the_next_copy() {
+    let one = Site::new();
+    one.upsert("1,1\n");
+    let (second, third) = (one.clone(), one.clone());
+    one.upsert("2,2\n");
+    // The third stays behind here.
+    send(&one, &third);
+    one.upsert("3,3\n");
+    second.upsert("4,4\n");
+    ops::trim(&second.open(), u64::MAX).unwrap();
+    send(&second, &one);
+    one.open().settle().unwrap();
+    send(&one, &second);
+    send(&second, &third);
+    assert_eq!(third.open().newest().unwrap(), one.open().newest().unwrap());
+    assert_eq!(third.rows(), one.rows());
+}
+
+#[test]
+fn a_tagged_revision_that_comes_without_its_children_is_no_head() {
+    let one = Site::new();
+    let other = one.clone();
+    one.upsert("1,1\n");
+    tag_newest(&one, "v1");
+    one.upsert("1,2\n");
+    other.upsert("1,3\n");
+    ops::trim(&other.open(), u64::MAX).unwrap();
+    send(&other, &one);
+    one.open().settle().unwrap();
+    send(&one, &other);
+    assert_eq!(other.open().newest().unwrap(), one.open().newest().unwrap());
+    assert_eq!(other.rows(), one.rows());
+    assert_eq!(other.open().tags().unwrap(), one.open().tags().unwrap());
+    assert_eq!(damage(&other), Vec::<String>::new());
+}

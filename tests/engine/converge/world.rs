@@ -14,7 +14,7 @@ use lakota::data::sort::Sorted;
 use lakota::data::value::Value;
 use lakota::history::changelog::HistoryError;
 use lakota::ops;
-use lakota::ops::transfer::{Report, What, transfer};
+use lakota::ops::transfer::{Apart, Report, TransferError, What, transfer};
 use lakota::repo::Repo;
 use lakota::series::write::Mode;
 use std::collections::{BTreeMap, BTreeSet};
@@ -369,7 +369,7 @@ impl World {
             let failed = report.failed.iter().find(|(label, _)| label == name);
             if let Some((_, error)) = failed {
                 assert!(error.is_conflict(), "{error:?}");
-                self.refused(way, c, &before[1]);
+                self.refused(way, c, &before[1], error);
             } else if way.dies.is_none() && way.only.is_none_or(|only| only == c) {
                 let came = self.sites[way.from].known[c].clone();
                 self.sites[way.to].known[c].extend(came);
@@ -409,7 +409,13 @@ impl World {
     }
 
     /// A collection was refused: nothing of it changed, and what merging it needs is nowhere any more.
-    fn refused(&mut self, way: Way, c: usize, before: &BTreeMap<String, bytes::Bytes>) {
+    fn refused(
+        &mut self,
+        way: Way,
+        c: usize,
+        before: &BTreeMap<String, bytes::Bytes>,
+        error: &TransferError,
+    ) {
         self.tally.refused += 1;
         let there = self.open(way.to, c);
         let folders: Vec<String> = there.changelog().folders().iter().map(|folder| folder.key()).collect();
@@ -424,7 +430,16 @@ impl World {
         let model = &self.models[c];
         let needed = model.needed(&model.heads(&all));
         let gone: Vec<_> = needed.iter().filter(|s| logs.iter().all(|log| !log.contains(**s))).collect();
-        assert!(!gone.is_empty(), "{way:?} of {c} was refused though all that its merge needs is there");
+        // Or one whose changes it does not read, but behind which nobody there can tell what is an ancestor of what.
+        let past = model.closure(all.iter().copied());
+        let lost = |stamp: Stamp| past.contains(&stamp) && logs.iter().all(|log| !log.contains(stamp));
+        let blind = matches!(error,
+            TransferError::Diverged { why: Apart::Lost(stamp), .. } | TransferError::Apart { why: Apart::Lost(stamp), .. }
+            if lost(*stamp));
+        assert!(
+            blind || !gone.is_empty(),
+            "{way:?} of {c} was refused though all that its merge needs is there"
+        );
     }
 
     /// Notes what a site has made.

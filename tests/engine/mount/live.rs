@@ -43,17 +43,17 @@ impl World {
         World::with(options(), NEVER)
     }
 
-    pub(super) fn with(options: MountOptions, veil: Duration) -> World {
-        World::on(Arc::new(MemoryBackend::new()), options, veil)
+    pub(super) fn with(options: MountOptions, hiding: Duration) -> World {
+        World::on(Arc::new(MemoryBackend::new()), options, hiding)
     }
 
-    pub(super) fn on(backend: Arc<dyn Backend>, options: MountOptions, veil: Duration) -> World {
+    pub(super) fn on(backend: Arc<dyn Backend>, options: MountOptions, hiding: Duration) -> World {
         let clock = CountingClock::new();
         let repo = repo_on(&backend, &clock, None);
         let other = repo.create_collection("c", &Schema::parse(["k int*", "v int"]).unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let fs = Fs::writable(repo_on(&backend, &clock, None), options, spool(folder.path()));
-        let mut kernel = Kernel::new(fs.with_veil(veil), &folder.path().join("proc"));
+        let mut kernel = Kernel::new(fs.with_hidden_for(hiding), &folder.path().join("proc"));
         kernel.spawn(100, 0, "one");
         kernel.spawn(200, 0, "two");
         let world = World { kernel, other, repo, folder };
@@ -77,7 +77,7 @@ impl World {
         drop(kernel);
         std::fs::remove_dir_all(folder.path().join("proc")).unwrap();
         let fs = Fs::writable(repo.by("again"), options(), spool(folder.path()));
-        let mut kernel = Kernel::new(fs.with_veil(NEVER), &folder.path().join("proc"));
+        let mut kernel = Kernel::new(fs.with_hidden_for(NEVER), &folder.path().join("proc"));
         kernel.spawn(100, 0, "one");
         kernel.spawn(200, 0, "two");
         World { kernel, other, repo, folder }

@@ -1,7 +1,7 @@
 //! The model of writes: what happens without the mount, and what must be seen after each step.
 
 use super::walk::Walk;
-use super::write_model::{Target, Veil, World, change, path};
+use super::write_model::{Hidden, Target, World, change, path};
 use super::write_steps::{FILES, FOLDERS, LABELS, Step};
 use crate::support::{SeriesRows, series};
 use lakota::collection::At;
@@ -58,9 +58,9 @@ impl World {
             let Some(rows) = rows else { continue };
             for format in 0..FILES.len() {
                 let at = path((i, format));
-                match self.veils.get(&(i, format)) {
-                    Some(Veil::Gone) => assert!(!walk.exists(&at)),
-                    Some(Veil::Emptied) => assert_eq!(walk.read(&at), b""),
+                match self.hidden.get(&(i, format)) {
+                    Some(Hidden::Gone) => assert!(!walk.exists(&at)),
+                    Some(Hidden::Emptied) => assert_eq!(walk.read(&at), b""),
                     None => {
                         let bytes = walk.read(&at);
                         assert_eq!(self.parse(format, &bytes).as_ref(), Some(rows), "{at}");

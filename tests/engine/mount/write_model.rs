@@ -52,10 +52,10 @@ pub(super) enum Target {
 /// Makes series, and nothing else: who makes one takes its folder for empty.
 const MAKER: u32 = 300;
 
-type State = ([Option<SeriesRows>; 2], BTreeMap<Place, Veil>, usize);
+type State = ([Option<SeriesRows>; 2], BTreeMap<Place, Hidden>, usize);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Veil {
+pub(super) enum Hidden {
     Emptied,
     Gone,
 }
@@ -67,12 +67,12 @@ pub(super) struct World {
     /// Rows of the series that there are.
     pub(super) series: [Option<SeriesRows>; 2],
     pub(super) open: Vec<(Fd, Target)>,
-    pub(super) veils: BTreeMap<Place, Veil>,
+    pub(super) hidden: BTreeMap<Place, Hidden>,
     /// When something was to be saved of a file last.
     written: BTreeMap<Place, usize>,
     /// Steps so far.
     ticks: usize,
-    /// Whether a veil outlasts the test, or is over at once.
+    /// Whether hidden names outlast the test, or are shown at once.
     pub(super) lasting: bool,
     pub(super) rejected: usize,
     pub(super) serial: usize,
@@ -99,8 +99,8 @@ impl World {
         let waiting = spool.folder().join("writes");
         let options = MountOptions { poll: Duration::ZERO, ..MountOptions::default() };
         let fs = Fs::writable(repo_on(&backend, &clock, segment_rows), options, spool);
-        let veil = if lasting { Duration::from_secs(3600) } else { Duration::ZERO };
-        let mut kernel = Kernel::new(fs.with_veil(veil), &at("proc"));
+        let hiding = if lasting { Duration::from_secs(3600) } else { Duration::ZERO };
+        let mut kernel = Kernel::new(fs.with_hidden_for(hiding), &at("proc"));
         PIDS.iter().for_each(|pid| kernel.spawn(*pid, 0, "prog"));
         kernel.spawn(MAKER, 0, "mkdir");
         World {
@@ -109,7 +109,7 @@ impl World {
             other,
             series: [Some(SeriesRows::new()), Some(SeriesRows::new())],
             open: Vec::new(),
-            veils: BTreeMap::new(),
+            hidden: BTreeMap::new(),
             written: BTreeMap::new(),
             ticks: 0,
             lasting,
@@ -128,7 +128,7 @@ impl World {
             file.unsaved = false;
             // Not where it was written since, by another descriptor.
             if self.written.get(&file.place).is_none_or(|at| *at < file.emptied) {
-                self.draw(file.place, Veil::Emptied);
+                self.hide(file.place, Hidden::Emptied);
             }
             return Ok(());
         }
@@ -164,14 +164,14 @@ impl World {
             }
         }
         if file.kept.is_none() {
-            self.veils.remove(&file.place);
+            self.hidden.remove(&file.place);
         }
         Ok(())
     }
 
-    fn draw(&mut self, place: Place, veil: Veil) {
+    fn hide(&mut self, place: Place, hiding: Hidden) {
         if self.lasting {
-            self.veils.insert(place, veil);
+            self.hidden.insert(place, hiding);
         }
     }
 
@@ -206,25 +206,25 @@ impl World {
             How::Append => libc::O_WRONLY | libc::O_CREAT | libc::O_APPEND,
             How::InPlace => libc::O_RDWR,
         };
-        let veil = self.veils.get(&place).copied();
-        let shown = || match veil {
+        let hiding = self.hidden.get(&place).copied();
+        let shown = || match hiding {
             None => Walk(&self.kernel.fs).read(&path(place)),
             Some(_) => Vec::new(),
         };
         let creates = matches!(how, How::Truncate | How::Append);
-        let expected = match (veil, &self.series[place.0]) {
+        let expected = match (hiding, &self.series[place.0]) {
             (_, None) => Err(Errno::ENOENT),
-            (Some(Veil::Gone), _) if !creates => Err(Errno::ENOENT),
-            (Some(Veil::Gone), _) => Ok(self.begun(pid, place, Vec::new(), false, true)),
+            (Some(Hidden::Gone), _) if !creates => Err(Errno::ENOENT),
+            (Some(Hidden::Gone), _) => Ok(self.begun(pid, place, Vec::new(), false, true)),
             _ if how == How::Append && place.1 == 1 => Err(Errno::EOPNOTSUPP),
             _ if how == How::Truncate => Ok(self.begun(pid, place, Vec::new(), false, true)),
-            _ => Ok(self.begun(pid, place, shown(), veil.is_none(), false)),
+            _ => Ok(self.begun(pid, place, shown(), hiding.is_none(), false)),
         };
         let opened = self.kernel.open(pid, &path(place), flags);
         match (expected, opened) {
             (Ok(file), Ok(fd)) if how == How::Read => self.open.push((fd, Target::Reader(file.bytes))),
             (Ok(file), Ok(fd)) => {
-                self.veils.remove(&place);
+                self.hidden.remove(&place);
                 let file = Rc::new(RefCell::new(file));
                 self.open.push((fd, Target::Written(file, how == How::Append)));
             }
@@ -276,12 +276,12 @@ impl World {
 
     /// What a save changes.
     fn state(&self) -> State {
-        (self.series.clone(), self.veils.clone(), self.rejected)
+        (self.series.clone(), self.hidden.clone(), self.rejected)
     }
 
     /// Nothing was saved: the rows that were opened are in no history any more.
     fn restore(&mut self, before: State) {
-        (self.series, self.veils, self.rejected) = before;
+        (self.series, self.hidden, self.rejected) = before;
     }
 
     pub(super) fn run(&mut self, step: &Step) {
@@ -327,7 +327,7 @@ impl World {
                 let done = self.kernel.rmdir(PIDS[0], FOLDERS[*series]);
                 let there = self.series[*series].take().ok_or(Errno::ENOENT).map(drop);
                 assert_eq!(done, there);
-                self.veils.retain(|place, _| place.0 != *series);
+                self.hidden.retain(|place, _| place.0 != *series);
             }
             _ => self.elsewhere(step),
         }
@@ -435,12 +435,12 @@ impl World {
 
     fn unlink(&mut self, pid: u32, place: Place) {
         let done = self.kernel.unlink(pid, &path(place));
-        if self.series[place.0].is_none() || self.veils.get(&place) == Some(&Veil::Gone) {
+        if self.series[place.0].is_none() || self.hidden.get(&place) == Some(&Hidden::Gone) {
             assert_eq!(done, Err(Errno::ENOENT));
             return;
         }
         assert_eq!(done, Ok(()));
-        self.draw(place, Veil::Gone);
+        self.hide(place, Hidden::Gone);
     }
 
     fn rename_over(
@@ -467,7 +467,7 @@ impl World {
             self.kernel.close(fd).unwrap();
         }
         assert_eq!(self.kernel.rename(pid, &name, &path(place), true), Ok(()));
-        self.veils.remove(&place);
+        self.hidden.remove(&place);
         file.unsaved = true;
         let file = Rc::new(RefCell::new(file));
         self.save(&file, true).unwrap();

@@ -33,7 +33,7 @@ fn a_live_file_that_is_there_is_not_created_exclusively() {
     assert_eq!(made.unwrap().err(), Some(Errno::EEXIST));
 }
 
-/// The kernel asks for a creation where it saw no file a moment before: the veil may be over by then.
+/// The kernel asks for a creation where it saw no file a moment before: the name may be shown again by then.
 #[test]
 fn creating_a_live_file_that_came_back_meanwhile_opens_it() {
     let mut world = World::new();

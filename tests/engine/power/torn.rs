@@ -121,7 +121,7 @@ fn damage_of_a_synced_revision_is_an_error_until_it_is_set_aside() {
     let repo = repo_on(&backend, &clock, None);
     let collection = repo.collection("c").unwrap();
     let read = collection.state(At::Newest).unwrap_err();
-    assert!(matches!(read, CollectionError::History(HistoryError::Damaged(_))));
+    assert!(matches!(read, CollectionError::History(HistoryError::Damaged(..))));
     assert!(write(&repo, "good", 5, 5).is_err());
     assert_eq!(ops::set_aside(&repo).unwrap().revisions.len(), 1);
     assert_eq!(

@@ -173,7 +173,7 @@ fn what_another_copy_left_must_be_whole_before_it_is_seen() {
     for _ in 0..2 {
         ops::gc(&b.repo, 0).unwrap();
     }
-    assert!(matches!(refused(&c, &b), TransferError::Leftover(_)));
+    assert!(matches!(refused(&c, &b), TransferError::Leftover(..)));
     assert!(b.repo.collections().unwrap().is_empty());
     push(&a, &b);
     b.is_sound();

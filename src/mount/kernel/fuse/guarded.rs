@@ -3,7 +3,7 @@
 use super::words::answer;
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::fs::Fs;
-use crate::mount::posix::pen::Busy;
+use crate::mount::posix::write_state::Busy;
 use crate::vfs::failure::message;
 use fuser::ReplyEmpty;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,8 +1,9 @@
 //! Why nothing is mounted: each with what to do.
 
 use super::unmount::UnmountError;
+use crate::data::plain::word;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Why nothing was mounted, or why it ended badly.
 #[derive(Debug, thiserror::Error)]
@@ -97,26 +98,12 @@ pub enum MountError {
     },
 }
 
-/// A path as a shell reads it back: quoted where it holds more than the usual characters.
-#[must_use]
-pub fn word(path: &Path) -> String {
-    let text = path.to_string_lossy();
-    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%=".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.into_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_to_type_is_quoted_where_a_shell_needs_it() {
-        assert_eq!(word(Path::new("/srv/my-data/é.1")), "/srv/my-data/é.1");
-        assert_eq!(word(Path::new("/mnt/a b")), "'/mnt/a b'");
-        assert_eq!(word(Path::new("it's")), r"'it'\''s'");
         let error = MountError::Missing("/mnt/a b".into());
         assert_eq!(error.to_string(), "mountpoint /mnt/a b does not exist: `mkdir -p '/mnt/a b'` makes it");
     }

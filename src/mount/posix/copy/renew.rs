@@ -30,11 +30,10 @@ impl WorkingCopy {
     /// Makes it a copy of other rows, if nobody knows its bytes; it shows their number (where it can have that) and time.
     pub fn renew(&self, basis: Basis, front: Arc<Content>, ino: Option<u64>, mtime: u64) {
         let body = &mut *self.body.lock();
-        if !self.is_fresh() || body.file.is_some() || body.again || body.shared {
+        if !self.is_fresh() || body.file.is_some() || body.again || body.is_adopted() {
             return;
         }
-        let kept = front.size();
-        *body = Body { kept, added: true, ..Body::of(Some(basis), Some(front)) };
+        *body = Body::of(Some(basis), Some(front));
         self.size.store(body.size(), Ordering::Release);
         self.show_saved(body, ino, mtime);
     }

@@ -4,22 +4,17 @@
 //! what they are a change of is gone from the history, or was never known, a save that would take rows away is refused,
 //! unless it comes by `.replace/NAME`.
 
-use super::find::series_of;
 use super::{Caller, Fs};
-use crate::clock::Stamp;
-use crate::collection::CollectionError;
+use crate::mount::posix::child::Child;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::node::Node;
-use crate::mount::posix::pen::Pen;
-use crate::mount::posix::tree::Child;
-use crate::vfs::catalog::{Point, Shelf};
+use crate::mount::posix::write_state::WriteState;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
-use crate::vfs::render::Format;
-use crate::vfs::save::{Basis, Guard};
-use crate::vfs::series::Series;
-use crate::vfs::spool::{Ticket, Way};
+use crate::vfs::save::Retry;
+use crate::vfs::spool::Ticket;
+use crate::vfs::tree::Tree;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,95 +24,28 @@ impl Fs {
     pub(super) fn in_again(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         consent: bool,
         name: &OsStr,
     ) -> Result<Child, Failure> {
-        let own = self.rejected_of(caller, pen);
+        let own = self.rejected_of(caller, writes);
         let kept = own.into_iter().find(|kept| name == kept.name.as_str()).ok_or(Errno::ENOENT)?;
-        let copy = Arc::new(self.copy_again(pen, &kept.ticket, consent)?);
+        let copy = Arc::new(self.copy_again(writes, &kept.ticket, consent)?);
         Ok(Child::new(name, Node::copy(&copy), Duration::ZERO))
     }
 
-    fn copy_again(&self, pen: &Pen, ticket: &Ticket, consent: bool) -> Result<WorkingCopy, Failure> {
-        let format = if ticket.file.ends_with(".parquet") { Format::Parquet } else { Format::Csv };
-        let (series, basis) = self.meant(ticket)?;
-        let guard = match (consent, ticket.way, &basis) {
-            (true, ..) | (_, Way::Append, _) => Guard::Nothing,
-            (false, Way::Replace, None) => Guard::Present,
-            (false, Way::Replace, Some(_)) if ticket.may_be_part() => Guard::Lacking,
-            (false, Way::Replace, Some(_)) => Guard::Nothing,
-        };
-        let name = name::live(self.tree.options.names, &series.label, format);
+    fn copy_again(
+        &self,
+        writes: &WriteState,
+        ticket: &Ticket,
+        consent: bool,
+    ) -> Result<WorkingCopy, Failure> {
+        let Tree { catalog, views, .. } = &self.tree;
+        let Retry { series, format, basis, guard } = Retry::of(catalog, views, ticket, consent)?;
+        let name = name::live(self.options.names, &series.label, format);
         let purpose = Purpose::Rows(series, format);
         let start = Start { basis, front: None };
-        let copy = WorkingCopy::new(pen.serial(), purpose, &name, start, self.now());
+        let copy = WorkingCopy::new(writes.serial(), purpose, &name, start, self.now());
         Ok(copy.again(guard, ticket.way))
     }
-
-    /// The series that refused bytes are meant for, whatever its label is now, and what they are a change of, where that
-    /// is known and there still.
-    fn meant(&self, ticket: &Ticket) -> Result<(Series, Option<Basis>), Failure> {
-        let shelves = self.tree.catalog.shelves()?;
-        let by_key = |key: &str| shelves.values().find(|shelf| shelf.key().to_string() == key);
-        let known = ticket.basis.as_ref().and_then(|basis| Some((basis, by_key(&basis.collection)?)));
-        let Some((opened, shelf)) = known else {
-            let shelf = shelves.get(&ticket.collection).ok_or_else(|| gone(ticket))?;
-            return Ok((series_of(shelf, &ticket.series)?.ok_or_else(|| gone(ticket))?, None));
-        };
-        let labelled = series_of(shelf, &ticket.series)?;
-        let same = labelled.as_ref().is_some_and(|series| series.id.to_string() == opened.series);
-        if let Some(series) = labelled.filter(|_| same) {
-            let basis = self.opened(&series, opened)?;
-            return Ok((series, basis));
-        }
-        // Renamed, or dropped since.
-        if let Some(series) = renamed(shelf, &opened.series)? {
-            let basis = self.opened(&series, opened)?;
-            return Ok((series, basis));
-        }
-        Ok((series_of(shelf, &ticket.series)?.ok_or_else(|| gone(ticket))?, None))
-    }
-
-    /// The rows that bytes are a change of; none where they cannot be had any more.
-    fn opened(&self, series: &Series, opened: &crate::vfs::spool::Opened) -> Result<Option<Basis>, Failure> {
-        let now = series.shelf.now()?;
-        let sheets = &self.tree.sheets;
-        let current = sheets.get(&now, series, &now.point)?;
-        // Nothing changed since, though the revision may be gone: squashed, for instance.
-        if let Some(sheet) = current.filter(|sheet| sheet.content.to_string() == opened.content) {
-            return Ok(Some(Basis { point: now.point.clone(), sheet }));
-        }
-        let Some(stamp) = Stamp::from_file_name(&opened.revision) else { return Ok(None) };
-        let changelog = series.shelf.collection().changelog();
-        // What a trim hides is no base of a revision, though its file may be there still.
-        if stamp == now.point.stamp || !changelog.log().map_err(CollectionError::from)?.contains(stamp) {
-            return Ok(None);
-        }
-        let point = Point::written(stamp);
-        let sheet = sheets.get(&now, series, &point)?;
-        let sheet = sheet.filter(|sheet| sheet.content.to_string() == opened.content);
-        Ok(sheet.map(|sheet| Basis { point, sheet }))
-    }
-}
-
-/// A series of an identity that has another label now.
-fn renamed(shelf: &Arc<Shelf>, id: &str) -> Result<Option<Series>, Failure> {
-    let now = shelf.now()?;
-    let mut found = None;
-    let listed = now.state.list("", |summary| {
-        if summary.id.to_string() == id {
-            found = Some(Series { shelf: Arc::clone(shelf), id: summary.id, label: summary.label.into() });
-            return std::ops::ControlFlow::Break(());
-        }
-        std::ops::ControlFlow::Continue(())
-    });
-    listed.map_err(CollectionError::from)?;
-    Ok(found)
-}
-
-fn gone(ticket: &Ticket) -> Failure {
-    let place = ticket.place();
-    let why = format!("the series of {place} is not there any more: make its folder, or name another one");
-    Failure::refused(Errno::ENOENT, why)
 }

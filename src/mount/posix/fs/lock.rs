@@ -12,8 +12,10 @@ use crate::mount::posix::handle::Opening;
 use crate::mount::posix::locks::{Call, Claim, END, Place};
 use crate::mount::posix::node::What;
 use crate::mount::posix::number::number;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::Format;
+use crate::vfs::save::Basis;
 use crate::vfs::series::Series;
 use std::path::Path;
 
@@ -64,14 +66,14 @@ impl Fs {
     }
 
     fn proc(&self) -> &Path {
-        self.pen.as_ref().map_or(Path::new("/proc"), |pen| &pen.proc)
+        self.writes.as_ref().map_or(Path::new("/proc"), |writes| &writes.proc)
     }
 
     /// What is locked by an inode: of rows the series, since each opener has an inode of its own.
     fn place(&self, ino: u64) -> Result<Place, Errno> {
         let node = self.node(ino)?;
         let (series, format) = match &node.what {
-            What::File(file) => (&file.series, file.format),
+            What::Repo(Entry::File(file)) => (&file.series, file.format),
             What::Empty(series, format) => (series, *format),
             What::Copy(copy) => match &copy.purpose {
                 Purpose::Rows(series, format) => (series, *format),
@@ -79,7 +81,7 @@ impl Fs {
             },
             _ => return Ok(Place { file: ino, name: 0 }),
         };
-        let file = number(&[b"lock", series.shelf.key().as_bytes(), series.id.to_string().as_bytes()]);
+        let file = number(&[b"lock", series.cached.key().as_bytes(), series.id.to_string().as_bytes()]);
         Ok(Place { file, name: u64::from(format == Format::Parquet) })
     }
 
@@ -116,10 +118,11 @@ impl Fs {
     }
 
     fn renew(&self, copy: &WorkingCopy, series: &Series, format: Format) -> Result<(), Failure> {
-        let Some(basis) = self.basis(series)? else { return Ok(()) };
-        let front = self.renderer.open(basis.sheet.source.clone(), format)?;
+        let Some(basis) = Basis::now(&self.tree.views, series)? else { return Ok(()) };
+        let front = self.contents.open(&basis.view.source, format)?;
         let (ino, mtime) = live(series, format, basis.clone());
-        copy.renew(basis, front.into(), self.is_free(copy, ino).then_some(ino), mtime);
+        let free = self.writes.as_ref().is_some_and(|writes| self.saver(writes).is_free(copy, ino));
+        copy.renew(basis, front.into(), free.then_some(ino), mtime);
         Ok(())
     }
 

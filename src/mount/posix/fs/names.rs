@@ -1,38 +1,41 @@
 //! What changes names: making and removing files and folders.
 
-use super::find::{scratch_child, series_of, unborn_child};
+use super::authors::Authors;
+use super::beside::{scratch_child, unborn_child};
 use super::{Caller, Found, Fs, Opened};
 use crate::collection::Batch;
 use crate::data::label;
+use crate::mount::posix::child::Child;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy, Writer};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::Held;
-use crate::mount::posix::tree::Child;
-use crate::mount::posix::veil::Veil;
-use crate::vfs::catalog::Shelf;
+use crate::mount::posix::write_state::WriteState;
+use crate::vfs::catalog::CachedCollection;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
+use crate::vfs::save::Basis;
 use crate::vfs::series::Series;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
 impl Fs {
-    pub(super) fn told<T>(
+    pub(super) fn in_folder<T>(
         &self,
         caller: Caller,
         what: &str,
         parent: u64,
         name: &OsStr,
-        act: impl FnOnce(&Pen, &Node) -> Result<T, Failure>,
+        act: impl FnOnce(&WriteState, &Node) -> Result<T, Failure>,
     ) -> Result<T, Errno> {
         let node = self.node(parent)?;
-        let pen = self.pen.as_ref().ok_or(Errno::EROFS)?;
-        act(pen, &node).map_err(|e| {
+        let writes = self.writes.as_ref().ok_or(Errno::EROFS)?;
+        act(writes, &node).map_err(|e| {
             let place = name.to_string_lossy();
             self.fail(Some(caller), format_args!("{what} {place:?}{}", super::shown(&node)), &e)
         })
@@ -46,8 +49,8 @@ impl Fs {
         name: &OsStr,
         flags: i32,
     ) -> Result<(Found, Opened), Errno> {
-        self.told(caller, "create", parent, name, |pen, node| {
-            let (child, opening) = self.create_in(caller, pen, node, name, flags)?;
+        self.in_folder(caller, "create", parent, name, |writes, node| {
+            let (child, opening) = self.create_in(caller, writes, node, name, flags)?;
             let found = self.known(child);
             let opened = Opened { handle: self.handles.open(opening), keep_cache: false, direct: false };
             Ok((found, opened))
@@ -57,28 +60,31 @@ impl Fs {
     fn create_in(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         node: &Node,
         name: &OsStr,
         flags: i32,
     ) -> Result<(Child, Opening), Failure> {
         let exclusive = flags & libc::O_EXCL != 0;
         match &node.what {
-            What::Series(series) => {
+            What::Repo(Entry::Series(series)) => {
                 if let Some(format) = self.tree.live_format(series, name)? {
-                    return self.create_live(caller, pen, (series, format), name, flags);
+                    return self.create_live(caller, writes, (series, format), name, flags);
                 }
-                if Fs::is_reserved(name) {
+                if name::is_reserved(name) {
                     return Err(Errno::EEXIST.into());
                 }
-                let folder = self.scratch_made(pen, series)?;
-                self.create_scratch(caller, pen, series, &folder, (name, exclusive))
+                let folder = writes.scratch_made(series)?;
+                self.create_scratch(caller, writes, series, &folder, (name, exclusive))
             }
-            What::Scratch(series, held) => self.create_scratch(caller, pen, series, held, (name, exclusive)),
+            What::Scratch(series, held) => {
+                self.create_scratch(caller, writes, series, held, (name, exclusive))
+            }
             What::Unborn(label) if name == name::SCHEMA => {
                 let purpose = Purpose::Schema(label.to_string());
                 let start = Start { basis: None, front: None };
-                let copy = Arc::new(WorkingCopy::new(pen.serial(), purpose, name::SCHEMA, start, self.now()));
+                let copy =
+                    Arc::new(WorkingCopy::new(writes.serial(), purpose, name::SCHEMA, start, self.now()));
                 let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
                 Ok((Child::new(name, Node::copy(&copy), Duration::ZERO), opening))
             }
@@ -91,13 +97,13 @@ impl Fs {
     fn create_live(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         (series, format): (&Series, Format),
         name: &OsStr,
         flags: i32,
     ) -> Result<(Child, Opening), Failure> {
-        let veil = self.veil_before(caller, pen, series, format)?;
-        let free = matches!(veil, Some(Veil::Gone | Veil::New | Veil::Copied));
+        let how = self.hidden_from(caller, writes, series, format)?;
+        let free = matches!(how, Some(Hidden::Gone | Hidden::New | Hidden::Copied));
         let exclusive = flags & libc::O_EXCL != 0;
         if exclusive && !free {
             return Err(Errno::EEXIST.into());
@@ -105,11 +111,11 @@ impl Fs {
         if !free {
             Fs::check_append(format, flags)?;
         }
-        if veil == Some(Veil::New) {
-            self.copying(caller, pen, (series, format), exclusive);
+        if how == Some(Hidden::New) {
+            self.copying(caller, writes, (series, format), exclusive);
         }
-        let empty = veil.is_some() || flags & libc::O_TRUNC != 0;
-        let copy = Arc::new(self.new_copy(pen, (series, format), name, empty)?);
+        let empty = how.is_some() || flags & libc::O_TRUNC != 0;
+        let copy = Arc::new(self.new_copy(writes, (series, format), name, empty)?);
         let opening = self.open_copy(caller, &copy, libc::O_RDWR)?;
         if empty {
             // Nothing may be written: then it is as empty as an emptied one.
@@ -120,16 +126,22 @@ impl Fs {
 
     /// Who makes a series makes one of its files: as one that copies a folder will make the other one too, or else
     /// sees it.
-    fn copying(&self, caller: Caller, pen: &Pen, (series, format): (&Series, Format), exclusive: bool) {
+    fn copying(
+        &self,
+        caller: Caller,
+        writes: &WriteState,
+        (series, format): (&Series, Format),
+        exclusive: bool,
+    ) {
         let other = match format {
             Format::Csv => Format::Parquet,
             Format::Parquet => Format::Csv,
         };
-        match pen.veils.drawn(series, other) {
-            Some(over) if over.veil == Veil::New && exclusive => {
-                pen.veils.draw(Veil::Copied, series, other, &over.name, &self.writer(pen, caller));
+        match writes.hidden.get(series, other) {
+            Some(over) if over.how == Hidden::New && exclusive => {
+                writes.hidden.hide(Hidden::Copied, series, other, &over.name, &writes.writer(caller));
             }
-            Some(over) if over.veil == Veil::New => pen.veils.lift(series, other),
+            Some(over) if over.how == Hidden::New => writes.hidden.show(series, other),
             _ => {}
         }
     }
@@ -137,17 +149,17 @@ impl Fs {
     fn create_scratch(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         series: &Series,
         folder: &Held,
         (name, exclusive): (&OsStr, bool),
     ) -> Result<(Child, Opening), Failure> {
         let (held, file) = folder.create(name, exclusive).map_err(Failure::spool)?;
         let child = scratch_child(name, series, held);
-        pen.handover.made(child.node.ino);
+        writes.handover.made(child.node.ino);
         // Should it become the live file, it is a change of what its writer can have read.
-        if let Some(basis) = self.basis(series)? {
-            pen.bases.lock().put(child.node.ino, (basis, self.pid(pen, caller)));
+        if let Some(basis) = Basis::now(&self.tree.views, series)? {
+            writes.bases.lock().put(child.node.ino, (basis, writes.pid(caller)));
         }
         let opening = Opening::Scratch(Arc::new(file), child.node.ino, true);
         Ok((child, opening))
@@ -155,23 +167,23 @@ impl Fs {
 
     /// Makes a folder: a collection, a series, or one of scratch files. Counts as a lookup.
     pub fn mkdir(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<Found, Errno> {
-        self.told(caller, "make folder", parent, name, |pen, node| {
+        self.in_folder(caller, "make folder", parent, name, |writes, node| {
             let child = match &node.what {
-                What::Root => self.new_collection(pen, name)?,
-                What::Collection(shelf) => self.new_series(caller, pen, shelf, name)?,
-                What::Unborn(label) => match self.tree.catalog.shelf(label)? {
-                    Some(shelf) => self.new_series(caller, pen, &shelf, name)?,
+                What::Repo(Entry::Root) => self.new_collection(writes, name)?,
+                What::Repo(Entry::Collection(cached)) => self.new_series(caller, writes, cached, name)?,
+                What::Unborn(label) => match self.tree.catalog.collection(label)? {
+                    Some(cached) => self.new_series(caller, writes, &cached, name)?,
                     None => {
                         let why =
                             format!("collection {label} has no columns yet: write them to its .schema first");
                         return Err(Failure::refused(Errno::EPERM, why));
                     }
                 },
-                What::Series(series) => {
-                    if Fs::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
+                What::Repo(Entry::Series(series)) => {
+                    if name::is_reserved(name) || self.tree.live_format(series, name)?.is_some() {
                         return Err(Errno::EEXIST.into());
                     }
-                    let made = self.scratch_made(pen, series)?.mkdir(name).map_err(Failure::spool)?;
+                    let made = writes.scratch_made(series)?.mkdir(name).map_err(Failure::spool)?;
                     scratch_child(name, series, made)
                 }
                 What::Scratch(series, held) => {
@@ -183,13 +195,13 @@ impl Fs {
         })
     }
 
-    fn new_collection(&self, pen: &Pen, name: &OsStr) -> Result<Child, Failure> {
+    fn new_collection(&self, writes: &WriteState, name: &OsStr) -> Result<Child, Failure> {
         let label = new_label(name)?;
-        if self.tree.catalog.shelf(&label)?.is_some() {
+        if self.tree.catalog.collection(&label)?.is_some() {
             return Err(Errno::EEXIST.into());
         }
         let now = self.now();
-        if pen.unborn.lock().insert(label.clone(), now).is_some() {
+        if writes.unborn.lock().insert(label.clone(), now).is_some() {
             return Err(Errno::EEXIST.into());
         }
         Ok(unborn_child(&label, now))
@@ -198,37 +210,21 @@ impl Fs {
     fn new_series(
         &self,
         caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
+        writes: &WriteState,
+        cached: &Arc<CachedCollection>,
         name: &OsStr,
     ) -> Result<Child, Failure> {
         let label = new_label(name)?;
-        let writer = self.writer(pen, caller);
-        self.revise(&writer, shelf, format_args!("create {label}"), |batch| Ok(batch.create(&label)?))?;
-        if let Some(series) = series_of(shelf, &label)? {
+        let writer = writes.writer(caller);
+        revise(&self.authors, &writer, cached, format_args!("create {label}"), |batch| {
+            Ok(batch.create(&label)?)
+        })?;
+        if let Some(series) = Series::find(cached, &label)? {
             for format in [Format::Csv, Format::Parquet] {
-                pen.veils.draw(Veil::New, &series, format, "", &writer);
+                writes.hidden.hide(Hidden::New, &series, format, "", &writer);
             }
         }
-        self.in_tree(caller, &Node::collection(shelf, 0), name)
-    }
-
-    /// Changes the series of a collection: one revision, in turn with what else this mount writes.
-    pub(super) fn revise(
-        &self,
-        writer: &Writer,
-        shelf: &Shelf,
-        what: std::fmt::Arguments<'_>,
-        change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
-    ) -> Result<(), Failure> {
-        // Before the turn: a name may have to be waited for.
-        let author = self.author(writer.uid);
-        let _turn = shelf.turn();
-        let mut batch = shelf.collection().batch(&self.message_of(what, writer))?.by(&author);
-        change(&mut batch)?;
-        batch.commit()?;
-        shelf.written();
-        Ok(())
+        self.in_repo(&Entry::Collection(Arc::clone(cached)), name)
     }
 
     /// Makes an ordinary file without opening it. Counts as a lookup.
@@ -243,11 +239,29 @@ impl Fs {
 
     /// What links are told: there are none here but the mount's own.
     pub fn link(&self, caller: Caller, parent: u64, name: &OsStr) -> Result<(), Errno> {
-        self.told(caller, "link", parent, name, |_, node| match &node.what {
-            What::Series(_) | What::Scratch(..) => Err(Errno::EPERM.into()),
+        self.in_folder(caller, "link", parent, name, |_, node| match &node.what {
+            What::Repo(Entry::Series(_)) | What::Scratch(..) => Err(Errno::EPERM.into()),
             other => Err(not_here(other)),
         })
     }
+}
+
+/// Changes the series of a collection: one revision, in turn with what else this mount writes.
+pub(super) fn revise(
+    authors: &Authors,
+    writer: &Writer,
+    cached: &CachedCollection,
+    what: std::fmt::Arguments<'_>,
+    change: impl FnOnce(&mut Batch<'_>) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    // Before the lock: a name may have to be waited for.
+    let author = authors.author(writer.uid);
+    let _lock = cached.write_lock();
+    let mut batch = cached.collection().batch(&authors.message(what, writer))?.by(&author);
+    change(&mut batch)?;
+    batch.commit()?;
+    cached.written();
+    Ok(())
 }
 
 /// The label that a new folder is to have.
@@ -271,7 +285,7 @@ pub(super) fn new_label(name: &OsStr) -> Result<String, Failure> {
 /// Whether nothing in a folder can be changed.
 pub(super) fn is_fixed(what: &What) -> bool {
     match what {
-        What::Revisions(_) | What::At(_) | What::Diff(_) | What::Moment(..) => true,
+        What::Repo(Entry::Revisions(_) | Entry::At(_) | Entry::Diff(_) | Entry::Moment(_)) => true,
         _ => matches!(what, What::Control | What::Rejected | What::Again(_)),
     }
 }
@@ -279,7 +293,7 @@ pub(super) fn is_fixed(what: &What) -> bool {
 /// Why a name cannot be made, removed or changed in a folder.
 pub(super) fn not_here(what: &What) -> Failure {
     match what {
-        What::Root | What::Collection(_) => {
+        What::Repo(Entry::Root | Entry::Collection(_)) => {
             let why = "only folders are made here: of collections, and in them of series; other files go into a series' folder";
             Failure::refused(Errno::EPERM, why)
         }

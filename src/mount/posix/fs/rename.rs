@@ -3,24 +3,29 @@
 //! A file that takes the place of a live one is how many programs save: its rows become those of the series, or the
 //! renaming is refused. A live file that takes another name leaves a copy of its rows there.
 
-use super::names::{is_fixed, new_label};
-use super::save::{self, Rows, SAVING};
+use super::beside::is_own;
+use super::contents::Contents;
+use super::names::{is_fixed, new_label, revise};
+use super::save::{self, Rows, SAVING, Saver};
 use super::{Caller, Fs};
 use crate::collection::{Batch, CollectionError};
 use crate::history::changelog::HistoryError;
 use crate::mount::posix::copy::{Purpose, Start, WorkingCopy};
 use crate::mount::posix::errno::Errno;
+use crate::mount::posix::hidden::Hidden;
+use crate::mount::posix::inode::Inodes;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::Pen;
 use crate::mount::posix::scratch::Held;
-use crate::mount::posix::veil::Veil;
-use crate::vfs::catalog::Shelf;
+use crate::mount::posix::write_state::WriteState;
+use crate::vfs::catalog::CachedCollection;
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::{Failure, Kind, caught};
 use crate::vfs::name;
 use crate::vfs::render::Format;
 use crate::vfs::save::{Basis, Guard, Saved};
 use crate::vfs::series::Series;
 use crate::vfs::spool::Way;
+use crate::vfs::tree::Tree;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -60,14 +65,19 @@ struct Moving<'a> {
 
 impl Moving<'_> {
     /// Whether it may have been changed since its renaming began: also by who has closed it again.
-    fn is_changed(&self, pen: &Pen) -> bool {
+    fn is_changed(&self, writes: &WriteState) -> bool {
         let state = |there: &Metadata| (there.len(), there.ctime(), there.ctime_nsec());
         let grown = self.file.metadata().is_ok_and(|now| state(&now) != state(&self.began));
-        grown || pen.handover.begun(self.ino) != self.begun
+        grown || writes.handover.begun(self.ino) != self.begun
     }
 }
 
 impl Fs {
+    fn renamer<'a>(&'a self, caller: Caller, writes: &'a WriteState) -> Renamer<'a> {
+        let Fs { tree, contents, inodes, .. } = self;
+        Renamer { tree, contents, inodes, saver: self.saver(writes), caller }
+    }
+
     /// Renames a file or a folder.
     pub fn rename(
         &self,
@@ -77,28 +87,43 @@ impl Fs {
         how: Renaming,
     ) -> Result<(), Errno> {
         let to = self.node(new_parent)?;
-        self.told(caller, "rename", parent, name, |pen, from| match (&from.what, &to.what) {
-            (What::Root, What::Root) => self.rename_collection(caller, pen, name, new_name),
-            (What::Collection(a), What::Collection(b)) => {
+        self.in_folder(caller, "rename", parent, name, |writes, from| match (&from.what, &to.what) {
+            (What::Repo(Entry::Root), What::Repo(Entry::Root)) => {
+                self.renamer(caller, writes).rename_collection(name, new_name)
+            }
+            (What::Repo(Entry::Collection(a)), What::Repo(Entry::Collection(b))) => {
                 if a.key() != b.key() {
                     return Err(Errno::EXDEV.into());
                 }
-                self.rename_series(caller, pen, a, name, new_name)
+                self.renamer(caller, writes).rename_series(a, name, new_name)
             }
-            (What::Series(_) | What::Scratch(..), What::Series(_) | What::Scratch(..)) => {
-                self.rename_file(caller, pen, (from, name), (&to, new_name), how)
-            }
-            (a, What::Root | What::Collection(_)) if !is_fixed(a) => Err(Errno::EPERM.into()),
+            (
+                What::Repo(Entry::Series(_)) | What::Scratch(..),
+                What::Repo(Entry::Series(_)) | What::Scratch(..),
+            ) => self.renamer(caller, writes).rename_file((from, name), (&to, new_name), how),
+            (a, What::Repo(Entry::Root | Entry::Collection(_))) if !is_fixed(a) => Err(Errno::EPERM.into()),
             (a, b) if is_fixed(a) || is_fixed(b) => Err(Errno::EROFS.into()),
             _ => Err(Errno::EXDEV.into()),
         })
     }
+}
 
-    fn rename_collection(&self, caller: Caller, pen: &Pen, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
+/// What renames for a caller: what of a mount it reads and changes.
+struct Renamer<'a> {
+    tree: &'a Tree,
+    contents: &'a Contents,
+    /// Tells which scratch files the kernel knows.
+    inodes: &'a Inodes,
+    saver: Saver<'a>,
+    caller: Caller,
+}
+
+impl Renamer<'_> {
+    fn rename_collection(&self, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
         let from = name::label_of(name).ok_or(Errno::EPERM)?;
         let to = new_label(to)?;
-        let taken = self.tree.catalog.shelf(&to)?.is_some();
-        let mut unborn = pen.unborn.lock();
+        let taken = self.tree.catalog.collection(&to)?.is_some();
+        let mut unborn = self.saver.writes.unborn.lock();
         if taken || unborn.contains_key(&to) {
             return Err(Errno::ENOTEMPTY.into());
         }
@@ -107,19 +132,16 @@ impl Fs {
             return Ok(());
         }
         drop(unborn);
-        self.tree.catalog.repo().by(&self.author(caller.uid)).rename_collection(&from, &to)?;
+        self.tree
+            .catalog
+            .repo()
+            .by(&self.saver.authors.author(self.caller.uid))
+            .rename_collection(&from, &to)?;
         self.tree.catalog.written();
         Ok(())
     }
 
-    fn rename_series(
-        &self,
-        caller: Caller,
-        pen: &Pen,
-        shelf: &Arc<Shelf>,
-        name: &OsStr,
-        to: &OsStr,
-    ) -> Result<(), Failure> {
+    fn rename_series(&self, cached: &Arc<CachedCollection>, name: &OsStr, to: &OsStr) -> Result<(), Failure> {
         let from = name::label_of(name).ok_or(Errno::EPERM)?;
         let to = new_label(to)?;
         let rename = |batch: &mut Batch<'_>| match batch.rename(&from, &to) {
@@ -127,13 +149,17 @@ impl Fs {
             Err(CollectionError::Exists(_)) => Err(Errno::ENOTEMPTY.into()),
             done => Ok(done?),
         };
-        self.revise(&self.writer(pen, caller), shelf, format_args!("rename {from} to {to}"), rename)
+        revise(
+            self.saver.authors,
+            &self.saver.writes.writer(self.caller),
+            cached,
+            format_args!("rename {from} to {to}"),
+            rename,
+        )
     }
 
     fn rename_file(
         &self,
-        caller: Caller,
-        pen: &Pen,
         (from, name): (&Node, &OsStr),
         (to, new_name): (&Node, &OsStr),
         how: Renaming,
@@ -142,15 +168,15 @@ impl Fs {
             (Some(a), Some(b)) => (a, b),
             _ => return Err(Errno::EXDEV.into()),
         };
-        if series.id != target.id || series.shelf.key() != target.shelf.key() {
+        if series.id != target.id || series.cached.key() != target.cached.key() {
             return Err(Errno::EXDEV.into());
         }
         let live = |node: &Node, name: &OsStr| match &node.what {
-            What::Series(series) => self.tree.live_format(series, name),
+            What::Repo(Entry::Series(series)) => self.tree.live_format(series, name),
             _ => Ok(None),
         };
         let own = |node: &Node, name: &OsStr| match &node.what {
-            What::Series(series) => self.is_own(pen, series, name),
+            What::Repo(Entry::Series(series)) => is_own(self.saver.writes, series, name),
             _ => Ok(false),
         };
         if own(from, name)? || own(to, new_name)? {
@@ -158,24 +184,24 @@ impl Fs {
         }
         match (live(from, name)?, live(to, new_name)?) {
             (None, None) => {
-                let source = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
-                let folder = self.folder_made(pen, to)?;
+                let source = self.folder(from)?.ok_or(Errno::ENOENT)?;
+                let folder = self.folder_made(to)?;
                 let numbers = (number_of(&source, name), number_of(&folder, new_name));
                 source.rename(name, &folder, new_name, how.replace).map_err(Failure::spool)?;
                 if let (Some(from), Some(over)) = numbers {
-                    pen.inherit(from, over);
+                    self.saver.writes.inherit(from, over);
                 }
                 Ok(())
             }
             (None, Some(format)) => {
-                if !how.replace && pen.veils.of(target, format) != Some(Veil::Gone) {
+                if !how.replace && self.saver.writes.hidden.of(target, format) != Some(Hidden::Gone) {
                     return Err(Errno::EEXIST.into());
                 }
-                self.rename_over(caller, pen, (from, name), (target, format, new_name))
+                self.rename_over((from, name), (target, format, new_name))
             }
             (Some(format), None) => {
-                let folder = self.folder_made(pen, to)?;
-                self.rename_away(caller, pen, (series, format, name), (&folder, new_name), how)
+                let folder = self.folder_made(to)?;
+                self.rename_away((series, format, name), (&folder, new_name), how)
             }
             (Some(_), Some(_)) if name == new_name => Ok(()),
             (Some(_), Some(_)) => {
@@ -185,78 +211,76 @@ impl Fs {
         }
     }
 
-    fn folder(&self, pen: &Pen, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
+    fn folder(&self, node: &Node) -> Result<Option<Arc<Held>>, Failure> {
         match &node.what {
-            What::Series(series) => Ok(self.scratch_of(pen, series)?.map(Arc::new)),
+            What::Repo(Entry::Series(series)) => Ok(self.saver.writes.scratch_of(series)?.map(Arc::new)),
             What::Scratch(_, held) => Ok(Some(Arc::clone(held))),
             _ => Ok(None),
         }
     }
 
-    fn folder_made(&self, pen: &Pen, node: &Node) -> Result<Arc<Held>, Failure> {
+    fn folder_made(&self, node: &Node) -> Result<Arc<Held>, Failure> {
         match &node.what {
-            What::Series(series) => Ok(Arc::new(self.scratch_made(pen, series)?)),
-            _ => self.folder(pen, node)?.ok_or(Errno::ENOTDIR.into()),
+            What::Repo(Entry::Series(series)) => Ok(Arc::new(self.saver.writes.scratch_made(series)?)),
+            _ => self.folder(node)?.ok_or(Errno::ENOTDIR.into()),
         }
     }
 
     /// A scratch file takes the place of a live file: its rows become those of the series.
     fn rename_over(
         &self,
-        caller: Caller,
-        pen: &Pen,
         (from, name): (&Node, &OsStr),
         (series, format, live): (&Series, Format, &OsStr),
     ) -> Result<(), Failure> {
-        let moving = self.moving(pen, from, name)?;
+        let moving = self.moving(from, name)?;
         let (ino, len, file) = (moving.ino, moving.began.len(), &moving.file);
-        let writer = self.writer(pen, caller);
+        let writer = self.saver.writes.writer(self.caller);
         let live = live.to_string_lossy();
-        let _busy = pen.busy();
-        let (mut basis, maker) = pen.bases.lock().get(&ino).cloned().unzip();
+        let _busy = self.saver.writes.busy();
+        let (mut basis, maker) = self.saver.writes.bases.lock().get(&ino).cloned().unzip();
         // Made by one program and moved by another: it lay there, and is moved for what it is.
-        let lay = maker.is_some_and(|maker| maker != self.pid(pen, caller));
+        let lay = maker.is_some_and(|maker| maker != self.saver.writes.pid(self.caller));
         let start = |basis| Start { basis, front: None };
         let purpose = Purpose::Rows(series.clone(), format);
-        let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.now());
+        let copy = WorkingCopy::with_number(ino, purpose, &live, start(basis.clone()), self.saver.now());
         copy.adopt_writer(writer.clone());
         let mut time = None;
         if len > 0 {
-            pen.veils.written(series, format);
+            self.saver.writes.hidden.written(series, format);
             let guard = Guard::Nothing;
-            let (way, author) = (Way::Replace, &self.author(caller.uid));
+            let (way, author) = (Way::Replace, &self.saver.authors.author(self.caller.uid));
             let rows = Rows { series, format, name: &live, way, writer: &writer, author, guard };
             // Of a file that is still written, what is there may be half of it: its close tells.
             let open = moving.open.then_some(ino);
             let saved = caught(SAVING, || self.save_renamed(&rows, file, basis.as_ref(), lay, open));
-            let saved = saved.map_err(|failure| moved(self.keep_file(pen, &copy, file, failure)))?;
+            let saved = saved.map_err(|failure| moved(self.saver.keep_file(&copy, file, failure)))?;
             if let Some(saved) = saved {
                 basis = saved.basis.or(basis);
                 time = saved.shown.map(|shown| save::live(series, format, shown).1);
             }
-            pen.veils.written(series, format);
+            self.saver.writes.hidden.written(series, format);
         }
-        if self.hand_over(pen, &moving, copy, (basis, time))? {
-            pen.veils.lift(series, format);
+        if self.hand_over(&moving, copy, (basis, time))? {
+            self.saver.writes.hidden.show(series, format);
         } else if len == 0 {
-            pen.veils.draw(Veil::Emptied, series, format, &live, &writer);
+            self.saver.writes.hidden.hide(Hidden::Emptied, series, format, &live, &writer);
         } else {
-            pen.veils.lift(series, format);
+            self.saver.writes.hidden.show(series, format);
         }
         Ok(())
     }
 
     /// A scratch file that is to take the place of a live one.
-    fn moving<'a>(&self, pen: &Pen, from: &Node, name: &'a OsStr) -> Result<Moving<'a>, Failure> {
-        let folder = self.folder(pen, from)?.ok_or(Errno::ENOENT)?;
+    fn moving<'a>(&self, from: &Node, name: &'a OsStr) -> Result<Moving<'a>, Failure> {
+        let folder = self.folder(from)?.ok_or(Errno::ENOENT)?;
         let held = folder.child(name).map_err(Failure::spool)?.ok_or(Errno::ENOENT)?;
         if held.is_folder() {
             return Err(Errno::EISDIR.into());
         }
         let (ino, file) = (held.number(), held.reopen(false, false).map_err(Failure::spool)?);
-        let _still = pen.handover.still();
+        let _still = self.saver.writes.handover.still();
         let began = file.metadata().map_err(Failure::spool)?;
-        let (open, begun) = (self.handles.is_written(ino), pen.handover.begun(ino));
+        let (open, begun) = (self.saver.handles.is_written(ino), self.saver.writes.handover.begun(ino));
         Ok(Moving { folder, name, ino, file, began, open, begun })
     }
 
@@ -264,7 +288,6 @@ impl Fs {
     /// do so, the rest of it becomes a working copy: whether it did.
     fn hand_over(
         &self,
-        pen: &Pen,
         moving: &Moving<'_>,
         copy: WorkingCopy,
         (basis, time): (Option<Basis>, Option<u64>),
@@ -272,16 +295,16 @@ impl Fs {
         let (ino, folder) = (moving.ino, &moving.folder);
         let is_known = |ino| self.inodes.get(ino).is_some();
         // Nobody writes between the last look and the end of the file.
-        let still = pen.handover.still();
-        if !moving.open && !self.handles.is_written(ino) && !moving.is_changed(pen) {
+        let still = self.saver.writes.handover.still();
+        if !moving.open && !self.saver.handles.is_written(ino) && !moving.is_changed(self.saver.writes) {
             folder.unlink(moving.name).map_err(Failure::spool)?;
-            pen.handover.take(ino, is_known);
+            self.saver.writes.handover.take(ino, is_known);
             return Ok(false);
         }
         let path = folder.path(moving.name).map_err(Failure::spool)?;
-        let ticket = copy.ticket(Way::Replace, self.now(), basis.as_ref());
-        let adopted = pen.spool.adopt(&path, &ticket).map_err(Failure::spool)?;
-        pen.handover.take(ino, is_known);
+        let ticket = copy.ticket(Way::Replace, self.saver.now(), basis.as_ref());
+        let adopted = self.saver.writes.spool.adopt(&path, &ticket).map_err(Failure::spool)?;
+        self.saver.writes.handover.take(ino, is_known);
         copy.adopt(basis, adopted);
         if let Some(time) = time {
             copy.show_saved(&copy.body(), None, time);
@@ -289,11 +312,11 @@ impl Fs {
         let copy = Arc::new(copy);
         // What was written since it was read is found at the close, which may come at once.
         copy.touch();
-        let turned = self.handles.turn(ino, &copy)?;
+        let turned = self.saver.handles.become_copy(ino, &copy)?;
         drop(still);
         if !turned {
             // It came meanwhile.
-            self.save(pen, &copy).map_err(moved)?;
+            self.saver.save(&copy).map_err(moved)?;
         }
         Ok(true)
     }
@@ -311,7 +334,7 @@ impl Fs {
         open: Option<u64>,
     ) -> Result<Option<Saved>, Failure> {
         let save = |basis: Option<&Basis>| {
-            self.save_rows(rows, basis, self.read_rows(rows, basis, file, None)?).map(Some)
+            self.saver.save_rows(rows, basis, save::read_rows(rows, basis, file, None)?).map(Some)
         };
         match (save(basis), open) {
             // As a change it says nothing (any more): the rows of then are to be those of now.
@@ -322,10 +345,10 @@ impl Fs {
             ) if lay => save(None),
             (Err(failure), Some(ino)) if Errno::of(&failure) == Errno::EINVAL => {
                 let since = Instant::now();
-                while self.handles.is_written(ino) && since.elapsed() < ENDING {
+                while self.saver.handles.is_written(ino) && since.elapsed() < ENDING {
                     thread::sleep(ENDING / 50);
                 }
-                if self.handles.is_written(ino) { Ok(None) } else { save(basis) }
+                if self.saver.handles.is_written(ino) { Ok(None) } else { save(basis) }
             }
             (done, _) => done,
         }
@@ -334,38 +357,37 @@ impl Fs {
     /// A live file takes another name: that is a copy, and the live name is gone for a moment.
     fn rename_away(
         &self,
-        caller: Caller,
-        pen: &Pen,
         (series, format, name): (&Series, Format, &OsStr),
         (folder, new_name): (&Held, &OsStr),
         how: Renaming,
     ) -> Result<(), Failure> {
         // Whole or not at all: what has the name may be the only other copy.
-        let draft = OsString::from(format!("{DRAFT}{}", pen.serial()));
+        let draft = OsString::from(format!("{DRAFT}{}", self.saver.writes.serial()));
         let (_, file) = folder.create(&draft, false).map_err(Failure::spool)?;
         let done = self
-            .copy_rows(pen, (series, format), &file)
+            .copy_rows((series, format), &file)
             .and_then(|()| folder.rename(&draft, folder, new_name, how.replace).map_err(Failure::spool));
         if let Err(failure) = done {
             folder.unlink(&draft).map_err(Failure::spool)?;
             return Err(failure);
         }
-        pen.veils.draw(Veil::Gone, series, format, &name.to_string_lossy(), &self.writer(pen, caller));
+        self.saver.writes.hidden.hide(
+            Hidden::Gone,
+            series,
+            format,
+            &name.to_string_lossy(),
+            &self.saver.writes.writer(self.caller),
+        );
         Ok(())
     }
 
     /// Writes the rows that a live name shows to a file.
-    fn copy_rows(
-        &self,
-        pen: &Pen,
-        (series, format): (&Series, Format),
-        file: &std::fs::File,
-    ) -> Result<(), Failure> {
+    fn copy_rows(&self, (series, format): (&Series, Format), file: &std::fs::File) -> Result<(), Failure> {
         file.set_len(0).map_err(Failure::spool)?;
-        if pen.veils.of(series, format).is_none()
-            && let Some(basis) = self.basis(series)?
+        if self.saver.writes.hidden.of(series, format).is_none()
+            && let Some(basis) = Basis::now(&self.tree.views, series)?
         {
-            let content = self.renderer.open(basis.sheet.source.clone(), format)?;
+            let content = self.contents.open(&basis.view.source, format)?;
             let mut at = 0;
             while at < content.size() {
                 let bytes = content.read(at, PIECE)?;
@@ -380,8 +402,8 @@ impl Fs {
 /// What a renaming is refused for. The usual number would say that a folder moves into itself, and mv(1) says so.
 fn moved(failure: Failure) -> Failure {
     match failure {
-        Failure::Told(Kind::Invalid) => Failure::Told(Errno::EBADMSG.into()),
-        told => told,
+        Failure::Reported(Kind::Invalid) => Failure::Reported(Errno::EBADMSG.into()),
+        other => other,
     }
 }
 
@@ -391,7 +413,7 @@ fn number_of(folder: &Held, name: &OsStr) -> Option<u64> {
 
 fn series_in(node: &Node) -> Option<&Series> {
     match &node.what {
-        What::Series(series) | What::Scratch(series, _) => Some(series),
+        What::Repo(Entry::Series(series)) | What::Scratch(series, _) => Some(series),
         _ => None,
     }
 }

@@ -1,23 +1,24 @@
 //! Makes revisions of what was written, or keeps it where it is refused.
 
-use super::Fs;
+use super::authors::Authors;
 use crate::clock::iso;
 use crate::data::csv;
 use crate::data::schema::Schema;
 use crate::mount::machine::process;
-use crate::mount::machine::users;
-use crate::mount::posix::control::Counters;
+use crate::mount::posix::control::{Control, Counters};
 use crate::mount::posix::copy::{Body, Purpose, WorkingCopy, Writer};
 use crate::mount::posix::errno::{self, Errno};
-use crate::mount::posix::pen::Pen;
-use crate::mount::posix::tree;
-use crate::mount::posix::veil::Veil;
+use crate::mount::posix::handle::Handles;
+use crate::mount::posix::node::Node;
+use crate::mount::posix::write_state::WriteState;
 use crate::repo::RepoError;
+use crate::vfs::entry::{Entry, File as RowsFile};
 use crate::vfs::failure::{Failure, caught};
 use crate::vfs::render::Format;
-use crate::vfs::save::{self, Basis, Guard, Input, Intake, Save, Saved};
+use crate::vfs::save::{self, BackgroundRead, Basis, Guard, Input, Save, Saved};
 use crate::vfs::series::Series;
 use crate::vfs::spool::{ENDED, SHORT, STOPPED, Ticket, Way};
+use crate::vfs::tree::Tree;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -40,10 +41,26 @@ pub(super) struct Rows<'a> {
     pub(super) guard: Guard,
 }
 
-impl Fs {
+/// What saves, and keeps what is refused: what of a mount it reads and changes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Saver<'a> {
+    pub(super) tree: &'a Tree,
+    /// Where refusals are reported.
+    pub(super) control: &'a Control,
+    pub(super) authors: &'a Authors,
+    /// What else is open: a copy may be shown by a number of its own only.
+    pub(super) handles: &'a Handles,
+    pub(super) writes: &'a WriteState,
+}
+
+impl Saver<'_> {
+    pub(super) fn now(&self) -> u64 {
+        self.tree.catalog.repo().context().clock.now()
+    }
+
     /// Saves a copy, and keeps its bytes where they are refused.
-    pub(super) fn save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = pen.busy();
+    pub(super) fn save(&self, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = self.writes.busy();
         if !copy.is_unsaved() {
             return Ok(());
         }
@@ -53,32 +70,32 @@ impl Fs {
         if !copy.is_unsaved() {
             return Ok(());
         }
-        let done = caught(SAVING, || self.save_body(pen, copy, body, &author));
-        let done = done.map_err(|failure| self.keep_refused(pen, copy, body, failure));
+        let done = caught(SAVING, || self.save_body(copy, body, &author));
+        let done = done.map_err(|failure| self.keep_refused(copy, body, failure));
         copy.settled(body);
         done
     }
 
     /// Saves a copy whose writer may go on; where it is refused, it goes on.
-    pub(super) fn try_save(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
-        let _busy = pen.busy();
+    pub(super) fn try_save(&self, copy: &WorkingCopy) -> Result<(), Failure> {
+        let _busy = self.writes.busy();
         let author = self.author_of(copy);
         let body = &mut *copy.body();
-        caught(SAVING, || self.save_body(pen, copy, body, &author))?;
+        caught(SAVING, || self.save_body(copy, body, &author))?;
         copy.settled(body);
         Ok(())
     }
 
     /// What becomes of a copy that nobody has open any more.
-    pub(super) fn save_or_keep(&self, pen: &Pen, copy: &WorkingCopy) -> Result<(), Failure> {
+    pub(super) fn save_or_keep(&self, copy: &WorkingCopy) -> Result<(), Failure> {
         let stopped = copy.body().stopped;
         match stopped {
-            None => self.save(pen, copy),
+            None => self.save(copy),
             Some(signal) => {
-                let _busy = pen.busy();
+                let _busy = self.writes.busy();
                 let body = &mut *copy.body();
                 let why = format!("{STOPPED} {signal} before it closed the file");
-                let failure = self.keep_refused(pen, copy, body, Failure::refused(Errno::EIO, why));
+                let failure = self.keep_refused(copy, body, Failure::refused(Errno::EIO, why));
                 copy.settled(body);
                 Err(failure)
             }
@@ -86,35 +103,35 @@ impl Fs {
     }
 
     /// Keeps what was written when the mount ends before the file is closed.
-    pub(super) fn keep_unclosed(&self, pen: &Pen, copy: &WorkingCopy) {
+    pub(super) fn keep_unclosed(&self, copy: &WorkingCopy) {
         let body = &mut *copy.body();
         let why = Failure::refused(Errno::EIO, ENDED);
-        self.keep_refused(pen, copy, body, why);
+        self.keep_refused(copy, body, why);
         copy.settled(body);
     }
 
     fn author_of(&self, copy: &WorkingCopy) -> String {
-        copy.writer().map_or_else(String::new, |writer| self.author(writer.uid))
+        copy.writer().map_or_else(String::new, |writer| self.authors.author(writer.uid))
     }
 
-    fn save_body(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, author: &str) -> Result<(), Failure> {
+    fn save_body(&self, copy: &WorkingCopy, body: &mut Body, author: &str) -> Result<(), Failure> {
         let Some(opener) = copy.writer() else { return Ok(()) };
         if let Some(kind) = body.failed {
             let errno = Errno::from(kind);
             let why = format!("{SHORT} ({errno:?}), so not all of the file is there");
             return Err(Failure::refused(kind, why));
         }
-        let writer = &Writer { name: self.name_now(pen, opener), ..opener.clone() };
+        let writer = &Writer { name: self.name_now(opener), ..opener.clone() };
         match &copy.purpose {
             Purpose::Rows(series, format) => {
                 if body.size() == 0 {
                     if body.again {
                         return Ok(());
                     }
-                    pen.veils.emptied(body.emptied, series, *format, &copy.name, writer);
+                    self.writes.hidden.emptied(body.emptied, series, *format, &copy.name, writer);
                     return Ok(());
                 }
-                pen.veils.written(series, *format);
+                self.writes.hidden.written(series, *format);
                 let way = body.way();
                 let (format, guard) = (*format, body.guard);
                 let rows = Rows { series, format, name: &copy.name, way, writer, author, guard };
@@ -122,13 +139,13 @@ impl Fs {
                     Way::Append => self.save_added(&rows, body)?,
                     Way::Replace => {
                         let older = self.is_of_older_rows(copy, body, &rows)?;
-                        match self.save_whole(pen, &rows, body)? {
+                        match self.save_whole(&rows, body)? {
                             Some(Saved { stamp: None, .. }) if older => self.save_as_newest(&rows, body)?,
                             saved => saved,
                         }
                     }
                 };
-                (body.told, body.guard) = (None, Guard::Nothing);
+                (body.reported, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
                     let (ino, mtime) = live(series, format, shown);
                     copy.show_saved(body, self.is_free(copy, ino).then_some(ino), mtime);
@@ -136,7 +153,7 @@ impl Fs {
                 Ok(())
             }
             Purpose::Schema(label) => match body.written() {
-                Some(file) if body.size() > 0 => self.save_schema(pen, label, author, file.file()),
+                Some(file) if body.size() > 0 => self.save_schema(label, author, file.file()),
                 _ => Ok(()),
             },
         }
@@ -153,17 +170,17 @@ impl Fs {
     }
 
     /// Saves a whole file; nothing where there is none.
-    fn save_whole(&self, pen: &Pen, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
-        let intake = body.intake();
+    fn save_whole(&self, rows: &Rows<'_>, body: &mut Body) -> Result<Option<Saved>, Failure> {
+        let background = body.background();
         let Some(file) = body.written() else { return Ok(None) };
         let basis = body.basis.as_ref();
-        let input = self.read_rows(rows, basis, file.file(), intake)?;
+        let input = read_rows(rows, basis, file.file(), background)?;
         let again = match rows.guard {
             Guard::Nothing => None,
-            _ => Some(self.read_rows(rows, basis, file.file(), None)?),
+            _ => Some(read_rows(rows, basis, file.file(), None)?),
         };
         let saved = self.save_guarded(rows, basis, input, again)?;
-        pen.veils.lift(rows.series, rows.format);
+        self.writes.hidden.show(rows.series, rows.format);
         if let Some(basis) = saved.basis.clone() {
             body.rebase(basis);
         }
@@ -183,29 +200,11 @@ impl Fs {
             Some(basis) if basis.is_recolumned(rows.series)? => Some(basis.columns()),
             _ => None,
         };
-        let (input, reached) = save::read_added(rows.series, columns, file, body.reached.as_ref())?;
+        let (input, reached) = save::read_added(rows.series, columns, file, body.reached())?;
         let saved = self.save_rows(rows, basis, input)?;
-        body.reached = reached;
-        // What it takes away of that later is a change of this. The ticket stays: lines that are added are a change of
-        // nothing.
-        body.apart |= saved.stamp.is_some() && saved.basis.is_none();
-        body.basis = saved.basis.clone().or(body.basis.take());
+        // What it takes away of that later is a change of this.
+        body.saved_added(reached, saved.basis.clone(), saved.stamp.is_some());
         Ok(Some(saved))
-    }
-
-    /// The rows of a whole file.
-    pub(super) fn read_rows(
-        &self,
-        rows: &Rows<'_>,
-        basis: Option<&Basis>,
-        file: &File,
-        intake: Option<Intake>,
-    ) -> Result<Input, Failure> {
-        // What failed there is met again, if it lies in the text.
-        if let Some(Ok(input)) = intake.map(Intake::finish) {
-            return Ok(input);
-        }
-        save::read(rows.series, basis.map(Basis::columns), rows.format, file)
     }
 
     /// Makes rows a revision.
@@ -226,66 +225,38 @@ impl Fs {
         input: Input,
         again: Option<Input>,
     ) -> Result<Saved, Failure> {
-        if !self.tree.catalog.has(&rows.series.shelf)? {
-            let label = rows.series.shelf.collection().label();
+        if !self.tree.catalog.has(&rows.series.cached)? {
+            let label = rows.series.cached.collection().label();
             let why = format!("collection {label} was deleted: nobody would find the rows");
             return Err(Failure::refused(Errno::ESTALE, why));
-        }
-        let message = self.message(rows);
-        let Rows { series, way, guard, author, .. } = *rows;
-        let save = Save { series, way, basis, author, message: &message, guard };
-        let saved = save.run(&self.tree.sheets, input, again)?;
-        if saved.stamp.is_some() {
-            Counters::add(&self.tree.control.counters.saves, 1);
-        }
-        Ok(saved)
-    }
-
-    /// The name of a writer: a shell opens files for the programs that it becomes.
-    fn name_now(&self, pen: &Pen, writer: &Writer) -> String {
-        process::of_thread(&pen.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
-    }
-
-    /// What is to be known of a copy that is refused; `basis`: what it is a change of.
-    fn ticket(&self, copy: &WorkingCopy, way: Way, basis: Option<&Basis>, failure: &Failure) -> Ticket {
-        let ticket = copy.ticket(way, self.now(), basis);
-        let process = match (&self.pen, copy.writer()) {
-            (Some(pen), Some(writer)) => self.name_now(pen, writer),
-            _ => ticket.process,
-        };
-        Ticket { reason: errno::line(failure), process, ..ticket }
-    }
-
-    fn message(&self, rows: &Rows<'_>) -> String {
-        if let Some(message) = &self.tree.options.message {
-            return message.clone();
         }
         let what = match rows.way {
             Way::Replace => "replace",
             Way::Append => "append to",
         };
-        format!("{what} {} through the mount{}", rows.name, by(rows.writer))
-    }
-
-    /// What the log says of a change of names.
-    pub(super) fn message_of(&self, what: std::fmt::Arguments<'_>, writer: &Writer) -> String {
-        match &self.tree.options.message {
-            Some(message) => message.clone(),
-            None => format!("{what} through the mount{}", by(writer)),
+        let message = self.authors.message(format_args!("{what} {}", rows.name), rows.writer);
+        let Rows { series, way, guard, author, .. } = *rows;
+        let save = Save { series, way, basis, author, message: &message, guard };
+        let saved = save.run(&self.tree.views, input, again)?;
+        if saved.stamp.is_some() {
+            Counters::add(&self.control.counters.saves, 1);
         }
+        Ok(saved)
     }
 
-    /// `user@host` of a user. Not to be asked for while anything is locked.
-    pub(super) fn author(&self, uid: u32) -> String {
-        let own = &self.tree.catalog.repo().context().author;
-        if uid == rustix::process::geteuid().as_raw() {
-            return own.clone();
-        }
-        let host = own.split_once('@').map_or("", |(_, host)| host);
-        users::author(&users::system().name(uid), host)
+    /// The name of a writer: a shell opens files for the programs that it becomes.
+    fn name_now(&self, writer: &Writer) -> String {
+        process::of_thread(&self.writes.proc, writer.pid).map_or_else(|| writer.name.clone(), |now| now.name)
     }
 
-    fn save_schema(&self, pen: &Pen, label: &str, author: &str, file: &File) -> Result<(), Failure> {
+    /// What is to be known of a copy that is refused; `basis`: what it is a change of.
+    fn ticket(&self, copy: &WorkingCopy, way: Way, basis: Option<&Basis>, failure: &Failure) -> Ticket {
+        let ticket = copy.ticket(way, self.now(), basis);
+        let process = copy.writer().map_or(ticket.process, |writer| self.name_now(writer));
+        Ticket { reason: errno::line(failure), process, ..ticket }
+    }
+
+    fn save_schema(&self, label: &str, author: &str, file: &File) -> Result<(), Failure> {
         let len = file.metadata().map_err(Failure::unread)?.len();
         if len > SCHEMA_BYTES {
             return Err(Failure::refused(
@@ -307,94 +278,78 @@ impl Fs {
             Err(e) => return Err(e.into()),
         }
         self.tree.catalog.written();
-        pen.unborn.lock().remove(label);
+        self.writes.unborn.lock().remove(label);
         Ok(())
     }
 
     /// Keeps refused bytes where their writer finds them, and says where.
-    fn keep_refused(&self, pen: &Pen, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
+    fn keep_refused(&self, copy: &WorkingCopy, body: &mut Body, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), &failure);
         let file = body.written().filter(|_| body.written_len() > 0);
-        let kept = file.map(|file| pen.spool.reject(file.file(), &ticket)).transpose();
+        let kept = file.map(|file| self.writes.spool.reject(file.file(), &ticket)).transpose();
         // A full disk has no space for a copy: then it ends here.
         let kept = kept.or_else(|error| match body.leave() {
-            Some(file) => pen.spool.keep(file, &ticket).map(Some),
+            Some(file) => self.writes.spool.keep(file, &ticket).map(Some),
             None => Err(error),
         });
         let name = kept.as_ref().ok().and_then(Option::as_deref);
         // One line tells of one save, though it was refused to an `fsync` already.
-        self.tree.control.retell(body.told.take(), Some(ticket.uid), ticket.line(name));
+        self.control.report_again(body.reported.take(), Some(ticket.uid), ticket.line(name));
         if let Err(error) = &kept {
             let place = ticket.place();
             let what =
                 format_args!("the bytes cannot be kept now ({error}): they are kept at the next mount");
-            self.tree.control.tell(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
+            self.control.report(Some(ticket.uid), format!("{} {place}: {what}", iso(self.now())));
         }
-        Failure::Told(failure.kind())
+        Failure::Reported(failure.kind())
     }
 
     /// The same of a file that was written under another name, which has it still.
-    pub(super) fn keep_file(&self, pen: &Pen, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
+    pub(super) fn keep_file(&self, copy: &WorkingCopy, file: &File, failure: Failure) -> Failure {
         let ticket = self.ticket(copy, Way::Replace, copy.body().basis.as_ref(), &failure);
-        let kept = pen.spool.reject(file, &ticket);
-        self.tree.control.tell(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
-        Failure::Told(failure.kind())
+        let kept = self.writes.spool.reject(file, &ticket);
+        self.control.report(Some(ticket.uid), ticket.line(kept.as_deref().ok()));
+        Failure::Reported(failure.kind())
     }
 
     /// Tells of a failure that was not told yet, and what the kernel is to know of it.
-    pub(super) fn refuse_told(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
-        if let Failure::Told(kind) = failure {
+    pub(super) fn report_refusal(&self, copy: &WorkingCopy, failure: &Failure) -> Errno {
+        if let Failure::Reported(kind) = failure {
             return (*kind).into();
         }
         let body = &mut *copy.body();
         let ticket = self.ticket(copy, body.way(), body.basis.as_ref(), failure);
-        let told = self.tree.control.retell(body.told, Some(ticket.uid), ticket.line(None));
-        body.told = Some(told);
+        let reported = self.control.report_again(body.reported, Some(ticket.uid), ticket.line(None));
+        body.reported = Some(reported);
         Errno::of(failure)
-    }
-
-    /// Whether what was written ends as a whole file does.
-    pub(super) fn looks_whole(&self, copy: &WorkingCopy) -> Result<bool, Failure> {
-        let body = copy.body();
-        let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
-        let Some(file) = body.written() else { return Ok(false) };
-        save::ends_whole((file.file(), body.written_len()), *format)
-    }
-
-    /// Tells of live names that were emptied or unlinked and did not come again.
-    pub(super) fn tell_veils(&self) {
-        let Some(pen) = &self.pen else { return };
-        for over in pen.veils.over() {
-            let place = (over.series.shelf.collection().label(), &over.series.label, &over.name);
-            let what = match over.veil {
-                Veil::Emptied => {
-                    "emptied and not written again: no bytes make no revision (a header line alone does)"
-                }
-                _ => "removed and not written again: a series is dropped by `rmdir` of its folder",
-            };
-            let by = by(&over.by);
-            let line = format!(
-                "{} {}/{}/{}: {what}{by}; its rows are back",
-                iso(self.now()),
-                place.0,
-                place.1,
-                place.2
-            );
-            self.tree.control.tell(Some(over.by.uid), line);
-        }
     }
 }
 
 /// The number and the time of a live file.
 pub(super) fn live(series: &Series, format: Format, now: Basis) -> (u64, u64) {
-    let node = tree::file(series, &now.sheet, now.point, format);
-    (node.ino, node.mtime)
+    let mtime = now.view.origin.time;
+    let file = RowsFile::of(series, &now.view, now.point, format);
+    (Node::of(Entry::File(file), mtime).ino, mtime)
 }
 
-/// ` (cp, pid 412)`, or nothing where it cannot be told.
-fn by(writer: &Writer) -> String {
-    match writer.pid {
-        0 => String::new(),
-        pid => format!(" ({}, pid {pid})", writer.name),
+/// The rows of a whole file.
+pub(super) fn read_rows(
+    rows: &Rows<'_>,
+    basis: Option<&Basis>,
+    file: &File,
+    background: Option<BackgroundRead>,
+) -> Result<Input, Failure> {
+    // What failed there is met again, if it lies in the text.
+    if let Some(Ok(input)) = background.map(BackgroundRead::finish) {
+        return Ok(input);
     }
+    save::read(rows.series, basis.map(Basis::columns), rows.format, file)
+}
+
+/// Whether what was written ends as a whole file does.
+pub(super) fn looks_whole(copy: &WorkingCopy) -> Result<bool, Failure> {
+    let body = copy.body();
+    let Purpose::Rows(_, format) = &copy.purpose else { return Ok(false) };
+    let Some(file) = body.written() else { return Ok(false) };
+    save::ends_whole((file.file(), body.written_len()), *format)
 }

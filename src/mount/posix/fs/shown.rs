@@ -1,20 +1,23 @@
-//! Where a node is, in words.
+//! What an inode is called in messages.
 
-use super::ROOT;
 use crate::mount::posix::copy::Purpose;
 use crate::mount::posix::node::{Node, What};
+use crate::mount::posix::number::ROOT;
+use crate::vfs::entry::Entry;
 use crate::vfs::name;
 use crate::vfs::series::Series;
 
 /// ` of temp/bxl`: where a node is, for messages.
 pub(super) fn shown(node: &Node) -> String {
-    let series = |series: &Series| format!(" of {}/{}", series.shelf.collection().label(), series.label);
+    let series = |series: &Series| format!(" of {}/{}", series.cached.collection().label(), series.label);
     match &node.what {
-        What::Collection(shelf) => format!(" of {}", shelf.collection().label()),
-        What::Series(of) | What::Revisions(of) | What::At(of) | What::Diff(of) => series(of),
-        What::Difference(of) => format!(" what differs{} at {}", series(&of.series), of.new.stamp),
-        What::Moment(of, point) => format!("{} at {}", series(of), point.stamp),
-        What::File(file) => {
+        What::Repo(Entry::Collection(cached)) => format!(" of {}", cached.collection().label()),
+        What::Repo(Entry::Series(of) | Entry::Revisions(of) | Entry::At(of) | Entry::Diff(of)) => series(of),
+        What::Repo(Entry::Difference(of)) => {
+            format!(" what differs{} at {}", series(&of.series), of.new.stamp)
+        }
+        What::Repo(Entry::Moment(of)) => format!("{} at {}", series(&of.series), of.point.stamp),
+        What::Repo(Entry::File(file)) => {
             format!(" {}{} at {}", file.format.extension(), series(&file.series), file.from.stamp)
         }
         What::Copy(copy) => match &copy.purpose {

@@ -4,18 +4,20 @@
 //! So a live file is saved when its writer closes the last of its own, if something was written; else when nobody has
 //! it open any more.
 
+use super::save::looks_whole;
 use super::{Caller, Fs};
 use crate::mount::machine::process;
 use crate::mount::posix::attr::Attr;
 use crate::mount::posix::control::Counters;
-use crate::mount::posix::copy::{Desk, Purpose, WorkingCopy, Writer};
+use crate::mount::posix::copy::{Purpose, WorkingCopy};
 use crate::mount::posix::errno::Errno;
 use crate::mount::posix::handle::Opening;
 use crate::mount::posix::handover::Steady;
+use crate::mount::posix::hidden::Hidden;
 use crate::mount::posix::node::{Node, What};
-use crate::mount::posix::pen::{Busy, Pen, Reopen};
 use crate::mount::posix::scratch::Held;
-use crate::mount::posix::veil::Veil;
+use crate::mount::posix::write_state::{Busy, Reopen, WriteState};
+use crate::vfs::entry::Entry;
 use crate::vfs::failure::Failure;
 use crate::vfs::name;
 use crate::vfs::render::Format;
@@ -36,24 +38,8 @@ pub struct Change {
 }
 
 impl Fs {
-    fn pen(&self) -> Result<&Pen, Errno> {
-        self.pen.as_ref().ok_or(Errno::EROFS)
-    }
-
-    pub(super) fn desk<'a>(&self, pen: &'a Pen) -> Desk<'a> {
-        Desk { spool: &pen.spool, intakes: &pen.intakes, now: self.now() }
-    }
-
-    /// Who makes a request.
-    pub(super) fn writer(&self, pen: &Pen, caller: Caller) -> Writer {
-        let process = process::of_thread(&pen.proc, caller.pid);
-        let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
-        Writer { uid: caller.uid, pid, name }
-    }
-
-    /// The process that makes a request.
-    pub(super) fn pid(&self, pen: &Pen, caller: Caller) -> Option<u32> {
-        process::of_thread(&pen.proc, caller.pid).map(|process| process.pid)
+    fn writes(&self) -> Result<&WriteState, Errno> {
+        self.writes.as_ref().ok_or(Errno::EROFS)
     }
 
     pub(super) fn open_to_write(
@@ -62,33 +48,33 @@ impl Fs {
         node: &Arc<Node>,
         flags: i32,
     ) -> Result<Opening, Failure> {
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         if let Some(live) = live(node) {
-            self.reopen(caller, pen, node.ino, live, flags)?;
-            return self.open_direct(caller, pen, node, flags);
+            self.reopen(caller, writes, node.ino, live, flags)?;
+            return self.open_direct(caller, writes, node, flags);
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
-            What::Scratch(_, held) if !held.is_folder() => self.open_scratch(pen, held, flags),
-            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
-            What::Link(_) => Err(Errno::EINVAL.into()),
+            What::Scratch(_, held) if !held.is_folder() => self.open_scratch(writes, held, flags),
+            What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
+            What::Repo(Entry::Link(..)) => Err(Errno::EINVAL.into()),
             _ => Err(Errno::EISDIR.into()),
         }
     }
 
     /// Opens a scratch file to write, while none is taken away.
-    fn open_scratch(&self, pen: &Pen, held: &Held, flags: i32) -> Result<Opening, Failure> {
+    fn open_scratch(&self, writes: &WriteState, held: &Held, flags: i32) -> Result<Opening, Failure> {
         let (ino, cut) = (held.number(), flags & libc::O_TRUNC != 0);
-        if pen.handover.is_taken(ino) {
+        if writes.handover.is_taken(ino) {
             let copy = self.taken(ino)?;
             copy.reopened()?;
-            if cut && let Err(failure) = copy.truncate(0, self.desk(pen)) {
-                self.closed(pen, &copy);
+            if cut && let Err(failure) = copy.truncate(0, writes.context(self.now())) {
+                self.closed(writes, &copy);
                 return Err(failure);
             }
             return Ok(Opening::Copy(copy));
         }
-        pen.handover.begin(ino);
+        writes.handover.begin(ino);
         let file = held.reopen(true, cut).map_err(Failure::spool)?;
         Ok(Opening::Scratch(Arc::new(file), ino, true))
     }
@@ -100,13 +86,17 @@ impl Fs {
     }
 
     /// What a handle stands for; a scratch file that is written stays one until what is given is dropped.
-    fn steady<'a>(&self, pen: &'a Pen, handle: u64) -> Result<(Opening, Option<Steady<'a>>), Errno> {
+    fn steady<'a>(
+        &self,
+        writes: &'a WriteState,
+        handle: u64,
+    ) -> Result<(Opening, Option<Steady<'a>>), Errno> {
         let written = |opening: &Opening| matches!(opening, Opening::Scratch(_, _, true));
         let opening = self.handles.file(handle)?;
         if !written(&opening) {
             return Ok((opening, None));
         }
-        let steady = pen.handover.steady();
+        let steady = writes.handover.steady();
         let opening = self.handles.file(handle)?;
         let steady = written(&opening).then_some(steady);
         Ok((opening, steady))
@@ -117,7 +107,7 @@ impl Fs {
     fn reopen(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         ino: u64,
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
@@ -125,11 +115,11 @@ impl Fs {
         Fs::check_append(format, flags)?;
         let who = (caller.pid, caller.uid);
         // It has looked, and its name was not a live one, or there was none to look up.
-        if pen.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
-            pen.done(who);
+        if writes.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
+            writes.done(who);
             return Ok(());
         }
-        pen.expect(who, Reopen::new(ino, series.clone(), format, empty));
+        writes.expect(who, Reopen::new(ino, series.clone(), format, empty));
         Err(Errno::ESTALE.into())
     }
 
@@ -148,22 +138,22 @@ impl Fs {
         copy: &Arc<WorkingCopy>,
         flags: i32,
     ) -> Result<Opening, Failure> {
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         let reads = flags & libc::O_ACCMODE == libc::O_RDONLY && flags & libc::O_TRUNC == 0;
         let taken = copy.writer().is_some();
-        pen.done((caller.pid, caller.uid));
+        writes.done((caller.pid, caller.uid));
         // Found by another than it was made for: who looks again finds what is its own.
         if (reads && !taken) || (caller.pid == 0 && taken) {
             return Err(Errno::ESTALE.into());
         }
-        copy.open(self.writer(pen, caller))?;
+        copy.open(writes.writer(caller))?;
         if let (Purpose::Rows(series, format), false) = (&copy.purpose, taken) {
-            pen.veils.lift(series, *format);
+            writes.hidden.show(series, *format);
         }
         if flags & libc::O_TRUNC != 0
-            && let Err(failure) = copy.truncate(0, self.desk(pen))
+            && let Err(failure) = copy.truncate(0, writes.context(self.now()))
         {
-            self.closed(pen, copy);
+            self.closed(writes, copy);
             return Err(failure);
         }
         Ok(Opening::Copy(Arc::clone(copy)))
@@ -172,19 +162,19 @@ impl Fs {
     /// Writes bytes at an offset, or with `append` behind what is there. All of them, or an error.
     pub fn write(&self, handle: u64, offset: u64, bytes: &[u8], append: bool) -> Result<(), Errno> {
         let failed = |e: Failure| self.fail(None, "write", &e);
-        let pen = self.pen.as_ref().ok_or(Errno::EBADF)?;
-        let (opening, _steady) = self.steady(pen, handle)?;
+        let writes = self.writes.as_ref().ok_or(Errno::EBADF)?;
+        let (opening, _steady) = self.steady(writes, handle)?;
         match opening {
             Opening::Copy(copy) => {
                 let at = if append { None } else { Some(offset) };
                 // It was closed by one process, empty, and another that has it goes on.
                 if let (false, 0, Purpose::Rows(series, format)) =
                     (copy.is_unsaved(), copy.size(), &copy.purpose)
-                    && pen.veils.of(series, *format) == Some(Veil::Emptied)
+                    && writes.hidden.of(series, *format) == Some(Hidden::Emptied)
                 {
-                    pen.veils.lift(series, *format);
+                    writes.hidden.show(series, *format);
                 }
-                copy.write(at, bytes, self.desk(pen)).map_err(failed)?;
+                copy.write(at, bytes, writes.context(self.now())).map_err(failed)?;
             }
             // The kernel knows the end: nobody else writes there.
             Opening::Scratch(file, _, true) => {
@@ -192,7 +182,7 @@ impl Fs {
             }
             _ => return Err(Errno::EBADF),
         }
-        Counters::add(&self.tree.control.counters.written_bytes, bytes.len() as u64);
+        Counters::add(&self.control.counters.written_bytes, bytes.len() as u64);
         Ok(())
     }
 
@@ -205,9 +195,9 @@ impl Fs {
         change: Change,
     ) -> Result<(Attr, Duration), Errno> {
         let node = self.node(ino)?;
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         let done = match change.size {
-            Some(size) => self.resize(caller, pen, &node, handle, size),
+            Some(size) => self.resize(caller, writes, &node, handle, size),
             None => Ok(()),
         };
         let done = done.and_then(|()| match (&node.what, change.mtime) {
@@ -221,43 +211,43 @@ impl Fs {
     fn resize(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         node: &Arc<Node>,
         handle: Option<u64>,
         size: u64,
     ) -> Result<(), Failure> {
         if let Some(handle) = handle {
-            let (opening, _steady) = self.steady(pen, handle)?;
+            let (opening, _steady) = self.steady(writes, handle)?;
             match opening {
-                Opening::Copy(copy) => return copy.truncate(size, self.desk(pen)),
+                Opening::Copy(copy) => return copy.truncate(size, writes.context(self.now())),
                 Opening::Scratch(file, _, true) => return file.set_len(size).map_err(Failure::spool),
                 Opening::Scratch(..) => {}
                 _ => return Err(Errno::EBADF.into()),
             }
         }
         if let Some(live) = live(node) {
-            self.reopen(caller, pen, node.ino, live, 0)?;
-            let copy = self.direct_copy(caller, pen, node)?;
-            return self.resize_unopened(caller, pen, &copy, size);
+            self.reopen(caller, writes, node.ino, live, 0)?;
+            let copy = self.direct_copy(caller, writes, node)?;
+            return self.resize_unopened(caller, writes, &copy, size);
         }
         match &node.what {
-            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, self.desk(pen)),
+            What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, writes.context(self.now())),
             // By its name alone.
-            What::Copy(copy) => self.resize_unopened(caller, pen, copy, size),
+            What::Copy(copy) => self.resize_unopened(caller, writes, copy, size),
             What::Scratch(_, held) => {
-                let steady = pen.handover.steady();
-                if pen.handover.is_taken(node.ino) {
+                let steady = writes.handover.steady();
+                if writes.handover.is_taken(node.ino) {
                     drop(steady);
                     let copy = self.taken(node.ino)?;
                     copy.reopened()?;
-                    let done = copy.truncate(size, self.desk(pen));
-                    self.closed(pen, &copy);
+                    let done = copy.truncate(size, writes.context(self.now()));
+                    self.closed(writes, &copy);
                     return done;
                 }
-                pen.handover.begin(node.ino);
+                writes.handover.begin(node.ino);
                 held.truncate(size).map_err(Failure::spool)
             }
-            What::Text(_) | What::Difference(_) | What::Kept(..) => Err(unwritable(node)),
+            What::Repo(Entry::Text(..) | Entry::Difference(_)) | What::Kept(..) => Err(unwritable(node)),
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
@@ -267,13 +257,14 @@ impl Fs {
     fn resize_unopened(
         &self,
         caller: Caller,
-        pen: &Pen,
+        writes: &WriteState,
         copy: &Arc<WorkingCopy>,
         size: u64,
     ) -> Result<(), Failure> {
         self.open_copy(caller, copy, libc::O_RDWR)?;
-        let done = copy.truncate(size, self.desk(pen)).and_then(|()| self.save(pen, copy));
-        self.closed(pen, copy);
+        let resized = copy.truncate(size, writes.context(self.now()));
+        let done = resized.and_then(|()| self.saver(writes).save(copy));
+        self.closed(writes, copy);
         done
     }
 
@@ -281,11 +272,11 @@ impl Fs {
     pub fn allocate(&self, handle: u64, offset: u64, len: u64, mode: i32) -> Result<(), Errno> {
         let mode =
             FallocateFlags::from_bits(u32::try_from(mode).unwrap_or(u32::MAX)).ok_or(Errno::EOPNOTSUPP)?;
-        let pen = self.pen.as_ref().ok_or(Errno::EBADF)?;
-        let (opening, _steady) = self.steady(pen, handle)?;
+        let writes = self.writes.as_ref().ok_or(Errno::EBADF)?;
+        let (opening, _steady) = self.steady(writes, handle)?;
         match opening {
             Opening::Copy(copy) => copy
-                .allocate(offset, len, mode, self.desk(pen))
+                .allocate(offset, len, mode, writes.context(self.now()))
                 .map_err(|e| self.fail(None, "allocate space", &e)),
             Opening::Scratch(file, _, true) => {
                 rustix::fs::fallocate(&*file, mode, offset, len).map_err(|errno| Errno(errno.raw_os_error()))
@@ -310,32 +301,29 @@ impl Fs {
     /// A descriptor of a file is closed.
     pub fn flush(&self, caller: Caller, handle: u64) -> Result<(), Errno> {
         let Ok(Opening::Copy(copy)) = self.handles.file(handle) else { return Ok(()) };
-        let pen = self.pen()?;
+        let writes = self.writes()?;
         copy.flushed();
         if !copy.is_unsaved() {
             return Ok(());
         }
         let writer = copy.writer().map_or(0, |writer| writer.pid);
         // From another PID namespace it counts as the writer.
-        let closer = self.pid(pen, caller).unwrap_or(writer);
+        let closer = writes.pid(caller).unwrap_or(writer);
         let own = caller.pid == 0 || writer == 0 || closer == writer;
         // The thread that asks is there, also where the first one of the process has ended.
         let asking = if caller.pid == 0 { writer } else { caller.pid };
         // Of a file that another one moved here, who writes is who has it.
-        let told = own || copy.is_adopted();
-        let signal = if told { process::dying_by(&pen.proc, asking) } else { None };
-        {
-            let body = &mut *copy.body();
-            (body.closed, body.stopped) = (true, signal.or(body.stopped));
-        }
-        let closed = own && signal.is_none() && self.is_closed_in(pen, &copy, asking);
-        let done = if closed { self.save(pen, &copy) } else { copy.sync() };
-        done.map_err(|e| self.refuse_told(&copy, &e))
+        let asked = own || copy.is_adopted();
+        let signal = if asked { process::dying_by(&writes.proc, asking) } else { None };
+        copy.closed(&mut copy.body(), signal);
+        let closed = own && signal.is_none() && self.is_closed_in(writes, &copy, asking);
+        let done = if closed { self.saver(writes).save(&copy) } else { copy.sync() };
+        done.map_err(|e| self.saver(writes).report_refusal(&copy, &e))
     }
 
     /// Whether the process of a thread has no descriptor of a copy any more.
-    fn is_closed_in(&self, pen: &Pen, copy: &WorkingCopy, asking: u32) -> bool {
-        let count = process::others(&pen.proc, asking, copy.ino, &copy.numbers()).unwrap_or(0);
+    fn is_closed_in(&self, writes: &WriteState, copy: &WorkingCopy, asking: u32) -> bool {
+        let count = process::others(&writes.proc, asking, copy.ino, &copy.numbers()).unwrap_or(0);
         // What other threads of it write shows the same number, and has a descriptor each: theirs is not this one.
         let beside = |other: &&Arc<WorkingCopy>| {
             let writer = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
@@ -351,11 +339,11 @@ impl Fs {
     pub fn fsync(&self, handle: u64) -> Result<(), Errno> {
         match self.handles.file(handle)? {
             Opening::Copy(copy) if copy.is_unsaved() => {
-                let pen = self.pen()?;
-                let done = copy
-                    .sync()
-                    .and_then(|()| if self.looks_whole(&copy)? { self.try_save(pen, &copy) } else { Ok(()) });
-                done.map_err(|e| self.refuse_told(&copy, &e))
+                let writes = self.writes()?;
+                let done = copy.sync().and_then(|()| {
+                    if looks_whole(&copy)? { self.saver(writes).try_save(&copy) } else { Ok(()) }
+                });
+                done.map_err(|e| self.saver(writes).report_refusal(&copy, &e))
             }
             Opening::Scratch(file, ..) => {
                 file.sync_all().map_err(|e| self.fail(None, "sync a scratch file", &Failure::spool(e)))
@@ -367,20 +355,22 @@ impl Fs {
     /// Nobody has a handle's file open any more.
     pub fn release(&self, handle: u64) {
         let _busy = self.busy();
-        let (Some(Opening::Copy(copy)), Some(pen)) = (self.handles.close(handle), &self.pen) else { return };
-        self.closed(pen, &copy);
+        let (Some(Opening::Copy(copy)), Some(writes)) = (self.handles.close(handle), &self.writes) else {
+            return;
+        };
+        self.closed(writes, &copy);
         self.closed_direct(&copy);
     }
 
     /// A handle of a copy is gone; with the last one, what was not saved is.
-    fn closed(&self, pen: &Pen, copy: &WorkingCopy) {
+    fn closed(&self, writes: &WriteState, copy: &WorkingCopy) {
         if !copy.close() {
             return;
         }
         if copy.is_unsaved()
-            && let Err(failure) = self.save_or_keep(pen, copy)
+            && let Err(failure) = self.saver(writes).save_or_keep(copy)
         {
-            self.refuse_told(copy, &failure);
+            self.saver(writes).report_refusal(copy, &failure);
         }
         copy.body().clear();
     }
@@ -388,49 +378,44 @@ impl Fs {
     /// Has the end of the mount wait until what is given is dropped.
     #[must_use]
     pub fn busy(&self) -> Option<Busy> {
-        self.pen.as_ref().map(Pen::busy)
+        self.writes.as_ref().map(WriteState::busy)
     }
 
     /// Ends what is being written, at the end of a mount: waits for what is being saved, saves what was closed without
     /// a word, and keeps what is still open.
     pub fn finish(&self) {
-        let Some(pen) = &self.pen else { return };
-        pen.wait();
+        let Some(writes) = &self.writes else { return };
+        writes.wait();
         for copy in self.handles.copies().into_iter().filter(|copy| copy.is_unsaved()) {
             let writer = copy.writer().map_or(0, |writer| writer.pid);
             // A process that may not be looked at, or is from elsewhere, may have it open; one that inherited it too.
-            let open = match process::of_thread(&pen.proc, writer) {
+            let open = match process::of_thread(&writes.proc, writer) {
                 None => writer == 0,
                 Some(_) => {
-                    let count = process::others(&pen.proc, writer, copy.ino, &copy.numbers());
+                    let count = process::others(&writes.proc, writer, copy.ino, &copy.numbers());
                     count.is_none_or(|count| count > 0)
                 }
             };
-            let open = open || process::anyone(&pen.proc, copy.ino, &copy.numbers());
+            let open = open || process::anyone(&writes.proc, copy.ino, &copy.numbers());
             // Nobody closed it since it was written: whoever had it was cut off, and it may be half of it.
-            if open || !copy.body().closed {
-                self.keep_unclosed(pen, &copy);
-            } else if let Err(failure) = self.save_or_keep(pen, &copy) {
-                self.refuse_told(&copy, &failure);
+            if open || !copy.is_closed() {
+                self.saver(writes).keep_unclosed(&copy);
+            } else if let Err(failure) = self.saver(writes).save_or_keep(&copy) {
+                self.saver(writes).report_refusal(&copy, &failure);
             }
         }
     }
 
     pub(super) fn open_kept(&self, name: &str) -> Result<Arc<File>, Failure> {
-        let file = self.pen()?.spool.open_rejected(name);
+        let file = self.writes()?.spool.open_rejected(name);
         Ok(Arc::new(file.map_err(Failure::unread)?.ok_or(Errno::ENOENT)?))
-    }
-
-    /// Whether a name is one that a series always has.
-    pub(super) fn is_reserved(name: &std::ffi::OsStr) -> bool {
-        [name::LATEST, name::REVISIONS, name::AT, name::DIFF].iter().any(|own| name == *own)
     }
 }
 
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
 pub(super) fn live(node: &Node) -> Option<(&Series, Format, bool)> {
     match &node.what {
-        What::File(file) => Some((&file.series, file.format, false)),
+        What::Repo(Entry::File(file)) => Some((&file.series, file.format, false)),
         What::Empty(series, format) => Some((series, *format, true)),
         _ => None,
     }

@@ -58,7 +58,7 @@ struct Answers {
 }
 
 /// The users of a system, by number.
-pub struct Users {
+pub(crate) struct Users {
     ask: Arc<Ask>,
     wait: Duration,
     answers: Arc<Answers>,
@@ -72,7 +72,7 @@ impl std::fmt::Debug for Users {
 
 impl Users {
     /// Users that `ask` names; it is waited for no longer than `wait`.
-    pub fn new(
+    pub(crate) fn new(
         ask: impl Fn(u32) -> io::Result<Option<String>> + Send + Sync + 'static,
         wait: Duration,
     ) -> Users {
@@ -81,7 +81,7 @@ impl Users {
 
     /// The name of a user, or the number if none is known in time. Not to be asked for while a lock is held.
     #[must_use]
-    pub fn name(&self, uid: u32) -> String {
+    pub(crate) fn name(&self, uid: u32) -> String {
         let mut known = self.answers.known.lock();
         self.begin(&mut known, uid);
         let until = Instant::now() + self.wait;
@@ -97,7 +97,8 @@ impl Users {
     }
 
     /// Begins to ask for a name that will be wanted soon.
-    pub fn expect(&self, uid: u32) {
+    #[cfg(any(feature = "mount", test))]
+    pub(crate) fn expect(&self, uid: u32) {
         self.begin(&mut self.answers.known.lock(), uid);
     }
 
@@ -148,7 +149,7 @@ impl Drop for Answer {
 
 /// The users of this system.
 #[must_use]
-pub fn system() -> &'static Users {
+pub(crate) fn system() -> &'static Users {
     static USERS: LazyLock<Users> = LazyLock::new(|| Users::new(ask, WAIT));
     &USERS
 }
@@ -161,13 +162,14 @@ fn ask(uid: u32) -> io::Result<Option<String>> {
 
 /// The name of this machine; empty if it has none.
 #[must_use]
-pub fn host() -> String {
+#[cfg(feature = "cli")]
+pub(crate) fn host() -> String {
     clean(std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim())
 }
 
 /// `user@host` of a name that was not cleaned yet.
 #[must_use]
-pub fn author(user: &str, host: &str) -> String {
+pub(crate) fn author(user: &str, host: &str) -> String {
     let (user, host) = (clean(user), clean(host));
     if host.is_empty() { user } else { format!("{user}@{host}") }
 }

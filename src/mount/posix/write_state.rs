@@ -1,10 +1,14 @@
 //! What writing needs beside the tree: the spool, names that are being saved, collections that are not born.
 
-use super::copy::WorkingCopy;
+use super::attr::Caller;
+use super::copy::{WorkingCopy, WriteContext, Writer};
 use super::handover::Handover;
-use super::veil::{self, Veils};
+use super::hidden::{self, HiddenNames};
+use super::scratch::Held;
+use crate::mount::machine::process;
+use crate::vfs::failure::Failure;
 use crate::vfs::render::Format;
-use crate::vfs::save::{Basis, Intakes};
+use crate::vfs::save::{BackgroundReads, Basis};
 use crate::vfs::series::Series;
 use crate::vfs::spool::Spool;
 use lru::LruCache;
@@ -46,18 +50,18 @@ impl Reopen {
     }
 
     pub(super) fn is_of(&self, series: &Series, format: Format) -> bool {
-        let same = self.series.id == series.id && self.series.shelf.key() == series.shelf.key();
+        let same = self.series.id == series.id && self.series.cached.key() == series.cached.key();
         same && self.format == format
     }
 }
 
 /// What writing needs.
 #[derive(Debug)]
-pub(super) struct Pen {
+pub(super) struct WriteState {
     pub(super) spool: Spool,
-    pub(super) veils: Veils,
+    pub(super) hidden: HiddenNames,
     /// What is read while it is written.
-    pub(super) intakes: Intakes,
+    pub(super) reads: BackgroundReads,
     /// Where processes are looked at.
     pub(super) proc: PathBuf,
     /// Collections without columns, and when they were made.
@@ -78,12 +82,12 @@ struct Saving {
     done: Condvar,
 }
 
-impl Pen {
-    pub(super) fn new(spool: Spool) -> Pen {
-        Pen {
+impl WriteState {
+    pub(super) fn new(spool: Spool) -> WriteState {
+        WriteState {
             spool,
-            intakes: Intakes::default(),
-            veils: Veils::lasting(veil::TIME),
+            reads: BackgroundReads::default(),
+            hidden: HiddenNames::lasting(hidden::TIME),
             proc: PathBuf::from("/proc"),
             unborn: Mutex::default(),
             bases: Mutex::new(LruCache::new(BASES)),
@@ -92,6 +96,33 @@ impl Pen {
             serial: AtomicU64::new(0),
             saving: Arc::default(),
         }
+    }
+
+    /// Where and when bytes are written.
+    pub(super) const fn context(&self, now: u64) -> WriteContext<'_> {
+        WriteContext { spool: &self.spool, reads: &self.reads, now }
+    }
+
+    /// Who makes a request.
+    pub(super) fn writer(&self, caller: Caller) -> Writer {
+        let process = process::of_thread(&self.proc, caller.pid);
+        let (pid, name) = process.map_or((0, String::new()), |process| (process.pid, process.name));
+        Writer { uid: caller.uid, pid, name }
+    }
+
+    /// The process that makes a request.
+    pub(super) fn pid(&self, caller: Caller) -> Option<u32> {
+        process::of_thread(&self.proc, caller.pid).map(|process| process.pid)
+    }
+
+    /// The folder of a series' scratch files, where there is one.
+    pub(super) fn scratch_of(&self, series: &Series) -> Result<Option<Held>, Failure> {
+        Held::open(&self.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
+    }
+
+    /// The same, made where there is none.
+    pub(super) fn scratch_made(&self, series: &Series) -> Result<Held, Failure> {
+        Held::make(&self.spool.scratch(series.cached.key(), series.id)).map_err(Failure::spool)
     }
 
     /// A number no other copy of this mount has.

@@ -2,7 +2,9 @@
 
 mod calls;
 mod concurrent;
+mod direct;
 mod editors;
+mod locks;
 mod names;
 mod numbers;
 mod refused;

@@ -145,7 +145,10 @@ impl Fs {
                 return Ok(Child::new(name, Node::copy(&copy), Duration::ZERO));
             }
             return match self.hidden_from(caller, writes, series, format)? {
-                None => self.in_tree(caller, parent, name),
+                None => {
+                    let child = self.in_tree(caller, parent, name)?;
+                    Ok(Child { node: self.beside_written(child.node), ..child })
+                }
                 Some(Hidden::Emptied) => {
                     Ok(Child::new(name, Node::empty(series, format, self.now()), Duration::ZERO))
                 }

@@ -50,7 +50,8 @@ impl Fs {
     ) -> Result<Opening, Failure> {
         let writes = self.writes()?;
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, writes, node.ino, live, flags));
+            self.reopen(caller, writes, node.ino, live, flags)?;
+            return self.open_direct(caller, writes, node, flags);
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
@@ -101,7 +102,8 @@ impl Fs {
         Ok((opening, steady))
     }
 
-    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written.
+    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written. Goes well where
+    /// it has not found another file.
     fn reopen(
         &self,
         caller: Caller,
@@ -109,18 +111,16 @@ impl Fs {
         ino: u64,
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
-    ) -> Failure {
-        if let Err(failure) = Fs::check_append(format, flags) {
-            return failure;
-        }
+    ) -> Result<(), Failure> {
+        Fs::check_append(format, flags)?;
         let who = (caller.pid, caller.uid);
-        // It has looked, and its name was not a live one: a file of a revision.
+        // It has looked, and its name was not a live one, or there was none to look up.
         if writes.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
             writes.done(who);
-            return Errno::EROFS.into();
+            return Ok(());
         }
         writes.expect(who, Reopen::new(ino, series.clone(), format, empty));
-        Errno::ESTALE.into()
+        Err(Errno::ESTALE.into())
     }
 
     /// Fails where a file is to be appended to that cannot.
@@ -226,19 +226,14 @@ impl Fs {
             }
         }
         if let Some(live) = live(node) {
-            return Err(self.reopen(caller, writes, node.ino, live, 0));
+            self.reopen(caller, writes, node.ino, live, 0)?;
+            let copy = self.direct_copy(caller, writes, node)?;
+            return self.resize_unopened(caller, writes, &copy, size);
         }
         match &node.what {
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, writes.context(self.now())),
-            // By its name alone: nobody will close it.
-            What::Copy(copy) => {
-                self.open_copy(caller, copy, libc::O_RDWR)?;
-                let done = copy
-                    .truncate(size, writes.context(self.now()))
-                    .and_then(|()| self.saver(writes).save(copy));
-                self.closed(writes, copy);
-                done
-            }
+            // By its name alone.
+            What::Copy(copy) => self.resize_unopened(caller, writes, copy, size),
             What::Scratch(_, held) => {
                 let steady = writes.handover.steady();
                 if writes.handover.is_taken(node.ino) {
@@ -256,6 +251,21 @@ impl Fs {
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
+    }
+
+    /// Sets the size of a copy that nobody has open: nobody will close it.
+    fn resize_unopened(
+        &self,
+        caller: Caller,
+        writes: &WriteState,
+        copy: &Arc<WorkingCopy>,
+        size: u64,
+    ) -> Result<(), Failure> {
+        self.open_copy(caller, copy, libc::O_RDWR)?;
+        let resized = copy.truncate(size, writes.context(self.now()));
+        let done = resized.and_then(|()| self.saver(writes).save(copy));
+        self.closed(writes, copy);
+        done
     }
 
     /// As fallocate(2), with the modes that the spool's disk has.
@@ -349,6 +359,7 @@ impl Fs {
             return;
         };
         self.closed(writes, &copy);
+        self.closed_direct(&copy);
     }
 
     /// A handle of a copy is gone; with the last one, what was not saved is.
@@ -402,7 +413,7 @@ impl Fs {
 }
 
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
-fn live(node: &Node) -> Option<(&Series, Format, bool)> {
+pub(super) fn live(node: &Node) -> Option<(&Series, Format, bool)> {
     match &node.what {
         What::Repo(Entry::File(file)) => Some((&file.series, file.format, false)),
         What::Empty(series, format) => Some((series, *format, true)),

@@ -110,10 +110,12 @@ pub struct Start {
 }
 
 impl WorkingCopy {
-    /// A copy of its own number: `serial` tells it from all others of the mount.
+    /// A copy of its own number: `serial` tells it from all others of the mount, the server's process from those of others.
     #[must_use]
     pub fn new(serial: u64, purpose: Purpose, name: &str, start: Start, now: u64) -> WorkingCopy {
-        let ino = number(&[b"copy", &now.to_le_bytes(), &serial.to_le_bytes()]);
+        // A process may write through several mounts, and descriptors of it are told apart by these numbers alone.
+        let server = std::process::id().to_le_bytes();
+        let ino = number(&[b"copy", &server, &now.to_le_bytes(), &serial.to_le_bytes()]);
         // Until it is written, it is the rows that were opened.
         let opened = start.basis.as_ref().filter(|_| start.front.is_some());
         let mtime = opened.map_or(now, |basis| basis.view.origin.time);

@@ -69,30 +69,14 @@ impl Claim {
         // A process that locks both names of a series, or one descriptor by both calls, must not wait for itself.
         let either = self.call == Call::Either || other.call == Call::Either;
         let known = (either && self.handle == other.handle) || self.place.name != other.place.name;
-        let itself = self.is_of_owner(other) || (self.pid != 0 && self.pid == other.pid && known);
+        let itself = self.owner == other.owner || (self.pid != 0 && self.pid == other.pid && known);
         meets && (self.exclusive || other.exclusive) && !apart && !itself
     }
 
     /// Whether the other one is of the same owner, so that it is replaced.
     fn is_own(&self, other: &Claim) -> bool {
         let same = self.call == other.call || self.call == Call::Either || other.call == Call::Either;
-        self.place == other.place && self.is_of_owner(other) && same
-    }
-
-    /// Whether both are of one owner. Of flock that is an open file, so a handle: the kernel names owners by where an open file
-    /// lies in its memory, and may put the next one there before the mount is told that the last one is gone.
-    fn is_of_owner(&self, other: &Claim) -> bool {
-        let owner = self.owner == other.owner;
-        match (self.call, other.call) {
-            (Call::Flock, Call::Flock) => self.handle == other.handle,
-            (Call::Fcntl, Call::Fcntl) => owner,
-            _ => owner && (self.handle == other.handle || self.pid == other.pid),
-        }
-    }
-
-    /// Whether a process has it of an inode, by fcntl as far as can be told.
-    fn is_of_process(&self, owner: u64, ino: u64) -> bool {
-        self.call != Call::Flock && self.owner == owner && self.ino == ino
+        self.place == other.place && self.owner == other.owner && same
     }
 
     /// What is left of it where a range is taken away.
@@ -149,9 +133,7 @@ impl Table {
     }
 
     fn owners_before<'a>(&'a self, claim: &'a Claim) -> impl Iterator<Item = u64> + 'a {
-        // One of its own number is of an open file that is being closed.
-        let waits_for = |held: &&Claim| held.excludes(claim) && held.owner != claim.owner;
-        self.held.iter().filter(waits_for).map(|held| held.owner)
+        self.held.iter().filter(|held| held.excludes(claim)).map(|held| held.owner)
     }
 
     /// Whether who waits for a lock would wait for somebody who waits for them. Of flock Linux does not ask that.
@@ -236,7 +218,7 @@ impl Locks {
     /// Whether an owner holds something by an inode.
     #[must_use]
     pub fn has(&self, owner: u64, ino: u64) -> bool {
-        self.table.lock().held.iter().any(|held| held.is_of_process(owner, ino))
+        self.table.lock().held.iter().any(|held| held.owner == owner && held.ino == ino)
     }
 
     /// Takes a range from its owner.
@@ -248,7 +230,7 @@ impl Locks {
 
     /// An owner has closed a descriptor of an inode: its locks of that are gone, as POSIX wants.
     pub fn closed(&self, owner: u64, ino: u64) {
-        self.drop_all(|held| held.is_of_process(owner, ino));
+        self.drop_all(|held| held.owner == owner && held.ino == ino);
     }
 
     /// Nobody has a handle open any more.

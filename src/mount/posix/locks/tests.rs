@@ -44,17 +44,6 @@ fn exclusive_locks_exclude_and_shared_ones_do_not() {
 }
 
 #[test]
-fn an_open_file_that_has_the_owner_of_one_that_is_being_closed_waits_for_its_end() {
-    for call in [Call::Flock, Call::Either] {
-        let locks = Locks::default();
-        let next = Claim { owner: 1, ..of(2, call, 0, END) };
-        assert!(locks.take(&of(1, call, 0, END)) && !locks.take(&next), "{call:?}");
-        locks.released(1);
-        assert!(locks.take(&next) && !locks.take(&of(3, call, 0, END)), "{call:?}");
-    }
-}
-
-#[test]
 fn ranges_of_one_process_are_cut_and_joined() {
     let locks = Locks::default();
     assert!(locks.take(&fcntl(1, 0, 99)) && locks.take(&shared(fcntl(1, 40, 59))));

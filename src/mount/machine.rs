@@ -1,4 +1,4 @@
-//! What the machine has and allows: what is mounted (`table`), who asks (`process`, `thread`), whether a mount can be
+//! What the machine has and allows: what is mounted (`table`), who asks (`process`), whether a mount can be
 //! (`host`, `doctor`), where bytes wait (`spool`).
 
 pub mod doctor;
@@ -6,4 +6,3 @@ pub mod host;
 pub mod process;
 pub mod spool;
 pub mod table;
-pub mod thread;

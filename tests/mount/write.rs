@@ -2,9 +2,7 @@
 
 mod calls;
 mod concurrent;
-mod direct;
 mod editors;
-mod locks;
 mod names;
 mod numbers;
 mod refused;

@@ -1,15 +1,14 @@
 //! The adapter to the kernel: unpacks a request, asks [`Fs`], replies. No rule of the file system is here.
 //!
 //! A panic in `Fs` is caught, logged, counted and answered with EIO: the mount goes on. What may make a revision or a long
-//! text is done on a thread of its own, so that no one waits behind it. Extended attributes, seeks to holes and polls are ENOSYS,
-//! after which the kernel does not ask again.
+//! text is done on a thread of its own, so that no one waits behind it. Extended attributes, locks, seeks to holes and polls are
+//! ENOSYS, after which the kernel does not ask again.
 
 mod guarded;
-mod locks;
 mod words;
 
 use crate::mount::posix::errno::Errno;
-use crate::mount::posix::fs::{Change, Found, Fs, Line, Renaming, Wish};
+use crate::mount::posix::fs::{Change, Found, Fs, Line, Renaming};
 use fuser::{
     AccessFlags, BsdFileFlags, CopyFileRangeFlags, FileHandle, Filesystem, FopenFlags, Generation, INodeNo,
     InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, PollEvents, PollFlags, PollNotifier,
@@ -112,8 +111,6 @@ impl Filesystem for Adapter {
         // cached links (`latest` moves), no HANDLE_KILLPRIV_V2.
         let listing = InitFlags::FUSE_DO_READDIRPLUS | InitFlags::FUSE_READDIRPLUS_AUTO;
         request(config, listing | InitFlags::FUSE_ASYNC_READ | InitFlags::FUSE_PARALLEL_DIROPS);
-        // The kernel's own locks are of inodes, and each writer of a live file has one of its own.
-        request(config, InitFlags::FUSE_POSIX_LOCKS | InitFlags::FUSE_FLOCK_LOCKS);
         // An open tells that it cuts: else a program that dies between would leave a file that is open and whole.
         request(config, InitFlags::FUSE_ATOMIC_O_TRUNC);
         // The errors hold the nearest values that can be had; the kernel's own bound on read-ahead is raised later.
@@ -158,8 +155,7 @@ impl Filesystem for Adapter {
     fn open(&self, req: &Request, ino: INodeNo, how: OpenFlags, reply: ReplyOpen) {
         let caller = caller(req);
         let act = move |fs: &Fs| fs.open(caller, ino.0, how.0);
-        let fs = self.inner.fs();
-        if fs.is_slow(ino.0, None) || fs.is_opened_again(caller, ino.0) {
+        if self.inner.fs().is_slow(ino.0, None) {
             return self.inner.apart("open", act, reply, opened, None);
         }
         opened(self.guarded("open", act), reply);
@@ -173,33 +169,22 @@ impl Filesystem for Adapter {
         offset: u64,
         len: u32,
         _flags: OpenFlags,
-        lock: Option<LockOwner>,
+        _lock: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        // Only what is not for the kernel's pages comes with an owner.
-        if lock.is_none() && self.inner.fs().is_direct(handle.0) {
-            return reply.error(fuser::Errno::EIO);
-        }
         match self.guarded("read", |fs| fs.read(handle.0, offset, len as usize)) {
             Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
         }
     }
 
-    fn flush(&self, req: &Request, ino: INodeNo, handle: FileHandle, owner: LockOwner, reply: ReplyEmpty) {
-        let unlock = move |fs: &Fs| fs.unlock_closed(handle.0, ino.0, owner.0);
+    fn flush(&self, req: &Request, _ino: INodeNo, handle: FileHandle, _lock: LockOwner, reply: ReplyEmpty) {
         if !self.inner.fs().is_unsaved(handle.0) {
             self.unanswered("flush", |fs| fs.flushed(handle.0));
-            self.unanswered("flush", unlock);
             return reply.ok();
         }
         let caller = caller(req);
-        let act = move |fs: &Fs| {
-            let done = fs.flush(caller, handle.0);
-            unlock(fs);
-            done
-        };
-        self.aside("flush", act, reply);
+        self.aside("flush", move |fs| fs.flush(caller, handle.0), reply);
     }
 
     fn release(
@@ -214,7 +199,6 @@ impl Filesystem for Adapter {
     ) {
         let act = move |fs: &Fs| {
             fs.release(handle.0);
-            fs.unlock_released(handle.0);
             Ok(())
         };
         if self.inner.fs().is_unsaved(handle.0) {
@@ -446,39 +430,6 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn getlk(
-        &self,
-        req: &Request,
-        ino: INodeNo,
-        handle: FileHandle,
-        owner: LockOwner,
-        start: u64,
-        end: u64,
-        kind: i32,
-        pid: u32,
-        reply: ReplyLock,
-    ) {
-        let wish = Wish { ino: ino.0, handle: handle.0, owner: owner.0, pid, start, end, kind };
-        locks::get(&self.inner, caller(req), &wish, reply);
-    }
-
-    fn setlk(
-        &self,
-        req: &Request,
-        ino: INodeNo,
-        handle: FileHandle,
-        owner: LockOwner,
-        start: u64,
-        end: u64,
-        kind: i32,
-        pid: u32,
-        waits: bool,
-        reply: ReplyEmpty,
-    ) {
-        let wish = Wish { ino: ino.0, handle: handle.0, owner: owner.0, pid, start, end, kind };
-        locks::set(&self.inner, caller(req), wish, waits, reply);
-    }
-
     refuse! {
         copy_file_range(
             INodeNo, FileHandle, u64, INodeNo, FileHandle, u64, u64, CopyFileRangeFlags
@@ -489,8 +440,32 @@ impl Filesystem for Adapter {
         removexattr(INodeNo, &OsStr) ReplyEmpty ENOSYS;
         access(INodeNo, AccessFlags) ReplyEmpty ENOSYS;
         lseek(INodeNo, FileHandle, i64, i32) ReplyLseek ENOSYS;
+        getlk(INodeNo, FileHandle, LockOwner, u64, u64, i32, u32) ReplyLock ENOSYS;
+        setlk(INodeNo, FileHandle, LockOwner, u64, u64, i32, u32, bool) ReplyEmpty ENOSYS;
         bmap(INodeNo, u32, u64) ReplyBmap ENOSYS;
         ioctl(INodeNo, FileHandle, IoctlFlags, u32, &[u8], u32) ReplyIoctl ENOSYS;
         poll(INodeNo, FileHandle, PollNotifier, PollEvents, PollFlags) ReplyPoll ENOSYS;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mount::options::MountOptions;
+    use crate::repo::{Options, Repo};
+
+    fn adapter(folder: &Path) -> Adapter {
+        let repo = Repo::create(folder, Options::default()).unwrap();
+        Adapter::new(Arc::new(Fs::new(repo, MountOptions::default())), folder)
+    }
+
+    #[test]
+    fn a_panic_is_an_input_output_error_and_is_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let adapter = adapter(folder.path());
+        let done: Result<(), _> = adapter.guarded("a test", |_| panic!("of a test"));
+        assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
+        assert_eq!(adapter.inner.panics(), 1);
+        adapter.guarded("a test", |_| Ok(())).unwrap();
     }
 }

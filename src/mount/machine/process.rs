@@ -68,32 +68,6 @@ pub fn others(proc: &Path, pid: u32, ino: u64, shown: &[u64]) -> Option<usize> {
     Some(count)
 }
 
-/// Whether a thread is one of a program: a server in the kernel (NFS) opens files too, by their numbers.
-#[must_use]
-pub fn is_of_program(proc: &Path, tid: u32) -> bool {
-    let status = read(&proc.join(tid.to_string()).join("status"));
-    status.is_some_and(|status| field(&status, "VmSize:").is_some())
-}
-
-/// The names by which a process holds descriptors of an inode that read and write nothing (`O_PATH`). To be asked while the thread
-/// waits for an answer to `open`: so no other one is within `execve`.
-#[must_use]
-pub fn names(proc: &Path, tid: u32, ino: u64) -> Option<Vec<String>> {
-    let of = proc.join(tid.to_string());
-    let mut names = Vec::new();
-    for entry in fs::read_dir(of.join("fdinfo")).ok()?.flatten() {
-        let info = fs::read_to_string(entry.path()).unwrap_or_default();
-        let flags = field(&info, "flags:").and_then(|text| i32::from_str_radix(text, 8).ok());
-        let held = flags.is_some_and(|flags| flags & libc::O_PATH != 0);
-        if !held || field(&info, "ino:").and_then(|text| text.parse().ok()) != Some(ino) {
-            continue;
-        }
-        let link = fs::read_link(of.join("fd").join(entry.file_name())).ok()?;
-        names.push(link.file_name()?.to_string_lossy().into_owned());
-    }
-    Some(names)
-}
-
 /// Whether any process that may be looked at has such a descriptor.
 #[must_use]
 pub fn anyone(proc: &Path, ino: u64, shown: &[u64]) -> bool {
@@ -196,31 +170,6 @@ mod tests {
         assert_ne!(tid, found.pid, "tests run in threads");
         assert!(!found.name.is_empty());
         assert_eq!(dying_by(Path::new(REAL), tid), None);
-    }
-
-    #[test]
-    fn a_thread_without_memory_is_not_of_a_program() {
-        let (_folder, root) = proc();
-        assert!(is_of_program(&root, 71) && !is_of_program(&root, 72));
-        ending(&root, 0, 0);
-        assert!(!is_of_program(&root, 70));
-    }
-
-    #[test]
-    fn descriptors_that_only_find_have_the_name_they_were_found_by() {
-        let (_folder, root) = proc();
-        std::fs::create_dir(root.join("70/fd")).unwrap();
-        for (fd, flags, name) in
-            [(5, "012000000", "live.csv"), (6, "0100002", "other"), (7, "010000000", "data.csv")]
-        {
-            std::fs::write(root.join(format!("70/fdinfo/{fd}")), format!("flags:\t{flags}\nino:\t99\n"))
-                .unwrap();
-            symlink(format!("/mnt/temp/{name}"), root.join(format!("70/fd/{fd}"))).unwrap();
-        }
-        let mut found = names(&root, 70, 99).unwrap();
-        found.sort();
-        assert_eq!(found, ["data.csv", "live.csv"]);
-        assert_eq!(names(&root, 72, 99), None);
     }
 
     #[test]

@@ -72,8 +72,6 @@ pub struct Opened {
     pub handle: u64,
     /// Whether what the kernel kept of an earlier open is still right.
     pub keep_cache: bool,
-    /// Whether the kernel is to keep nothing of what is read and written by this handle.
-    pub direct: bool,
 }
 
 /// A line of a folder.

@@ -9,7 +9,6 @@
 mod body;
 mod openings;
 mod phase;
-mod renew;
 
 use super::errno::Errno;
 use super::number::number;
@@ -26,7 +25,7 @@ use parking_lot::{Mutex, MutexGuard};
 use phase::{Event, Phases};
 use rustix::fs::FallocateFlags;
 use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
@@ -83,8 +82,6 @@ pub struct WorkingCopy {
     /// The number that `stat` shows, the last one: that of the rows it was opened as, then of those it was saved as,
     /// since editors compare them; and those that it showed before.
     shown: Mutex<Vec<u64>>,
-    /// The inode of rows that it is open by, where it is not by its own.
-    over: Option<u64>,
     /// What it is to become.
     pub purpose: Purpose,
     /// The name it was opened by.
@@ -96,8 +93,6 @@ pub struct WorkingCopy {
     mtime: AtomicU64,
     phases: Phases,
     openings: Mutex<Openings>,
-    /// Whether somebody has read or written it: then its bytes are known.
-    used: AtomicBool,
 }
 
 /// How a copy begins.
@@ -150,7 +145,6 @@ impl WorkingCopy {
         WorkingCopy {
             ino,
             shown: Mutex::new(vec![ino]),
-            over: None,
             purpose,
             name: name.to_owned(),
             writer: OnceLock::new(),
@@ -159,7 +153,6 @@ impl WorkingCopy {
             mtime: AtomicU64::new(mtime),
             phases: Phases::fresh(),
             openings: Mutex::new(Openings::none()),
-            used: AtomicBool::new(false),
         }
     }
 
@@ -325,7 +318,6 @@ impl WorkingCopy {
         body.unsynced = true;
         self.size.store(body.size(), Ordering::Release);
         self.mtime.store(now, Ordering::Release);
-        self.used.store(true, Ordering::Release);
         self.phases.on(Event::Changed);
     }
 
@@ -393,7 +385,6 @@ impl WorkingCopy {
 
     /// Bytes from an offset, fewer only at the end.
     pub fn read(&self, offset: u64, len: usize) -> Result<Bytes, Failure> {
-        self.used.store(true, Ordering::Release);
         self.body().read(offset, len)
     }
 

@@ -12,16 +12,6 @@ impl Errno {
     pub const ENOENT: Errno = Errno(libc::ENOENT);
     /// The bytes cannot be had: damage, a missing object, a failing backend.
     pub const EIO: Errno = Errno(libc::EIO);
-    /// A lock that somebody else holds.
-    pub const EAGAIN: Errno = Errno(libc::EAGAIN);
-    /// A lock that would be waited for without end.
-    pub const EDEADLK: Errno = Errno(libc::EDEADLK);
-    /// A file that others read, and must not be written meanwhile.
-    pub const ETXTBSY: Errno = Errno(libc::ETXTBSY);
-    /// A wait that a signal ended.
-    pub const EINTR: Errno = Errno(libc::EINTR);
-    /// No room for what a lock needs.
-    pub const ENOLCK: Errno = Errno(libc::ENOLCK);
     /// A number or handle that is not known.
     pub const EBADF: Errno = Errno(libc::EBADF);
     /// The thing behind an inode is gone.

@@ -8,10 +8,8 @@ mod again;
 mod authors;
 mod beside;
 mod contents;
-mod direct;
 mod find;
 mod list;
-mod lock;
 mod names;
 mod remove;
 mod rename;
@@ -26,7 +24,6 @@ use super::errno::Errno;
 use super::handle::{Handles, Opening};
 use super::hidden::HiddenNames;
 use super::inode::Inodes;
-use super::locks::Locks;
 use super::node::{Node, What};
 use super::scratch;
 use super::write_state::WriteState;
@@ -53,7 +50,6 @@ pub use super::number::ROOT;
 use authors::Authors;
 use contents::Contents;
 use list::Listings;
-pub use lock::Wish;
 pub use rename::Renaming;
 use save::Saver;
 use shown::shown;
@@ -71,7 +67,6 @@ pub struct Fs {
     options: MountOptions,
     inodes: Inodes,
     handles: Handles,
-    locks: Locks,
     contents: Contents,
     listings: Listings,
     owner: Owner,
@@ -103,7 +98,6 @@ impl Fs {
             options,
             inodes: Inodes::default(),
             handles: Handles::default(),
-            locks: Locks::default(),
             listings: Listings::default(),
             writes: None,
         }
@@ -224,11 +218,7 @@ impl Fs {
         if self.tree.catalog.take_shrunk() {
             self.give_back();
         }
-        let found = self.known(child);
-        if matches!(parent.what, What::Repo(Entry::Moment(_))) {
-            self.inodes.found_in_revision(found.attr.ino);
-        }
-        Ok(found)
+        Ok(self.known(child))
     }
 
     /// Gives up what is kept where history was trimmed: most of it is of revisions that are gone, and what is not is soon
@@ -318,10 +308,8 @@ impl Fs {
         let opening =
             opening.map_err(|e| self.fail(Some(caller), format_args!("open{}", shown(&node)), &e))?;
         // What is not written never changes: what the kernel kept of it is right.
-        let kept = matches!(opening, Opening::Rows(..) | Opening::Text(_) | Opening::Difference(_));
-        let handle = self.handles.open(opening);
-        let direct = self.is_direct(handle) || self.is_read_directly(&node, handle);
-        Ok(Opened { handle, keep_cache: kept || direct, direct })
+        let keep_cache = matches!(opening, Opening::Rows(..) | Opening::Text(_) | Opening::Difference(_));
+        Ok(Opened { handle: self.handles.open(opening), keep_cache })
     }
 
     fn open_to_read(&self, caller: Caller, node: &Arc<Node>) -> Result<Opening, Failure> {

@@ -72,20 +72,6 @@ impl Handles {
         self.open.lock().remove(&handle)
     }
 
-    /// Whether somebody reads rows of an inode through the kernel's pages.
-    #[must_use]
-    pub fn is_read(&self, ino: u64) -> bool {
-        let of = |opening: &Opening| matches!(opening, Opening::Rows(_, node) if node.ino == ino);
-        self.open.lock().values().any(of)
-    }
-
-    /// Notes that a handle of rows does not use the kernel's pages.
-    pub fn read_directly(&self, handle: u64) {
-        if let Some(Opening::Rows(_, node)) = self.open.lock().get_mut(&handle) {
-            *node = Arc::new(Node { ino: 0, ..Node::clone(node) });
-        }
-    }
-
     /// Whether a scratch file is open for writing.
     #[must_use]
     pub fn is_written(&self, ino: u64) -> bool {

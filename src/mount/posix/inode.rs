@@ -14,10 +14,6 @@ const SMALL: usize = 1024;
 struct Slot {
     node: Arc<Node>,
     lookups: u64,
-    /// Whether it was found by the name of a revision's file.
-    revision: bool,
-    /// How many have it open to write, by a handle of a copy.
-    written: u64,
 }
 
 /// The inodes that the kernel knows.
@@ -54,7 +50,7 @@ impl Inodes {
                 slot.get_mut().node = Arc::new(node);
             }
             Entry::Vacant(slot) => {
-                slot.insert(Slot { node: Arc::new(node), lookups: 1, revision: false, written: 0 });
+                slot.insert(Slot { node: Arc::new(node), lookups: 1 });
             }
         }
     }
@@ -73,32 +69,6 @@ impl Inodes {
             let room = table.len() * 2;
             table.shrink_to(room.max(SMALL));
         }
-    }
-
-    /// Notes that an inode was found by the name of a revision's file, which is not written.
-    pub fn found_in_revision(&self, ino: u64) {
-        if let Some(slot) = self.table.lock().get_mut(&ino) {
-            slot.revision = true;
-        }
-    }
-
-    /// Whether an inode was found so since the kernel knows it.
-    #[must_use]
-    pub fn is_of_revision(&self, ino: u64) -> bool {
-        self.table.lock().get(&ino).is_some_and(|slot| slot.revision)
-    }
-
-    /// Notes that an inode of rows is opened to write, or closed again (`by` is -1).
-    pub fn write(&self, ino: u64, by: i64) {
-        if let Some(slot) = self.table.lock().get_mut(&ino) {
-            slot.written = slot.written.saturating_add_signed(by);
-        }
-    }
-
-    /// Whether an inode of rows is open to write.
-    #[must_use]
-    pub fn is_written(&self, ino: u64) -> bool {
-        self.table.lock().get(&ino).is_some_and(|slot| slot.written > 0)
     }
 
     /// How many there are, the root not counted.

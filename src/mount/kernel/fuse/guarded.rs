@@ -28,6 +28,11 @@ impl Guarded {
         &self.fs
     }
 
+    #[cfg(test)]
+    pub(super) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
     /// Asks the file system; a panic is an input/output error.
     pub(super) fn guarded<T>(
         &self,
@@ -82,48 +87,5 @@ impl Guarded {
         if let Some(reply) = unsent {
             answer(self.guarded(what, |fs| act(fs)), reply);
         }
-    }
-
-    /// Does on a thread of its own what may never end; `otherwise` is the answer where there is none to be had. The end of
-    /// the mount does not wait for it.
-    pub(super) fn alone(
-        &self,
-        what: &'static str,
-        act: impl FnOnce(&Fs) -> Result<(), Errno> + Send + 'static,
-        reply: ReplyEmpty,
-        otherwise: Errno,
-    ) {
-        let (sender, receiver) = channel::<ReplyEmpty>();
-        let other = self.clone();
-        let started = thread::Builder::new().name(what.to_owned()).spawn(move || {
-            if let Ok(reply) = receiver.recv() {
-                answer(other.guarded(what, act), reply);
-            }
-        });
-        let unsent = match started {
-            Ok(_) => sender.send(reply).err().map(|unsent| unsent.0),
-            Err(_) => Some(reply),
-        };
-        if let Some(reply) = unsent {
-            reply.error(fuser::Errno::from_i32(otherwise.0));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mount::options::MountOptions;
-    use crate::repo::{Options, Repo};
-
-    #[test]
-    fn a_panic_is_an_input_output_error_and_is_counted() {
-        let folder = tempfile::tempdir().unwrap();
-        let repo = Repo::create(folder.path(), Options::default()).unwrap();
-        let inner = Guarded::new(Arc::new(Fs::new(repo, MountOptions::default())));
-        let done: Result<(), _> = inner.guarded("a test", |_| panic!("of a test"));
-        assert_eq!(done.unwrap_err().code(), Errno::EIO.0);
-        assert_eq!(inner.panics.load(Ordering::Relaxed), 1);
-        inner.guarded("a test", |_| Ok(())).unwrap();
     }
 }

@@ -43,7 +43,6 @@ pub(super) fn attributes(attr: &Attr) -> FileAttr {
 pub(super) fn flags(opened: &Opened) -> FopenFlags {
     let mut flags = FopenFlags::empty();
     flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
-    flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct);
     flags
 }
 

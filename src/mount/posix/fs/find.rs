@@ -145,10 +145,7 @@ impl Fs {
                 return Ok(Child::new(name, Node::copy(&copy), Duration::ZERO));
             }
             return match self.hidden_from(caller, writes, series, format)? {
-                None => {
-                    let child = self.in_tree(caller, parent, name)?;
-                    Ok(Child { node: self.beside_written(child.node), ..child })
-                }
+                None => self.in_tree(caller, parent, name),
                 Some(Hidden::Emptied) => {
                     Ok(Child::new(name, Node::empty(series, format, self.now()), Duration::ZERO))
                 }

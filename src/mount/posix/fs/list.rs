@@ -64,7 +64,7 @@ impl Fs {
             .map_err(|e| self.fail(Some(caller), format_args!("list{}", shown(&node)), &e))?;
         let folder = Folder { own: self.owner.attr(&node), above: node::parent(&node), children };
         let handle = self.handles.open(Opening::Folder(Arc::new(folder)));
-        Ok(Opened { handle, keep_cache: false, direct: false })
+        Ok(Opened { handle, keep_cache: false })
     }
 
     /// What a folder lists; a long listing is made once for each state.
@@ -100,8 +100,6 @@ impl Fs {
         let Opening::Folder(folder) = self.handles.file(handle)? else { return Err(Errno::ENOTDIR) };
         let above = Attr { ino: folder.above, ..folder.own };
         let dots = [(".", folder.own), ("..", above)];
-        let is_moment = |node: Arc<Node>| matches!(node.what, What::Repo(Entry::Moment(_)));
-        let moment = self.node(folder.own.ino).is_ok_and(is_moment);
         let start = usize::try_from(offset).unwrap_or(usize::MAX);
         for (i, (name, attr)) in dots.into_iter().enumerate().skip(start) {
             let found = Found { attr, entry_ttl: Duration::ZERO, attr_ttl: Duration::ZERO };
@@ -114,9 +112,6 @@ impl Fs {
             // Before the kernel can ask about it.
             if plus {
                 self.inodes.remember(child.node.clone());
-                if moment {
-                    self.inodes.found_in_revision(child.node.ino);
-                }
             }
             let next = (i + dots.len() + 1) as u64;
             if !take(&Line { next, name: &child.name, found }) {

@@ -52,7 +52,7 @@ impl Fs {
         self.in_folder(caller, "create", parent, name, |writes, node| {
             let (child, opening) = self.create_in(caller, writes, node, name, flags)?;
             let found = self.known(child);
-            let opened = Opened { handle: self.handles.open(opening), keep_cache: false, direct: false };
+            let opened = Opened { handle: self.handles.open(opening), keep_cache: false };
             Ok((found, opened))
         })
     }

@@ -137,13 +137,7 @@ impl Saver<'_> {
                 let rows = Rows { series, format, name: &copy.name, way, writer, author, guard };
                 let saved = match way {
                     Way::Append => self.save_added(&rows, body)?,
-                    Way::Replace => {
-                        let older = self.is_of_older_rows(copy, body, &rows)?;
-                        match self.save_whole(&rows, body)? {
-                            Some(Saved { stamp: None, .. }) if older => self.save_as_newest(&rows, body)?,
-                            saved => saved,
-                        }
-                    }
+                    Way::Replace => self.save_whole(&rows, body)?,
                 };
                 (body.reported, body.guard) = (None, Guard::Nothing);
                 if let Some(shown) = saved.and_then(|saved| saved.shown) {
@@ -161,7 +155,7 @@ impl Saver<'_> {
 
     /// Whether no other copy that the writer of one has open may show a number: descriptors of the two could not be told
     /// apart.
-    pub(super) fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
+    fn is_free(&self, copy: &WorkingCopy, number: u64) -> bool {
         let pid = |copy: &WorkingCopy| copy.writer().map(|writer| writer.pid);
         let shows = |other: &Arc<WorkingCopy>| {
             other.ino != copy.ino && !other.is_left() && other.numbers().contains(&number)

@@ -50,8 +50,7 @@ impl Fs {
     ) -> Result<Opening, Failure> {
         let writes = self.writes()?;
         if let Some(live) = live(node) {
-            self.reopen(caller, writes, node.ino, live, flags)?;
-            return self.open_direct(caller, writes, node, flags);
+            return Err(self.reopen(caller, writes, node.ino, live, flags));
         }
         match &node.what {
             What::Copy(copy) => self.open_copy(caller, copy, flags),
@@ -102,8 +101,7 @@ impl Fs {
         Ok((opening, steady))
     }
 
-    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written. Goes well where
-    /// it has not found another file.
+    /// Has the kernel look the name up again, where that has not been done: what it finds then can be written.
     fn reopen(
         &self,
         caller: Caller,
@@ -111,16 +109,18 @@ impl Fs {
         ino: u64,
         (series, format, empty): (&Series, Format, bool),
         flags: i32,
-    ) -> Result<(), Failure> {
-        Fs::check_append(format, flags)?;
+    ) -> Failure {
+        if let Err(failure) = Fs::check_append(format, flags) {
+            return failure;
+        }
         let who = (caller.pid, caller.uid);
-        // It has looked, and its name was not a live one, or there was none to look up.
+        // It has looked, and its name was not a live one: a file of a revision.
         if writes.expected(who).is_some_and(|reopen| reopen.ino == ino && reopen.copy.is_none()) {
             writes.done(who);
-            return Ok(());
+            return Errno::EROFS.into();
         }
         writes.expect(who, Reopen::new(ino, series.clone(), format, empty));
-        Err(Errno::ESTALE.into())
+        Errno::ESTALE.into()
     }
 
     /// Fails where a file is to be appended to that cannot.
@@ -226,14 +226,19 @@ impl Fs {
             }
         }
         if let Some(live) = live(node) {
-            self.reopen(caller, writes, node.ino, live, 0)?;
-            let copy = self.direct_copy(caller, writes, node)?;
-            return self.resize_unopened(caller, writes, &copy, size);
+            return Err(self.reopen(caller, writes, node.ino, live, 0));
         }
         match &node.what {
             What::Copy(copy) if copy.writer().is_some() => copy.truncate(size, writes.context(self.now())),
-            // By its name alone.
-            What::Copy(copy) => self.resize_unopened(caller, writes, copy, size),
+            // By its name alone: nobody will close it.
+            What::Copy(copy) => {
+                self.open_copy(caller, copy, libc::O_RDWR)?;
+                let done = copy
+                    .truncate(size, writes.context(self.now()))
+                    .and_then(|()| self.saver(writes).save(copy));
+                self.closed(writes, copy);
+                done
+            }
             What::Scratch(_, held) => {
                 let steady = writes.handover.steady();
                 if writes.handover.is_taken(node.ino) {
@@ -251,21 +256,6 @@ impl Fs {
             _ if node.is_folder() => Err(Errno::EISDIR.into()),
             _ => Err(Errno::EPERM.into()),
         }
-    }
-
-    /// Sets the size of a copy that nobody has open: nobody will close it.
-    fn resize_unopened(
-        &self,
-        caller: Caller,
-        writes: &WriteState,
-        copy: &Arc<WorkingCopy>,
-        size: u64,
-    ) -> Result<(), Failure> {
-        self.open_copy(caller, copy, libc::O_RDWR)?;
-        let resized = copy.truncate(size, writes.context(self.now()));
-        let done = resized.and_then(|()| self.saver(writes).save(copy));
-        self.closed(writes, copy);
-        done
     }
 
     /// As fallocate(2), with the modes that the spool's disk has.
@@ -359,7 +349,6 @@ impl Fs {
             return;
         };
         self.closed(writes, &copy);
-        self.closed_direct(&copy);
     }
 
     /// A handle of a copy is gone; with the last one, what was not saved is.
@@ -413,7 +402,7 @@ impl Fs {
 }
 
 /// The live file, or the file of a revision, that an inode is, and whether it shows no rows.
-pub(super) fn live(node: &Node) -> Option<(&Series, Format, bool)> {
+fn live(node: &Node) -> Option<(&Series, Format, bool)> {
     match &node.what {
         What::Repo(Entry::File(file)) => Some((&file.series, file.format, false)),
         What::Empty(series, format) => Some((series, *format, true)),

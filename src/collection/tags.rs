@@ -36,6 +36,19 @@ const COLUMNS: [&str; 3] = ["changelog str*", "time int", "digest str"];
 /// The revisions that one tag names, by changelog folder.
 type Named = BTreeMap<String, Stamp>;
 
+/// All tags as they were at one moment, by name.
+#[derive(Debug, Default)]
+pub struct AllTags(Vec<(String, Named)>);
+
+impl AllTags {
+    /// The tags of the collection that has these changelog folders, by name.
+    #[must_use]
+    pub fn of(&self, folders: &[Digest]) -> Vec<(String, Stamp)> {
+        let of = |(name, named): &(String, Named)| Some((name.clone(), pick(named, folders)?));
+        self.0.iter().filter_map(of).collect()
+    }
+}
+
 /// The tags of all collections of a repository.
 #[derive(Debug)]
 pub struct Tags {
@@ -63,16 +76,21 @@ impl Tags {
 
     /// The tags of the collection that has these changelog folders, by name.
     pub fn of(&self, folders: &[Digest]) -> Result<Vec<(String, Stamp)>, CollectionError> {
+        Ok(self.all()?.of(folders))
+    }
+
+    /// The tags of all collections: for who asks for those of many.
+    pub fn all(&self) -> Result<AllTags, CollectionError> {
         let state = match self.collection.state(At::Newest) {
-            Err(CollectionError::Empty(_)) => return Ok(Vec::new()),
+            Err(CollectionError::Empty(_)) => return Ok(AllTags::default()),
             state => state?,
         };
         let mut found = Vec::new();
         for entry in state.entries()? {
             let named = rows(&state, &entry)?;
-            found.extend(pick(&named, folders).map(|stamp| (entry.label, stamp)));
+            found.push((entry.label, named));
         }
-        Ok(found)
+        Ok(AllTags(found))
     }
 
     /// Gives a name to a revision of each collection, all of them or none: one revision of the tags. Says where the

@@ -10,9 +10,8 @@ mod walk;
 
 pub use error::{Apart, Schemata, TransferError};
 
-use crate::clock::MAX_FOREIGN;
-use crate::clock::Stamp;
-use crate::collection::tags;
+use crate::clock::{MAX_FOREIGN, Stamp};
+use crate::collection::tags::{self, AllTags};
 use crate::collection::{At, Collection};
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, DROPPED};
@@ -106,6 +105,7 @@ pub fn transfer(
         pending: Vec::new(),
         arrived: Vec::new(),
         labels: HashMap::new(),
+        tags: AllTags::default(),
     };
     if what.collections.is_empty() { copy.all() } else { copy.some() }
 }
@@ -121,6 +121,8 @@ struct Copy<'a> {
     arrived: Vec<Digest>,
     /// Labels there of collections that there are, by their labels here.
     labels: HashMap<String, String>,
+    /// The tags that travel too.
+    tags: AllTags,
 }
 
 impl Copy<'_> {
@@ -129,14 +131,22 @@ impl Copy<'_> {
         let zero = || vec![Digest::ZERO];
         let registry = Ends::new(self.from.changelog_in(zero()), self.to.changelog_in(zero()), true)?;
         // So do tags that are given later: the revisions they name may not be among those that are copied.
-        let tags = Ends::new(tags_of(self.from), tags_of(self.to), true);
+        // They are read once. Damage of them is theirs alone.
+        let ends = Ends::new(tags_of(self.from), tags_of(self.to), true).map_err(TransferError::from);
+        let tags = ends.and_then(|ends| {
+            self.tags = self.from.tags().all()?;
+            Ok(ends)
+        });
         let (named, there) = (self.from.named()?, self.to.named()?);
         for collection in &named {
             let one = |other: &&Named| other.shares(&collection.folders) || other.id == collection.id;
             self.collection(collection, &there, there.iter().filter(one).collect());
         }
         self.deleted(&registry, &named)?;
-        let done = self.dangling(&named, &there).and_then(|()| self.changelog(TAGS, tags?, false));
+        let done = tags.and_then(|ends| {
+            self.dangling(&named, &there)?;
+            self.changelog(TAGS, ends, false)
+        });
         self.note(TAGS, done);
         self.recheck()?;
         if self.report.failed.is_empty() {
@@ -182,7 +192,7 @@ impl Copy<'_> {
             let folders = collection.folders.iter().chain(partners.iter().flat_map(|p| &p.folders));
             let dest = self.to.changelog_in(folders.copied().collect());
             let trusted = self.spared(&collection.folders, there)?;
-            let tagged = self.tagged(collection)?;
+            let tagged = self.tagged(collection);
             let ends = Ends { tagged, ..Ends::new(source, dest, trusted)? };
             self.changelog(&collection.label, ends, self.what.shallow)
         });
@@ -190,11 +200,11 @@ impl Copy<'_> {
     }
 
     /// The revisions whose tags travel too. A shallow copy leaves them out, but for those that it takes anyway.
-    fn tagged(&self, collection: &Named) -> Result<BTreeSet<Stamp>, TransferError> {
-        if self.what.shallow || !self.what.collections.is_empty() {
-            return Ok(BTreeSet::new());
+    fn tagged(&self, collection: &Named) -> BTreeSet<Stamp> {
+        if self.what.shallow {
+            return BTreeSet::new();
         }
-        Ok(self.from.tags().of(&collection.folders)?.into_iter().map(|(_, stamp)| stamp).collect())
+        self.tags.of(&collection.folders).into_iter().map(|(_, stamp)| stamp).collect()
     }
 
     /// Whether gc there spares what the revisions in these folders name: any revision of the registry may name them.
@@ -250,7 +260,7 @@ impl Copy<'_> {
                 continue;
             }
             let log = self.to.changelog_in(other.folders.clone()).log()?;
-            for (tag, stamp) in self.from.tags().of(&collection.folders)? {
+            for (tag, stamp) in self.tags.of(&collection.folders) {
                 if !log.contains(stamp) {
                     return Err(TransferError::Tag { tag, stamp, collection: collection.label.clone() });
                 }

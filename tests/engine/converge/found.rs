@@ -7,6 +7,7 @@ use lakota::clock::Stamp;
 use lakota::collection::{At, Collection};
 use lakota::data::schema::Schema;
 use lakota::data::sort::Sorted;
+use lakota::digest::Digest;
 use lakota::ops;
 use lakota::ops::transfer::{Progress, What, transfer};
 use lakota::series::write::Mode;
@@ -156,6 +157,23 @@ fn a_tag_stays_where_it_is_if_the_revision_it_names_cannot_be_copied() {
     assert!(report.failed[1].1.to_string().starts_with("tag \"v1\" names revision "), "{report:?}");
     assert_eq!(other.open().tags().unwrap(), []);
     assert_eq!(damage(&other), Vec::<String>::new());
+}
+
+#[test]
+fn damage_of_the_tags_does_not_stop_the_collections() {
+    let one = Site::new();
+    let other = one.clone();
+    one.upsert("1,1\n");
+    tag_newest(&one, "v1");
+    let of_tags = Digest::from_bytes([0xff; 32]).key();
+    for (key, bytes) in files(one.0.as_ref()).into_iter().filter(|(key, _)| key.starts_with(&of_tags)) {
+        one.0.put(&key, bytes.slice(..bytes.len() / 2)).unwrap();
+    }
+    let (from, to) = (repo_on(&one.0, &one.1, None), repo_on(&other.0, &other.1, None));
+    let report = transfer(&from, &to, &What::default(), &|_| ()).unwrap();
+    let failed: Vec<&str> = report.failed.iter().map(|(label, _)| label.as_str()).collect();
+    assert_eq!(failed, ["the tags"], "{report:?}");
+    assert_eq!(other.rows(), ["1,1\n"]);
 }
 
 #[test]

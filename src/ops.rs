@@ -23,6 +23,7 @@ pub use verify::{Damage, Verified, verify};
 use crate::backend::BackendError;
 use crate::clock::Stamp;
 use crate::collection::{Collection, CollectionError};
+use crate::digest::Digest;
 use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
 use crate::series::RowsError;
@@ -67,6 +68,11 @@ impl From<BackendError> for OpError {
     fn from(error: BackendError) -> OpError {
         OpError::Repo(error.into())
     }
+}
+
+/// What messages call a deleted collection, which has no label any more.
+fn deleted(folder: Option<&Digest>) -> String {
+    format!("a deleted collection (folder {})", folder.map(Digest::key).unwrap_or_default())
 }
 
 /// Makes one file of a collection's revision files; gives how many revisions it holds, 0 where there was one

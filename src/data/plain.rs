@@ -29,6 +29,13 @@ fn escaped<'a>(text: &'a str, stays: impl Fn(usize, char) -> bool) -> Cow<'a, st
     out.into()
 }
 
+/// An error and its causes, in one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 /// A text that is to be within a line: line breaks and tabs are odd too.
 #[must_use]
 pub fn line(text: &str) -> Cow<'_, str> {

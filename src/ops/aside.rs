@@ -4,10 +4,11 @@
 //! (a pull, a repair) may bring it back. The objects of revisions that were not synced are read too: a power failure may
 //! have left such a revision and taken what it names.
 
-use super::OpError;
 use super::reach::Reach;
+use super::{OpError, deleted};
 use crate::clock::Stamp;
 use crate::collection::{CollectionError, tags};
+use crate::data::plain::chain;
 use crate::digest::Digest;
 use crate::history::changelog::{Changelog, HistoryError, Log};
 use crate::history::revision::Revision;
@@ -40,14 +41,14 @@ pub fn set_aside(repo: &Repo) -> Result<SetAside, OpError> {
     each("the tags", vec![tags::FOLDER], false);
     let named = repo.named()?;
     // Those that were deleted, and those that no registry names: gc does not go by them while they are torn.
-    let (deleted, unnamed) = (repo.deleted()?, repo.unnamed()?);
+    let (gone, unnamed) = (repo.deleted()?, repo.unnamed()?);
     let live: HashSet<Digest> =
         named.iter().flat_map(|collection| collection.folders.iter().copied()).collect();
     named.into_iter().for_each(|collection| each(&collection.label, collection.folders, false));
-    for folders in deleted {
-        let shown = folders.iter().find(|folder| !live.contains(folder)).map(Digest::key).unwrap_or_default();
+    for folders in gone {
+        let label = deleted(folders.iter().find(|folder| !live.contains(folder)));
         let all = folders.iter().all(|folder| !live.contains(folder));
-        each(&format!("a deleted collection (folder {shown})"), folders, all);
+        each(&label, folders, all);
     }
     for OnDisk { digest, .. } in unnamed {
         let digits = &digest.to_string()[..12];
@@ -147,7 +148,7 @@ impl Aside<'_> {
                 Ok(false) => drop(bad.insert(head)),
                 Err(_) if self.stay.contains(&head) => {}
                 Err(error) => {
-                    self.leave(head, &format!("nobody can tell whether it is whole: {}", causes(&error)))
+                    self.leave(head, &format!("nobody can tell whether it is whole: {}", chain(&error)))
                 }
             }
         }
@@ -236,14 +237,6 @@ fn is_sound(changelog: &Changelog, log: &Log, head: Stamp) -> Result<bool, OpErr
         return Ok(false);
     }
     found.into_iter().try_fold(true, |all, found| Ok(all && found?))
-}
-
-/// An error and its causes.
-fn causes(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// Adds what a synced revision names, as far as it can be walked.

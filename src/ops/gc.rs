@@ -5,8 +5,8 @@
 //! it is named again. So a writer that is about to name an object has the grace period to do so. The files of
 //! trimmed revisions stay for the grace period too, so that what slow writers build on them can be merged.
 
-use super::OpError;
 use super::reach::Reach;
+use super::{OpError, deleted};
 use crate::backend::{Backend, BackendErrorKind};
 use crate::clock::iso;
 use crate::collection::tags;
@@ -118,9 +118,8 @@ fn needed(repo: &Repo, cutoff: u64, done: &mut Collected) -> Result<Reach, OpErr
         // One that shares a folder with one that is there is trimmed with that.
         let cutoff = if folders.iter().any(|folder| known.contains(folder)) { 0 } else { cutoff };
         let gone: Vec<_> = folders.iter().filter(|folder| !known.contains(folder)).collect();
-        let key = gone.first().map(|folder| folder.key()).unwrap_or_default();
         // What the registry forgets, it names no more.
-        let whose = Whose::new(&format!("a deleted collection (folder {key})"), "");
+        let whose = Whose::new(&deleted(gone.first().copied()), "");
         let hidden = gone.iter().all(|folder| names.hidden.contains(folder));
         match add(&whose, &repo.changelog_in(folders), cutoff, &mut reach) {
             // Forgotten too: what of it can be read is kept for the grace.

@@ -3,8 +3,8 @@
 //! Bytes have names that tell what they must be, so it does not matter who gives them. What is sound is not touched; it
 //! is no pull: nothing comes that nothing here names.
 
-use super::OpError;
 use super::reach::Reach;
+use super::{OpError, deleted};
 use crate::clock::Stamp;
 use crate::collection::{CollectionError, tags};
 use crate::digest::Digest;
@@ -52,8 +52,7 @@ pub fn repair(repo: &Repo, remote: &Repo) -> Result<Repaired, OpError> {
     }
     // A collection that was deleted may be restored.
     for folders in repo.deleted()? {
-        let shown = folders.first().map(Digest::key).unwrap_or_default();
-        let label = format!("a deleted collection (folder {shown})");
+        let label = deleted(folders.first());
         repair.changelog(&label, folders.clone(), folders)?;
     }
     for (label, folder) in [("the tags", tags::FOLDER), ("the registry", Digest::ZERO)] {

@@ -8,6 +8,7 @@ use crate::clock::Stamp;
 use crate::collection::Collection;
 use crate::data::key::Keys;
 use crate::data::key::show;
+use crate::data::plain::chain;
 use crate::data::schema::Schema;
 use crate::data::{csv, pages};
 use crate::digest::Digest;
@@ -320,15 +321,4 @@ fn object(view: &View, digest: Digest, len: u64) -> Result<(), String> {
     let bytes = view.store().object(digest).map_err(|e| chain(&e))?;
     let whole = pages::page_bytes(&bytes).map_err(|e| e.to_string())?;
     if whole == len { Ok(()) } else { Err(format!("{whole} bytes of pages, not {len}")) }
-}
-
-/// An error and its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

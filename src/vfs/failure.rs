@@ -4,6 +4,7 @@
 
 use crate::collection::CollectionError;
 use crate::data::input::{InputError, Problem};
+use crate::data::plain::chain;
 use crate::data::schema::SchemaError;
 use crate::history::changelog::HistoryError;
 use crate::repo::RepoError;
@@ -287,14 +288,7 @@ impl Failure {
     /// The failure and its causes, in one line.
     #[must_use]
     pub fn line(&self) -> String {
-        let mut line = self.to_string();
-        let mut source = Error::source(self);
-        while let Some(error) = source {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
-            source = error.source();
-        }
-        line
+        chain(self)
     }
 
     /// Of what kind it is.

@@ -7,19 +7,19 @@
 mod aside;
 mod disk;
 mod healed;
-
 mod many;
 mod merges;
 mod torn;
 
-use crate::support::{CountingClock, frame, lines, repo_on, series};
+use crate::support::{CountingClock, files, frame, lines, repo_on, series};
+use bytes::Bytes;
 use disk::Disk;
 use lakota::collection::{At, Collection};
 use lakota::data::schema::Schema;
 use lakota::ops::{self, OpError};
 use lakota::repo::Repo;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 /// Numbers that follow from a seed.
 struct Random(u64);
@@ -33,6 +33,17 @@ impl Random {
 
 fn schema() -> Schema {
     Schema::parse(["k int*", "v float"]).unwrap()
+}
+
+/// A repository with a synced write to `good`, the files of then, and an unsynced write to `bulk`.
+fn good_and_bulk() -> (Arc<CountingClock>, Disk, BTreeMap<String, Bytes>) {
+    let (clock, disk) = (CountingClock::new(), Disk::default());
+    let repo = repo_on(&disk.port(true), &clock, Some(8_000));
+    repo.create_collection("c", &schema()).unwrap();
+    write(&repo, "good", 0, 5).unwrap();
+    let before = files(disk.port(true).as_ref());
+    write(&repo_on(&disk.port(false), &clock, Some(8_000)), "bulk", 0, 7_000).unwrap();
+    (clock, disk, before)
 }
 
 /// Rows that do not compress.

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 const NOW: u64 = 1_795_365_012_506;
 const DAY: u64 = 86_400_000;
 
-fn ticket() -> Ticket {
+pub(super) fn ticket() -> Ticket {
     Ticket {
         time: NOW,
         uid: 1000,

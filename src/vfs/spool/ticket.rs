@@ -156,18 +156,8 @@ mod tests {
     use super::*;
 
     fn ticket() -> Ticket {
-        Ticket {
-            time: 1_795_365_012_506,
-            uid: 1000,
-            pid: 412,
-            process: "cp".into(),
-            collection: "temp".into(),
-            series: "bxl".into(),
-            file: "live.csv".into(),
-            way: Way::Replace,
-            reason: "line 3, column value: \"abc\" is not a float".into(),
-            basis: None,
-        }
+        let reason = "line 3, column value: \"abc\" is not a float".into();
+        Ticket { reason, ..super::super::tests::ticket() }
     }
 
     #[test]

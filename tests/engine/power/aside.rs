@@ -1,7 +1,7 @@
 //! What `verify --set-aside` takes, and what it leaves.
 
 use super::disk::Disk;
-use super::{schema, write};
+use super::{good_and_bulk, schema, write};
 use crate::support::{Call, CountingClock, files, repo_on, series, watched};
 use bytes::Bytes;
 use lakota::backend::memory::MemoryBackend;
@@ -110,12 +110,7 @@ fn the_only_revision_stays_though_it_was_not_synced_and_its_objects_are_torn() {
 
 #[test]
 fn what_the_disk_does_not_give_is_not_set_aside() {
-    let (clock, disk) = (CountingClock::new(), Disk::default());
-    let repo = repo_on(&disk.port(true), &clock, Some(8_000));
-    repo.create_collection("c", &schema()).unwrap();
-    write(&repo, "good", 0, 5).unwrap();
-    let before = files(disk.port(true).as_ref());
-    write(&repo_on(&disk.port(false), &clock, Some(8_000)), "bulk", 0, 7_000).unwrap();
+    let (clock, disk, before) = good_and_bulk();
     for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::Other] {
         let before = before.clone();
         let refusing = watched(&emptied(&disk, &[]), move |call, key| match call {

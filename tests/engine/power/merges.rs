@@ -63,6 +63,17 @@ fn a_merge_is_read_from_whichever_of_its_files_is_whole() {
 }
 
 #[test]
+fn a_merge_of_which_a_file_is_missing_is_made_whole_by_who_builds_on_it() {
+    let (backend, clock, merge) = merged(true);
+    let repo = repo_on(&backend, &clock, None);
+    // Its writer was killed between the two, or the power failed.
+    backend.delete_many(&merge[1..]).unwrap();
+    write(&repo_on(&backend, &clock, None), "a", 2, 1).unwrap();
+    assert!(backend.len(&merge[1]).unwrap().is_some());
+    assert_eq!(repo.collection("c").unwrap().changelog().log().unwrap().heads().len(), 1);
+}
+
+#[test]
 fn a_merge_that_is_torn_while_it_is_open_is_read_from_its_other_file() {
     for torn in 0..2 {
         let (backend, clock, merge) = merged(false);

@@ -1,8 +1,8 @@
 //! What a power failure tore, file by file: what is left out, what reads on, what can be set aside, and what comes back.
 
 use super::disk::Disk;
-use super::{schema, write};
-use crate::support::{CountingClock, files, frame, repo_on, series};
+use super::{good_and_bulk, schema, write};
+use crate::support::{CountingClock, files, repo_on, series};
 use bytes::Bytes;
 use lakota::backend::Backend;
 use lakota::backend::memory::MemoryBackend;
@@ -13,12 +13,7 @@ use std::sync::Arc;
 
 /// A repository with a synced write to `good` and an unsynced one to `bulk`, whose files `tear` changes.
 fn torn(tear: impl Fn(&str, &Bytes) -> Option<Bytes>) -> (Arc<dyn Backend>, Arc<CountingClock>) {
-    let (clock, disk) = (CountingClock::new(), Disk::default());
-    let repo = repo_on(&disk.port(true), &clock, Some(8_000));
-    repo.create_collection("c", &schema()).unwrap();
-    write(&repo, "good", 0, 5).unwrap();
-    let before = files(disk.port(true).as_ref());
-    write(&repo_on(&disk.port(false), &clock, Some(8_000)), "bulk", 0, 7_000).unwrap();
+    let (clock, disk, before) = good_and_bulk();
     let mut now = files(disk.port(true).as_ref());
     for (key, bytes) in &mut now {
         if !before.contains_key(key)
@@ -81,30 +76,6 @@ fn a_revision_whose_rows_are_torn_reads_all_others_and_is_set_aside() {
     let repo = repo_on(&backend, &clock, None);
     assert_eq!(repo.collection("c").unwrap().list(At::Newest).unwrap().len(), 1);
     ops::verify(&repo, &mut |one| panic!("{}", one.what)).unwrap();
-}
-
-#[test]
-fn a_merge_of_which_a_file_is_missing_is_made_whole_by_who_builds_on_it() {
-    let (clock, backend) = (CountingClock::new(), Arc::new(MemoryBackend::default()) as Arc<dyn Backend>);
-    let repo = repo_on(&backend, &clock, None);
-    let collection = repo.create_collection("c", &schema()).unwrap();
-    let mut both = [collection.batch("").unwrap(), collection.batch("").unwrap()];
-    both.iter_mut().zip(["a", "b"]).for_each(|(batch, label)| {
-        batch.overlay(label, &frame(&schema(), "1,1\n")).unwrap();
-    });
-    for batch in both {
-        batch.commit().unwrap();
-    }
-    let before = files(backend.as_ref());
-    collection.settle().unwrap();
-    let merge: Vec<_> =
-        files(backend.as_ref()).into_keys().filter(|k| !before.contains_key(k) && k.contains('.')).collect();
-    assert_eq!(merge.len(), 2);
-    // Its writer was killed between the two, or the power failed.
-    backend.delete_many(&merge[1..]).unwrap();
-    write(&repo_on(&backend, &clock, None), "a", 2, 1).unwrap();
-    assert!(backend.len(&merge[1]).unwrap().is_some());
-    assert_eq!(repo.collection("c").unwrap().changelog().log().unwrap().heads().len(), 1);
 }
 
 #[test]
